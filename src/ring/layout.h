@@ -1,0 +1,211 @@
+/* layout: the bytes of a segment. docs/format/segment.md is the same in prose and for other languages.
+ *
+ *     header | dictionary | blocks (one or more per thread) | arena: chunks of 8 KiB, each a head and records
+ *
+ * Included by src/ring and by the hot path in src/trace, by nobody else. All integers are in the writer's byte order; the
+ * magic tells. Words that several sides touch are accessed only through base/atomics.h.
+ *
+ * Who writes what: a block and its slots: the thread that owns the block (state and remote: any thread, by compare and
+ * swap). A chunk: the thread that holds it open. The header: fixed after opening, except the words said otherwise below.
+ */
+#ifndef TW_RING_LAYOUT_H
+#define TW_RING_LAYOUT_H
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TW__MAGIC "TRACKWAY"
+
+enum {
+    TW__VERSION = 1,
+    TW__PAGE = 4096,
+    TW__HEADER_BYTES = 4096,
+    TW__DICT_BYTES = 1 << 20,
+    TW__DICT_STEP = 1 << 16,   /* the dictionary gets memory in such pieces */
+    TW__DICT_KEY_MAX = 65536,  /* keys have 16-bit ids: offset / 8, so they must begin in the first 512 KiB */
+    TW__BLOCK_BYTES = 16384,
+    TW__BLOCK_HEAD_BYTES = 512,
+    TW__BLOCK_MAX = 8192,
+    TW__SLOT_BYTES = 512,
+    TW__SLOTS = (TW__BLOCK_BYTES - TW__BLOCK_HEAD_BYTES) / TW__SLOT_BYTES, /* 31 */
+    TW__SLOT_HEAD_BYTES = 96,
+    TW__SLOT_TAG_BYTES = TW__SLOT_BYTES - TW__SLOT_HEAD_BYTES, /* 416 */
+    TW__CHUNK_BYTES = 8192,
+    TW__CHUNK_HEAD_BYTES = 64,
+    TW__CALIBRATIONS = 8,
+    TW__SPAN_HEAD_BYTES = 64,
+    TW__EVENT_HEAD_BYTES = 48
+};
+
+enum tw__clock { TW__CLOCK_TSC = 1, TW__CLOCK_MONOTONIC = 2 };
+enum tw__segment_state { TW__SEGMENT_OPEN = 1, TW__SEGMENT_CLOSED = 2 };
+
+/* Three clocks read together. mono and wall are CLOCK_MONOTONIC and CLOCK_REALTIME in ns. */
+struct tw__calibration {
+    uint64_t tick, mono_ns, wall_ns;
+};
+
+struct tw__header {
+    char magic[8];
+    uint32_t version, header_bytes;
+    uint64_t file_bytes;
+    uint64_t map_addr; /* where the writer has the file's first byte: cursors in blocks are such addresses */
+    uint64_t dict_off, dict_bytes;
+    uint64_t blocks_off;
+    uint32_t block_bytes, block_max;
+    uint32_t slot_bytes, slots_per_block;
+    uint64_t arena_off, arena_reserve_bytes;
+    uint32_t chunk_bytes, chunk_max;
+    /* 96: the process */
+    uint32_t pid, uid;
+    uint64_t start_ticks;  /* field 22 of /proc/PID/stat */
+    uint64_t pid_ns;       /* inode of /proc/self/ns/pid */
+    uint8_t boot_id[16];
+    uint64_t started_ns;   /* CLOCK_REALTIME */
+    uint64_t opened_ns;
+    uint32_t clock;        /* enum tw__clock */
+    uint32_t payload_max;
+    /* 160: changing words, each alone or rarely written; relaxed unless said */
+    uint32_t state;        /* enum tw__segment_state */
+    uint32_t recording;
+    uint32_t chunk_count;  /* in use for new tickets */
+    uint32_t chunk_high;   /* most ever: readers scan this many. Release after the memory is there */
+    uint32_t block_high;   /* blocks ever used */
+    uint32_t dict_used;    /* bytes reserved, in units of 8; entries below are committed one by one */
+    uint32_t calibration_count; /* release after the entry; the newest is [(count - 1) % 8], the first is kept apart */
+    uint32_t threads_total;
+    uint64_t cleared_tick; /* records that end before are forgotten */
+    uint64_t event_bound;  /* readers show the newest this many; 0 all */
+    uint64_t overwritten_bytes;
+    uint64_t losses[16];   /* of threads that have no block; order of TW_LOSS_TABLE */
+    struct tw__calibration first_calibration;
+    struct tw__calibration calibrations[TW__CALIBRATIONS];
+    char service[128], host[64], command[256]; /* NUL-terminated, cut to fit */
+    uint8_t pad[1040];
+    /* 2048: written by every thread that takes a chunk; a line of its own */
+    uint64_t next_ticket;
+    uint8_t pad2[TW__HEADER_BYTES - 2048 - 8];
+};
+
+/* Dictionary entry, at dict_off + 8 * id. Entries follow one another, each padded to 8 bytes. */
+struct tw__entry {
+    uint32_t head;  /* 0: not yet committed; else kind << 24 | payload length. Release, written last */
+    uint32_t units; /* length of the whole entry in units of 8, written first: how to step over it */
+    /* payload. TEXT: bytes. SITE: u32 line, u16 name length, u16 module length, u16 function length, u8 type, u8 level, bytes */
+};
+enum tw__entry_kind { TW__ENTRY_TEXT = 1, TW__ENTRY_SITE = 2 };
+
+/* One record in progress: the image of its record, then what only the writer needs, then tags.
+ * Open when id is odd and the type in head is SPAN. id is written last when a span begins (release) and first to change
+ * when it ends. The bytes of tags from tags_len on are zero, so a tag being written shows as a zero tag head. */
+struct tw__slot {
+    uint64_t head;            /* see record */
+    uint64_t time;            /* ticks */
+    uint64_t trace[2];        /* big-endian halves read as numbers: high, low */
+    uint64_t id;
+    uint64_t misc;            /* see record */
+    uint64_t parent;
+    struct tw__slot *link;    /* in the record: end time. Here: the span below in its thread, or the next free slot */
+    struct tw__block *owner;  /* whose thread takes it back */
+    uint64_t tags_len;        /* bytes reserved for tags; more than TW__SLOT_TAG_BYTES: the last one did not fit */
+    uint64_t first_id;        /* spans begun here = (id - first_id) / step, see docs */
+    struct tw__slot *remote;  /* next in owner->remote; aux of holders */
+    uint8_t tags[TW__SLOT_TAG_BYTES];
+};
+
+/* What a thread has. The first block of a thread carries its state; further ones only lend their slots. */
+struct tw__block {
+    uint32_t state;           /* enum tw__block_state; compare and swap */
+    uint32_t index;
+    uint32_t tid;
+    uint32_t role;            /* enum tw__block_role */
+    char name[16];
+    uint64_t attached_tick, detached_tick;
+    uint64_t reserved0[2];
+    /* 64: hot, owner only; cursor is read by others (release after the record's bytes) */
+    struct tw__slot *current;
+    struct tw__slot *free;
+    uint8_t *cursor;          /* next record; records of the open chunk end here */
+    uint8_t *limit;           /* a record must end at or before; 0: take the slow way */
+    uint64_t expire;          /* after this tick the chunk must be confirmed before writing */
+    struct tw__slot *saved;   /* current, while current is poisoned */
+    struct tw__chunk *chunk;
+    uint64_t chunk_word;      /* state of chunk as we set it */
+    /* 128: cold, owner only unless said */
+    struct tw__slot *remote;  /* slots ended by other threads; any thread pushes, owner takes all */
+    struct tw__block *next;   /* further blocks of this thread */
+    struct tw__block *lane;   /* used by a signal handler that interrupts a record */
+    uint64_t ticket, ticket_end; /* reserved, not yet used */
+    uint64_t retry_tick;      /* no chunk to be had before */
+    uint64_t random[2];
+    /* 192 */
+    uint64_t losses[16];      /* order of TW_LOSS_TABLE */
+    uint64_t generation;
+    uint64_t message_id;
+    uint8_t pad[TW__BLOCK_HEAD_BYTES - 192 - 128 - 16];
+};
+enum tw__block_state { TW__BLOCK_FREE = 0, TW__BLOCK_USED = 1 };
+enum tw__block_role { TW__ROLE_THREAD = 1, TW__ROLE_MORE = 2, TW__ROLE_LANE = 3 };
+
+struct tw__chunk {
+    uint64_t word;     /* ticket << 16 | version << 2 | state; compare and swap */
+    uint32_t block;    /* index of the owner's block */
+    uint32_t commit;   /* bytes from the chunk's begin, head included; valid when CLOSED */
+    uint64_t first_tick, last_tick; /* taken; closed (valid when CLOSED) */
+    uint64_t expire;   /* the owner's lease */
+    uint32_t tid, reserved0;
+    uint64_t reserved1[2];
+};
+enum tw__chunk_state { TW__CHUNK_FREE = 0, TW__CHUNK_OPEN = 1, TW__CHUNK_CLOSED = 2, TW__CHUNK_TAKEN = 3 };
+
+/* Records: a multiple of 8 bytes, never across chunks. Common head, then tags.
+ *
+ *     0  u64 head   len:16 | type:8 | bits:8 | site:32        bits: kind:3 | status:2 | marks:3
+ *     8  u64 time   ticks
+ *    16  u64 trace high, 24 u64 trace low
+ *    32  u64 span id (of an event: its span)
+ *    40  u64 misc   block:16 | flags:8 | 0:8 | tid:32
+ *    48  u64 parent, 56 u64 end time                           SPAN only
+ *
+ * A tag: u32 head = key:16 | type:8 | len:8, then the payload, padded to a multiple of 4.
+ */
+enum tw__type {
+    TW__TYPE_SPAN = 1,
+    TW__TYPE_EVENT = 2,
+    TW__TYPE_MARK = 3,
+    TW__TYPE_SEND = 4,
+    TW__TYPE_RECEIVE = 5,
+    TW__TYPE_CREATED = 6,
+    TW__TYPE_EXITED = 7,
+    TW__TYPE_TAGS = 8,
+    TW__TYPE_HOLDER = 65 /* in slots only: an attached context */
+};
+
+enum tw__tag {
+    TW__TAG_INT = 1,     /* 8 bytes */
+    TW__TAG_UINT = 2,    /* 8 bytes */
+    TW__TAG_DOUBLE = 3,  /* 8 bytes */
+    TW__TAG_BOOL = 4,    /* no payload; len is the value */
+    TW__TAG_STR = 5,     /* len bytes */
+    TW__TAG_BYTES = 6,   /* len bytes */
+    TW__TAG_LONG = 7,    /* see below */
+    TW__TAG_LITERAL = 8, /* u32 dictionary id of a TEXT */
+    TW__TAG_LINK = 9,    /* 28 bytes: trace id 16, span id 8 (big-endian), u32 flags; key 0 */
+    TW__TAG_NAME = 10,   /* as STR, key 0: replaces the span's name */
+    TW__TAG_STATUS = 11  /* as STR, key 0: status message */
+};
+/* LONG: two u32 after the head: stored length | (type << 24), full length; then stored bytes. For STR, BYTES, NAME and
+ * STATUS of more than 255 bytes. stored < full: it was cut. */
+
+static_assert(sizeof(struct tw__header) == TW__HEADER_BYTES, "header");
+static_assert(offsetof(struct tw__header, pid) == 96, "header");
+static_assert(offsetof(struct tw__header, state) == 160, "header");
+static_assert(offsetof(struct tw__header, next_ticket) == 2048, "header");
+static_assert(sizeof(struct tw__slot) == TW__SLOT_BYTES, "slot");
+static_assert(offsetof(struct tw__slot, tags) == TW__SLOT_HEAD_BYTES, "slot");
+static_assert(sizeof(struct tw__block) == TW__BLOCK_HEAD_BYTES, "block");
+static_assert(offsetof(struct tw__block, current) == 64, "block");
+static_assert(sizeof(struct tw__chunk) == TW__CHUNK_HEAD_BYTES, "chunk");
+
+#endif
