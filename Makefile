@@ -1,0 +1,52 @@
+# Thin: meson.build says how things are built, tools/ how they are checked.
+#   make            build/trackway, build/libtrackway.so and .a, benchmarks
+#   make demo       install what is missing, build, run the demo
+#   make test       install what is missing, run everything that CI runs
+#   make check      unit tests only, nothing is installed
+#   make bench      benchmarks, as ratios      make soak  the long runs
+#   make install    PREFIX=/usr/local DESTDIR=
+PREFIX ?= /usr/local
+DESTDIR ?=
+BUILD ?= build
+JOBS ?= $(shell nproc)
+NINJA = flock $(BUILD)/configured ninja -C $(BUILD) -j $(JOBS) --quiet
+
+.PHONY: all configure demo test check bench soak install clean format
+
+all: configure
+	@$(NINJA)
+
+configure:
+	@tools/configure $(BUILD)
+
+demo:
+	@tools/setup
+	@$(MAKE) --no-print-directory all
+	@TRACKWAY_BUILD=$(abspath $(BUILD)) examples/shop/demo.sh
+
+test:
+	@.ci/run
+
+check:
+	@tools/run_tests --quick
+
+bench: all
+	@failed=0; for program in $(BUILD)/bench/bench_*; do \
+	    if [ -f $$program ] && [ -x $$program ]; then $$program || failed=1; fi; done; exit $$failed
+
+soak: configure
+	@$(NINJA) all tests
+	@failed=0; for program in $(BUILD)/tests/soak_*; do \
+	    if [ -f $$program ] && [ -x $$program ]; then $$program || failed=1; fi; done; exit $$failed
+
+install:
+	@tools/configure $(BUILD) --prefix=$(PREFIX)
+	@$(NINJA)
+	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild --quiet
+	@if [ -z "$(DESTDIR)" ]; then ldconfig 2>/dev/null || true; fi
+
+clean:
+	rm -rf $(BUILD) build-gcc build-clang build-asan build-tsan build-fuzz
+
+format:
+	@find src include tests bench fuzz examples -name '*.[ch]' -exec clang-format -i {} +
