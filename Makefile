@@ -3,7 +3,8 @@
 #   make demo       install what is missing, build, run the demo
 #   make test       install what is missing, run everything that CI runs
 #   make check      unit tests only, nothing is installed
-#   make bench      benchmarks, as ratios      make soak  the long runs
+#   make bench      benchmarks, as ratios; ARGS=--json for programs
+#   make soak       the long runs
 #   make install    PREFIX=/usr/local DESTDIR=
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -32,7 +33,7 @@ check:
 
 bench: all
 	@failed=0; for program in $(BUILD)/bench/bench_*; do \
-	    if [ -f $$program ] && [ -x $$program ]; then $$program || failed=1; fi; done; exit $$failed
+	    if [ -f $$program ] && [ -x $$program ]; then $$program $(ARGS) || failed=1; fi; done; exit $$failed
 
 soak: configure
 	@$(NINJA) all tests
@@ -42,7 +43,7 @@ soak: configure
 install:
 	@tools/configure $(BUILD) --prefix=$(PREFIX)
 	@$(NINJA)
-	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild --quiet
+	@DESTDIR="$(DESTDIR)" meson install -C $(BUILD) --no-rebuild --quiet
 	@if [ -z "$(DESTDIR)" ]; then ldconfig 2>/dev/null || true; fi
 
 clean:
