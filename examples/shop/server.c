@@ -1,0 +1,172 @@
+/* The server: libmicrohttpd in front, one span per request behind it.
+ *
+ * answer() is all the tracing a server needs. It takes the caller's context out of the traceparent header, begins the
+ * request's span under it, and ends the span when the reply is handed over. Handlers run in between on the same thread,
+ * so whatever span they begin is a child of it; they pass no context along and need not know that they are traced.
+ *
+ * Each thread of the pool takes one connection at a time. A handler may therefore wait (for a query, a commit, another
+ * server) without holding up any request but its own; those beyond the pool wait in the listen queue.
+ */
+#include "server.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <trackway/trackway.h>
+
+enum { IDLE_TIMEOUT_S = 10 };
+
+struct server {
+    struct server_options options;
+    struct MHD_Daemon *daemon;
+};
+
+void reply_print(struct reply *reply, unsigned status, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    reply->status = status;
+    if (vsnprintf(reply->text, sizeof reply->text, format, args) < 0) reply->text[0] = '\0';
+    va_end(args);
+}
+
+bool parse_number(const char *text, long max, long *out)
+{
+    char *end;
+    errno = 0;
+    const long number = strtol(text, &end, 10);
+    if (errno || end == text || *end || number < 1 || number > max) return false;
+    *out = number;
+    return true;
+}
+
+bool request_number(const struct request *request, const char *key, long fallback, long max, long *out)
+{
+    const char *text = MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, key);
+    if (text) return parse_number(text, max, out);
+    *out = fallback;
+    return true;
+}
+
+static void no_such_page(void *data, const struct request *request, struct reply *reply)
+{
+    (void)data;
+    (void)request;
+    reply_print(reply, MHD_HTTP_NOT_FOUND, "no such page");
+}
+
+static const struct route *find_route(const struct server *server, const char *method, const char *path)
+{
+    static const struct route none = {"", "", "no route", no_such_page};
+    for (size_t i = 0; i < server->options.route_count; i++) {
+        const struct route *route = &server->options.routes[i];
+        if (!strcmp(method, route->method) && !strncmp(path, route->prefix, strlen(route->prefix))) return route;
+    }
+    return &none;
+}
+
+/* The span of one request: continues the caller's trace, or begins one. */
+static tw_span begin_request(struct MHD_Connection *connection, const char *name)
+{
+    const char *header = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "traceparent");
+    struct tw_context caller;
+    const bool called = header && tw_traceparent_parse(header, strlen(header), &caller) == 0;
+    const struct tw_span_options options = {
+        .parents = called ? &caller : NULL,
+        .parent_count = called ? 1 : 0,
+        .root = !called,
+        .kind = TW_KIND_SERVER,
+        .name = name,
+    };
+    return tw_span_begin_with("request", &options);
+}
+
+/* Sends the reply, with the trace id in a header: what a customer quotes to support, `trackway show` understands. */
+static enum MHD_Result send_reply(struct MHD_Connection *connection, const struct reply *reply, tw_span span)
+{
+    char body[REPLY_MAX + 1], trace[TW_TRACE_ID_HEX_LEN + 1];
+    const int len = snprintf(body, sizeof body, "%s\n", reply->text);
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(len < 0 ? 0 : (size_t)len, body, MHD_RESPMEM_MUST_COPY);
+    if (!response) return MHD_NO;
+    struct tw_context context;
+    if (tw_span_context(span, &context)) {
+        tw_trace_id_format(context.trace_id, trace);
+        MHD_add_response_header(response, "X-Trace-Id", trace);
+    }
+    const enum MHD_Result result = MHD_queue_response(connection, reply->status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+static enum MHD_Result answer(void *data, struct MHD_Connection *connection, const char *path, const char *method,
+                              const char *version, const char *upload, size_t *upload_len, void **seen)
+{
+    (void)version;
+    (void)upload;
+    if (!*seen) { /* the first call brings the headers alone */
+        *seen = data;
+        return MHD_YES;
+    }
+    if (*upload_len) { /* no route takes a body */
+        *upload_len = 0;
+        return MHD_YES;
+    }
+    const struct server *server = data;
+    const struct route *route = find_route(server, method, path);
+    const struct request request = {.rest = path + strlen(route->prefix), .connection = connection};
+    struct reply reply = {.status = MHD_HTTP_INTERNAL_SERVER_ERROR};
+
+    tw_span span = begin_request(connection, route->name);
+    tw_tag(span, "http.method", method);
+    tw_tag(span, "url.path", path);
+    route->handle(server->options.data, &request, &reply);
+    tw_tag(span, "http.status_code", reply.status);
+    if (reply.status >= MHD_HTTP_BAD_REQUEST) tw_span_fail(span, reply.text);
+    const enum MHD_Result result = send_reply(connection, &reply, span);
+    tw_span_end(span);
+    return result;
+}
+
+int server_open(const struct server_options *options, struct server **out)
+{
+    struct server *server = malloc(sizeof *server);
+    if (!server) return -1;
+    server->options = *options;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(options->port)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    struct MHD_OptionItem settings[] = {
+        {MHD_OPTION_SOCK_ADDR, 0, &address},
+        {MHD_OPTION_THREAD_POOL_SIZE, SERVER_THREADS, NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, SERVER_THREADS, NULL},
+        {MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S, NULL},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    const unsigned flags = MHD_USE_AUTO | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ERROR_LOG;
+    server->daemon =
+        MHD_start_daemon(flags, options->port, NULL, NULL, answer, server, MHD_OPTION_ARRAY, settings, MHD_OPTION_END);
+    if (!server->daemon) {
+        free(server);
+        return -1;
+    }
+    *out = server;
+    return 0;
+}
+
+uint16_t server_port(const struct server *server)
+{
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT);
+    return info ? info->port : 0;
+}
+
+void server_close(struct server *server)
+{
+    if (!server) return;
+    MHD_stop_daemon(server->daemon);
+    free(server);
+}
