@@ -15,7 +15,7 @@ done
 # ---- what must not be left behind
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/shop-demo.XXXXXX")
-segments=$(mktemp -d /dev/shm/shop-demo.XXXXXX 2>/dev/null) || segments=$(mktemp -d "$work/segments.XXXXXX")
+segments=$(mktemp -d "/dev/shm/shop-demo.$$.XXXXXX" 2>/dev/null) || segments=$(mktemp -d "$work/segments.XXXXXX")
 export TRACKWAY_DIR=$segments
 front='' back='' hung='' # process ids; empty: not running
 
@@ -76,10 +76,91 @@ await is_ready front
 url=$(address front)
 printf 'front: process %s on %s\nback:  process %s on %s\n' "$front" "$url" "$back" "$(address back)"
 
-# One request per line on standard input, "METHOD PATH"; eight at a time. Prints one line per request: status, seconds,
-# trace id, path; the bodies go to a file each.
-send() {
-    mkdir -p "$work/replies"
-    xargs -P 8 -L 1 sh -c 'curl -s --max-time 30 -o "$0/replies/$$" -X "$2" "$1$3" \
-        -w "%{http_code} %{time_total} %header{x-trace-id} $3 $(:)%{stderr}" 2>/dev/null; echo; ' "$work" "$url"
+# Sends one request. Prints "STATUS TRACE METHOD PATH: ANSWER".
+ask() {
+    local answer
+    answer=$(curl -s --max-time 60 -X "$1" -w '%{http_code} %header{x-trace-id}' "$url$2") || true
+    printf '%s %s %s: %s\n' "${answer##*$'\n'}" "$1" "$2" "${answer%%$'\n'*}"
 }
+export -f ask
+export url
+
+# Sends the requests on standard input, one "METHOD PATH" a line, eight at a time; keeps what ask prints in a file.
+send() {
+    xargs -P 8 -L 1 bash -c 'ask "$@"' ask >>"$work/$1"
+    awk '{ n[$1]++; all++ } END { printf "%d requests:", all; for (s in n) printf "  %d x %s", n[s], s; print "" }' \
+        "$work/$1"
+}
+
+heading 'Requests'
+if command -v wrk >/dev/null; then
+    echo 'wrk, 8 connections, 2 seconds:'
+    wrk -t 1 -c 8 -d 2 "$url/item/7" | grep -E 'requests in|Non-2xx' || true
+fi
+echo 'curl, eight at a time: items and baskets, some of them unknown, and slow reports:'
+{
+    for i in $(seq 90); do echo "GET /item/$((i * 7 % 200 + 1))"; done
+    for i in $(seq 25); do echo "GET /basket/$i,$((i + 20)),$((i + 70)),$((i + 100))"; done
+    for i in 201 666 999; do echo "GET /item/$i"; done
+    for days in 60 120 180 240 365; do echo "GET /report?days=$days"; done
+    echo 'GET /basket/11,12,4711'
+} | shuf --random-source=<(yes) | send mixed
+echo 'curl, eight at a time: orders, one of them too large; those that come together share a commit:'
+{
+    for i in $(seq 79); do echo "POST /order/$i?quantity=$((i % 5 + 1))"; done
+    echo 'POST /order/5?quantity=5000'
+} | send orders
+
+# ---- what was recorded
+
+heading 'Who is recording'
+run ps
+expect shop-front 'the front'
+expect shop-back 'the back'
+
+heading 'The slowest requests, and the slowest of them'
+run traces --sort duration --limit 5
+expect 'GET /report' 'a report among the slowest'
+slowest=$("$trackway" traces --sort duration --limit 1 --json | first_trace)
+run show "$slowest"
+expect 'SELECT report' 'the statement that made it slow'
+
+heading 'What failed'
+run traces --status error --limit 8
+broken=$(awk '$3 == "GET" && $4 ~ /4711/ { print $2 }' "$work/mixed")
+run show "$broken"
+expect 'no such item: 4711' 'why the basket failed'
+
+heading 'One commit for several orders: a span with several parents'
+batch=''
+for trace in $(sed -n 's/^201 \([0-9a-f]*\) .*in a batch of [3-9].*/\1/p' "$work/orders"); do
+    # The batch is drawn in the trace of its first order.
+    if "$trackway" show "$trace" | grep -q 'commit batch'; then batch=$trace; break; fi
+done
+[ -n "$batch" ] || fail 'no batch with several orders'
+run show "$batch"
+expect 'commit batch' 'the batch'
+
+# ---- the kill
+
+heading 'Killed in the middle of a request'
+ask GET '/report?days=3650' >"$work/killed" & hung=$!
+report_is_open() { "$trackway" open | grep -q 'SELECT report'; }
+await report_is_open
+sleep 1
+echo "A report over ten years is running. kill -KILL $back"
+kill -KILL "$back"
+{ wait "$back" || true; } 2>/dev/null
+{ wait "$hung" || true; } 2>/dev/null
+hung='' killed_back=$back back=''
+printf 'The customer gets: %s\n' "$(cut -d ' ' -f 1,3- "$work/killed")"
+
+run ps
+expect 'dead\|died\|killed' 'the death of the back'
+run open
+expect 'SELECT report' 'the statement that was open at the kill'
+run show "$(cut -d ' ' -f 2 "$work/killed")"
+expect 'SELECT report' 'the open statement in its request'
+expect 'report.progress' 'how far it had come'
+
+heading "Done: process $killed_back is gone, its last requests are not"
