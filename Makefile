@@ -23,7 +23,7 @@ configure:
 demo:
 	@tools/setup
 	@$(MAKE) --no-print-directory all
-	@TRACKWAY_BUILD=$(abspath $(BUILD)) examples/shop/demo.sh
+	@TRACKWAY_BUILD=$(abspath $(BUILD)) examples/shop/demo.sh $(abspath $(BUILD))
 
 test:
 	@.ci/run
