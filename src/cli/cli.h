@@ -1,0 +1,112 @@
+/* cli: what the parts of the command share. For src/cli alone.
+ *
+ * A command is a row of tw__commands (main.c) and a file cmd_NAME.c; an option is a row of tw__options (options.c). Parsing,
+ * help and completion read the rows, so that a new command or option is added in one place. */
+#ifndef TW_CLI_CLI_H
+#define TW_CLI_CLI_H
+
+#include <trackway/read.h>
+
+#include "base/buf.h"
+#include "wire/term.h"
+
+enum { TW__EXIT_OK = 0, TW__EXIT_FAILED = 1, TW__EXIT_USAGE = 2 };
+
+#define TW__VERSION "0.1.0"
+
+enum tw__option_id {
+    TW__OPT_JSON = 1 << 0,
+    TW__OPT_PID = 1 << 1,
+    TW__OPT_FILE = 1 << 2,
+    TW__OPT_DIR = 1 << 3,
+    TW__OPT_SERVICE = 1 << 4,
+    TW__OPT_COLOR = 1 << 5,
+    TW__OPT_HELP = 1 << 6,
+    TW__OPT_NAME = 1 << 7,
+    TW__OPT_MIN_DURATION = 1 << 8,
+    TW__OPT_STATUS = 1 << 9,
+    TW__OPT_SINCE = 1 << 10,
+    TW__OPT_LIMIT = 1 << 11,
+    TW__OPT_SORT = 1 << 12,
+    TW__OPT_ALL = 1 << 13,
+    TW__OPT_SPANS = 1 << 14,
+    TW__OPT_FOR = 1 << 15,
+    TW__OPT_TRACE = 1 << 16,
+    TW__OPT_YES = 1 << 17,
+    TW__OPT_ALL_DEAD = 1 << 18,
+    /* What every command that looks at segments takes. */
+    TW__OPTS_SOURCE = TW__OPT_JSON | TW__OPT_PID | TW__OPT_FILE | TW__OPT_DIR | TW__OPT_SERVICE | TW__OPT_COLOR | TW__OPT_HELP,
+    TW__OPTS_FILTER = TW__OPT_NAME | TW__OPT_MIN_DURATION | TW__OPT_STATUS
+};
+
+struct tw__option {
+    enum tw__option_id id;
+    const char *name;
+    const char *argument; /* NULL: takes none */
+    const char *help;
+    const char *choices; /* separated by spaces: for checking and completion; NULL: anything */
+};
+
+/* The command line, read. Texts belong to argv. */
+struct tw__args {
+    unsigned given; /* set of enum tw__option_id */
+    const char **files;
+    size_t file_count;
+    const char *dir, *service, *name, *trace, *sort, *status;
+    uint32_t pid;
+    uint64_t min_duration_ns, since_ns, for_ns, limit;
+    const char *color;
+    const char **operands;
+    size_t operand_count;
+    struct tw__look look;
+};
+
+struct tw__command {
+    const char *name;
+    const char *operand;     /* "TRACE"; "[COMMAND]"; NULL: none */
+    const char *summary;     /* one line */
+    const char *description; /* a paragraph */
+    const char *examples;    /* lines */
+    unsigned options;        /* set of enum tw__option_id */
+    int (*run)(const struct tw__args *args);
+};
+
+extern const struct tw__command tw__commands[]; /* ends with a zero name */
+extern const struct tw__option tw__options[];   /* the same */
+
+const struct tw__command *tw__command_find(const char *name);
+
+/* Reads argv (after the command's name). Returns 0 or TW__EXIT_USAGE with the message printed. Free with args_fini. */
+int tw__args_parse(struct tw__args *args, const struct tw__command *command, int argc, char **argv);
+void tw__args_fini(struct tw__args *args);
+
+/* What stdout can do, by terminal, locale and environment. color: auto, always, never. */
+struct tw__look tw__look_find(const char *color);
+
+/* Prints "trackway: ..." on stderr, harmless to the terminal. */
+void tw__complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The nearest of the names that next hands out, when it is near enough to have been meant; else NULL. */
+const char *tw__suggest(const char *word, const char *(*next)(size_t index, const void *data), const void *data);
+
+void tw__help_all(struct tw__buf *out);
+void tw__help_command(const struct tw__command *command, struct tw__buf *out);
+
+/* Writes everything in buf to stdout and empties it. A closed pipe ends the program quietly with 0: whoever read has seen
+ * enough. Returns TW__EXIT_OK, or TW__EXIT_FAILED with the message printed. */
+int tw__out_write(struct tw__buf *buf);
+/* The same when more than 64 KB are waiting. */
+int tw__out_write_some(struct tw__buf *buf);
+
+int tw__cmd_ps(const struct tw__args *args);
+int tw__cmd_traces(const struct tw__args *args);
+int tw__cmd_show(const struct tw__args *args);
+int tw__cmd_open(const struct tw__args *args);
+int tw__cmd_tail(const struct tw__args *args);
+int tw__cmd_dump(const struct tw__args *args);
+int tw__cmd_stats(const struct tw__args *args);
+int tw__cmd_clean(const struct tw__args *args);
+int tw__cmd_help(const struct tw__args *args);
+int tw__cmd_version(const struct tw__args *args);
+int tw__cmd_completion(const struct tw__args *args);
+
+#endif

@@ -1,0 +1,101 @@
+/* trackway: look at what the processes of this machine have recorded.
+ *
+ * One table of commands; each row names the file that does it (cmd_NAME.c). Nothing here knows segments.
+ * Exit codes everywhere: 0 done; 1 not found or failed, wholly or in part; 2 the command line was not understood.
+ * SIGPIPE is ignored, so that writing into a closed pipe is an error we see (out.c): a script that pipes into head or
+ * grep -q under pipefail gets 0 and not 141.
+ */
+#include <signal.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+const struct tw__command tw__commands[] = {
+    {"ps", NULL, "processes that record, live and dead",
+     "Lists every process with a segment: its state, how many threads record, how many spans it begins a second, how far "
+     "back its memory reaches, the spans open in it, and how many records were lost (stats tells why).",
+     "trackway ps\ntrackway ps --service shop-back --json\n", TW__OPTS_SOURCE, tw__cmd_ps},
+    {"traces", NULL, "recent requests",
+     "Lists requests across all processes, the newest first: when, trace id, root span, duration, spans, threads, processes, "
+     "errors. A duration with > in front is of a request that has not ended.",
+     "trackway traces\ntrackway traces --min-duration 200ms --since 5m\ntrackway traces --status error --sort duration\n"
+     "trackway traces --name 'GET /cart*' --limit 5 --json\n",
+     TW__OPTS_SOURCE | TW__OPTS_FILTER | TW__OPT_SINCE | TW__OPT_LIMIT | TW__OPT_SORT, tw__cmd_traces},
+    {"show", "TRACE", "one request as a waterfall",
+     "Draws one request across all processes: the tree of its spans with bars to scale, tags, events, marks, messages and "
+     "errors. TRACE is a trace id in any form (32 hex digits, 1-8-24, decimal) or the first digits of one, at least 4. More "
+     "than 8 children that look alike are told in one line.",
+     "trackway show 6740c1f2a5b8e03d917c44aa02b1c9de\ntrackway show 6740c1f2\ntrackway show 6740c1f2 --all | less -R\n",
+     TW__OPTS_SOURCE | TW__OPT_ALL, tw__cmd_show},
+    {"open", NULL, "spans in progress, or in progress at death",
+     "Lists the spans that are open right now, and those that were open when their process died, the oldest first: what is "
+     "it doing, what was it doing.",
+     "trackway open\ntrackway open --pid 4711\n", TW__OPTS_SOURCE | TW__OPTS_FILTER | TW__OPT_LIMIT, tw__cmd_open},
+    {"tail", NULL, "finished requests as they happen",
+     "Prints each root span (with --spans every span) when it ends, in all processes, also those that start later. Ends with "
+     "Ctrl-C, or after --for. What was overwritten before it could be read is counted on stderr.",
+     "trackway tail\ntrackway tail --status error --for 10s\ntrackway tail --spans --name 'sqlite*' --json\n",
+     TW__OPTS_SOURCE | TW__OPTS_FILTER | TW__OPT_SPANS | TW__OPT_FOR, tw__cmd_tail},
+    {"dump", NULL, "every record as JSON lines",
+     "Prints each process and then each record in time order, one JSON object a line; spans in progress have the kind open. "
+     "docs/commands.md lists the members.",
+     "trackway dump\ntrackway dump --trace 6740c1f2a5b8e03d917c44aa02b1c9de\ntrackway dump --file copied.seg > records.jsonl\n",
+     TW__OPTS_SOURCE | TW__OPT_TRACE | TW__OPT_SINCE, tw__cmd_dump},
+    {"stats", NULL, "everything counted, each loss with its cause",
+     "Prints what each process counts: memory, spans, threads, and every kind of loss with its text.",
+     "trackway stats\ntrackway stats --pid 4711 --json\n", TW__OPTS_SOURCE, tw__cmd_stats},
+    {"clean", NULL, "remove the segments of dead processes",
+     "Lists the segments whose process is dead or has exited and removes them after asking. Never removes the segment of a "
+     "live process, one whose process cannot be told (another machine, boot or container), or a file that is not a segment.",
+     "trackway clean\ntrackway clean --yes\ntrackway clean --pid 4711 --yes\n",
+     TW__OPTS_SOURCE | TW__OPT_YES | TW__OPT_ALL_DEAD, tw__cmd_clean},
+    {"help", "[COMMAND]", "what a command does", "Prints this list, or one command with its options and examples.",
+     "trackway help show\n", TW__OPT_HELP, tw__cmd_help},
+    {"version", NULL, "the version", "Prints the version of the command.", "trackway version\n",
+     TW__OPT_JSON | TW__OPT_HELP, tw__cmd_version},
+    {"completion", "SHELL", "completion for a shell", "Prints a completion script. SHELL is bash.",
+     "source <(trackway completion bash)\n", TW__OPT_HELP, tw__cmd_completion},
+    {0},
+};
+
+static const char *command_name(size_t index, const void *data)
+{
+    (void)data;
+    return tw__commands[index].name;
+}
+
+static int run(const struct tw__command *command, int argc, char **argv)
+{
+    struct tw__args args;
+    int code = tw__args_parse(&args, command, argc, argv);
+    if (code == 0 && args.given & TW__OPT_HELP) {
+        struct tw__buf out = {0};
+        tw__help_command(command, &out);
+        code = tw__out_write(&out);
+        tw__buf_fini(&out);
+    } else if (code == 0) {
+        code = command->run(&args);
+    }
+    tw__args_fini(&args);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    (void)signal(SIGPIPE, SIG_IGN);
+    const char *word = argc > 1 ? argv[1] : "help";
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) word = "help";
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) word = "version";
+    const struct tw__command *command = tw__command_find(word);
+    if (!command) {
+        const char *near = tw__suggest(word, command_name, NULL);
+        if (near)
+            tw__complain("no command \"%s\"; did you mean %s?", word, near);
+        else
+            tw__complain("no command \"%s\"; trackway help lists them", word);
+        return TW__EXIT_USAGE;
+    }
+    int code = run(command, argc > 2 ? argc - 2 : 0, argv + 2);
+    /* Called with nothing at all: the list is an answer, but not to a question that was understood. */
+    return argc > 1 || code ? code : TW__EXIT_USAGE;
+}

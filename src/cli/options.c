@@ -1,0 +1,210 @@
+/* options: the table of options, and reading a command line by it.
+ *
+ * --name VALUE and --name=VALUE; operands anywhere; -- ends the options. One letter: -h and -y. An option that another command has, or that is spelt nearly right, is answered with what was probably meant.
+ * Rejected: getopt_long (accepts abbreviations, so that adding an option can break a script; prints its own messages; and
+ * the help would need a second table).
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "wire/human.h"
+
+const struct tw__option tw__options[] = {
+    {TW__OPT_PID, "pid", "N", "only the process with this id", NULL},
+    {TW__OPT_SERVICE, "service", "GLOB", "only processes whose service name matches", NULL},
+    {TW__OPT_FILE, "file", "PATH", "read this segment file instead; may be repeated", NULL},
+    {TW__OPT_DIR, "dir", "DIR", "look for segments here (default: TRACKWAY_DIR, then the folder of this user)", NULL},
+    {TW__OPT_NAME, "name", "GLOB", "only requests (spans) whose name matches, as in 'GET *'", NULL},
+    {TW__OPT_MIN_DURATION, "min-duration", "TIME", "only those that took at least this long: 200ms, 1.5s", NULL},
+    {TW__OPT_STATUS, "status", "STATUS", "only those with this status: error, ok or unset", "error ok unset"},
+    {TW__OPT_SINCE, "since", "TIME", "only what ended within this time until now: 5m, 2h", NULL},
+    {TW__OPT_LIMIT, "limit", "N", "at most this many rows; 0: all", NULL},
+    {TW__OPT_SORT, "sort", "ORDER", "time (default: newest first) or duration (longest first)", "time duration"},
+    {TW__OPT_ALL, "all", NULL, "every child, event and tag; fold and shorten nothing", NULL},
+    {TW__OPT_SPANS, "spans", NULL, "every span, not only roots", NULL},
+    {TW__OPT_FOR, "for", "TIME", "end after this time", NULL},
+    {TW__OPT_TRACE, "trace", "TRACE", "only the records of this trace", NULL},
+    {TW__OPT_ALL_DEAD, "all-dead", NULL, "every dead process (the default)", NULL},
+    {TW__OPT_YES, "yes", NULL, "do not ask (-y)", NULL},
+    {TW__OPT_JSON, "json", NULL, "JSON lines instead of a table", NULL},
+    {TW__OPT_COLOR, "color", "WHEN", "auto, always or never (default: TRACKWAY_COLOR, then auto; NO_COLOR: never)",
+     "auto always never"},
+    {TW__OPT_HELP, "help", NULL, "this text (-h)", NULL},
+    {0},
+};
+
+static const char *option_name(size_t index, const void *data)
+{
+    const struct tw__command *command = data;
+    for (const struct tw__option *option = tw__options; option->name; option++)
+        if (command->options & (unsigned)option->id && index-- == 0) return option->name;
+    return NULL;
+}
+
+static int unknown_option(const struct tw__command *command, const char *word, size_t len)
+{
+    char name[40];
+    if (len >= sizeof name) len = sizeof name - 1;
+    memcpy(name, word, len);
+    name[len] = '\0';
+    const char *near = tw__suggest(name, option_name, command);
+    if (near)
+        tw__complain("%s: no option --%s; did you mean --%s?", command->name, name, near);
+    else
+        tw__complain("%s: no option --%s; trackway %s --help lists them", command->name, name, command->name);
+    return TW__EXIT_USAGE;
+}
+
+static bool is_choice(const char *choices, const char *value)
+{
+    size_t len = strlen(value);
+    for (const char *at = choices; *at;) {
+        size_t word = strcspn(at, " ");
+        if (word == len && memcmp(at, value, len) == 0) return true;
+        at += word + (at[word] == ' ');
+    }
+    return false;
+}
+
+/* Decimal digits alone: strtoull would take a sign and spaces. */
+static bool read_number(const char *text, uint64_t max, uint64_t *out)
+{
+    uint64_t value = 0;
+    if (!*text) return false;
+    for (; *text; text++) {
+        if (*text < '0' || *text > '9') return false;
+        if (value > (max - (uint64_t)(*text - '0')) / 10) return false;
+        value = value * 10 + (uint64_t)(*text - '0');
+    }
+    *out = value;
+    return true;
+}
+
+/* Whether value makes sense for the option; if so it is stored. */
+static bool store(struct tw__args *args, const struct tw__option *option, const char *value)
+{
+    uint64_t number = 0;
+    if (option->choices && !is_choice(option->choices, value)) return false;
+    if (option->id == TW__OPT_PID) {
+        if (!read_number(value, INT32_MAX, &number)) return false;
+        args->pid = (uint32_t)number;
+    } else if (option->id == TW__OPT_LIMIT) {
+        return read_number(value, UINT32_MAX, &args->limit);
+    } else if (option->id == TW__OPT_MIN_DURATION) {
+        return tw__human_parse_duration(value, &args->min_duration_ns) == 0;
+    } else if (option->id == TW__OPT_SINCE) {
+        return tw__human_parse_duration(value, &args->since_ns) == 0;
+    } else if (option->id == TW__OPT_FOR) {
+        return tw__human_parse_duration(value, &args->for_ns) == 0;
+    } else if (option->id == TW__OPT_FILE) {
+        args->files[args->file_count++] = value;
+    } else if (option->id == TW__OPT_DIR) {
+        args->dir = value;
+    } else if (option->id == TW__OPT_SERVICE) {
+        args->service = value;
+    } else if (option->id == TW__OPT_NAME) {
+        args->name = value;
+    } else if (option->id == TW__OPT_TRACE) {
+        args->trace = value;
+    } else if (option->id == TW__OPT_SORT) {
+        args->sort = value;
+    } else if (option->id == TW__OPT_STATUS) {
+        args->status = value;
+    } else if (option->id == TW__OPT_COLOR) {
+        args->color = value;
+    }
+    return true;
+}
+
+static int take_option(struct tw__args *args, const struct tw__command *command, int argc, char **argv, int *at)
+{
+    const char *word = argv[*at] + 2, *value = strchr(word, '=');
+    size_t len = value ? (size_t)(value - word) : strlen(word);
+    const struct tw__option *option = tw__options;
+    while (option->name && (strlen(option->name) != len || memcmp(option->name, word, len) != 0)) option++;
+    if (!option->name || !(command->options & (unsigned)option->id)) return unknown_option(command, word, len);
+    if (!option->argument) {
+        if (value) {
+            tw__complain("%s: --%s takes no value", command->name, option->name);
+            return TW__EXIT_USAGE;
+        }
+    } else {
+        value = value ? value + 1 : *at + 1 < argc ? argv[++*at] : NULL;
+        if (!value) {
+            tw__complain("%s: --%s needs a value: %s", command->name, option->name, option->argument);
+            return TW__EXIT_USAGE;
+        }
+        if (!store(args, option, value)) {
+            tw__complain("%s: --%s %s is not understood: %s", command->name, option->name, value, option->help);
+            return TW__EXIT_USAGE;
+        }
+    }
+    args->given |= (unsigned)option->id;
+    return 0;
+}
+
+static int take_letter(struct tw__args *args, const struct tw__command *command, const char *word)
+{
+    unsigned id = strcmp(word, "-h") == 0 ? TW__OPT_HELP : strcmp(word, "-y") == 0 ? TW__OPT_YES : 0;
+    if (!(command->options & id)) {
+        tw__complain("%s: no option %s; trackway %s --help lists them", command->name, word, command->name);
+        return TW__EXIT_USAGE;
+    }
+    args->given |= id;
+    return 0;
+}
+
+static int check_operands(const struct tw__args *args, const struct tw__command *command)
+{
+    size_t most = command->operand ? 1 : 0, least = command->operand && command->operand[0] != '[';
+    if (args->given & TW__OPT_HELP) return 0;
+    if (args->operand_count > most) {
+        tw__complain("%s: \"%s\" is too much; trackway %s --help", command->name, args->operands[most], command->name);
+        return TW__EXIT_USAGE;
+    }
+    if (args->operand_count < least) {
+        tw__complain("%s: which %s? trackway %s --help", command->name, command->operand, command->name);
+        return TW__EXIT_USAGE;
+    }
+    if (args->file_count && args->dir) {
+        tw__complain("%s: --file or --dir, not both", command->name);
+        return TW__EXIT_USAGE;
+    }
+    return 0;
+}
+
+int tw__args_parse(struct tw__args *args, const struct tw__command *command, int argc, char **argv)
+{
+    const char *color = getenv("TRACKWAY_COLOR");
+    *args = (struct tw__args){.sort = "time", .limit = 20, .color = color ? color : "auto"};
+    /* Each word of the command line is at most one of either. */
+    args->files = calloc((size_t)argc + 1, sizeof *args->files);
+    args->operands = calloc((size_t)argc + 1, sizeof *args->operands);
+    if (!args->files || !args->operands) {
+        tw__complain("out of memory");
+        return TW__EXIT_FAILED;
+    }
+    bool options = true;
+    for (int i = 0; i < argc; i++) {
+        int code = 0;
+        if (options && strcmp(argv[i], "--") == 0)
+            options = false;
+        else if (options && strncmp(argv[i], "--", 2) == 0)
+            code = take_option(args, command, argc, argv, &i);
+        else if (options && argv[i][0] == '-' && argv[i][1])
+            code = take_letter(args, command, argv[i]);
+        else
+            args->operands[args->operand_count++] = argv[i];
+        if (code) return code;
+    }
+    args->look = tw__look_find(args->color);
+    return check_operands(args, command);
+}
+
+void tw__args_fini(struct tw__args *args)
+{
+    free(args->files);
+    free(args->operands);
+    *args = (struct tw__args){0};
+}
