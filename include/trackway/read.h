@@ -38,7 +38,7 @@ enum tw_record_kind {
     TW_RECORD_MARK = 3,     /* an instant that a person placed */
     TW_RECORD_SEND = 4,     /* a message left; tags peer, id, size, bytes */
     TW_RECORD_RECEIVE = 5,  /* a message arrived */
-    TW_RECORD_CREATED = 6,  /* a thread was created; tag tid */
+    TW_RECORD_CREATED = 6,  /* a thread began, made by tw_thread_create; tag creator: the tid of its maker */
     TW_RECORD_EXITED = 7,   /* a thread ended */
     TW_RECORD_TAGS = 8,     /* more tags of a span that had no room left; same span_id. tw_reader_read joins them */
     TW_RECORD_LOG = 9,      /* reserved */

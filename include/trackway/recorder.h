@@ -18,6 +18,7 @@
  *     TRACKWAY_DIR           folder of the segment; default /dev/shm/trackway-<uid>
  *     TRACKWAY_KEEP          1: keep the segment's file on a clean exit
  *     TRACKWAY_PAYLOAD       bytes of each message to keep; default 0
+ *     TRACKWAY_TSC           off: read the kernel's clock even where the TSC can be trusted
  *     TRACKWAY_RANDOM_IDS    1: fully random trace ids, without the time in front
  */
 

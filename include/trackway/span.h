@@ -39,6 +39,12 @@ typedef struct tw_span {
     uint64_t id;
 } tw_span;
 
+#ifdef __cplusplus
+#define TW_SPAN_NONE (tw_span{nullptr, 0})
+#else
+#define TW_SPAN_NONE ((tw_span){NULL, 0})
+#endif
+
 enum tw_span_kind { TW_KIND_INTERNAL = 0, TW_KIND_SERVER, TW_KIND_CLIENT, TW_KIND_PRODUCER, TW_KIND_CONSUMER };
 enum tw_status { TW_STATUS_UNSET = 0, TW_STATUS_OK, TW_STATUS_ERROR };
 

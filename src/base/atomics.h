@@ -79,6 +79,17 @@ static inline void tw__words_copy2(void *to, const void *from)
 #endif
 }
 
+/* Clears 64 bytes (eight words). */
+static inline void tw__words_clear8(uint64_t *to)
+{
+#if defined(TW__PLAIN_MOVES)
+    __m128i zero = _mm_setzero_si128();
+    for (int i = 0; i < 8; i += 2) _mm_storeu_si128((__m128i *)(void *)(to + i), zero);
+#else
+    for (int i = 0; i < 8; i++) tw__store_relaxed(to + i, 0);
+#endif
+}
+
 /* Copies len bytes, a multiple of 8, from memory that is being overwritten by others (reader side). */
 static inline void tw__words_copy_from(void *to, const void *from, size_t len)
 {

@@ -30,7 +30,7 @@ enum {
     TW__SLOT_BYTES = 512,
     TW__SLOTS = (TW__BLOCK_BYTES - TW__BLOCK_HEAD_BYTES) / TW__SLOT_BYTES, /* 31 */
     TW__SLOT_HEAD_BYTES = 96,
-    TW__SLOT_TAG_BYTES = TW__SLOT_BYTES - TW__SLOT_HEAD_BYTES, /* 416 */
+    TW__SLOT_TAG_BYTES = 384, /* a multiple of 64: tags are moved in whole lines */
     TW__CHUNK_BYTES = 8192,
     TW__CHUNK_HEAD_BYTES = 64,
     TW__CALIBRATIONS = 8,
@@ -110,8 +110,12 @@ struct tw__slot {
     struct tw__block *owner;  /* whose thread takes it back */
     uint64_t tags_len;        /* bytes reserved for tags; more than TW__SLOT_TAG_BYTES: the last one did not fit */
     uint64_t first_id;        /* spans begun here = (id - first_id) / step, see docs */
-    struct tw__slot *remote;  /* next in owner->remote; aux of holders */
+    struct tw__slot *remote;  /* next in owner->remote, or a mark, see block.c; the alias of a holder */
     uint8_t tags[TW__SLOT_TAG_BYTES];
+    uint64_t loose;           /* 1: free, and on nobody's list. Kept while no thread has the block */
+    uint64_t holder;          /* not 0: an attached context; the check of its tw_attach. Its own id waits in time */
+    struct tw__slot *alias;   /* of a holder: the span of another thread that it stands for, and that span's id */
+    uint64_t alias_id;
 };
 
 /* What a thread has. The first block of a thread carries its state; further ones only lend their slots. */
@@ -143,7 +147,10 @@ struct tw__block {
     uint64_t losses[16];      /* order of TW_LOSS_TABLE */
     uint64_t generation;
     uint64_t message_id;
-    uint8_t pad[TW__BLOCK_HEAD_BYTES - 192 - 128 - 16];
+    struct tw__slot *spare;   /* the free list, while free is kept empty because the clock is not the TSC */
+    uint64_t seed[2];         /* of trace ids */
+    uint64_t seconds, seconds_until; /* for trace ids: epoch seconds, and the tick up to which they hold */
+    uint8_t pad[TW__BLOCK_HEAD_BYTES - 192 - 128 - 56];
 };
 enum tw__block_state { TW__BLOCK_FREE = 0, TW__BLOCK_USED = 1 };
 enum tw__block_role { TW__ROLE_THREAD = 1, TW__ROLE_MORE = 2, TW__ROLE_LANE = 3 };
@@ -179,7 +186,7 @@ enum tw__type {
     TW__TYPE_CREATED = 6,
     TW__TYPE_EXITED = 7,
     TW__TYPE_TAGS = 8,
-    TW__TYPE_HOLDER = 65 /* in slots only: an attached context */
+    TW__TYPE_HOLDER = 65 /* in slots only: an attached context; id is foreign, the slot's own is in time */
 };
 
 enum tw__tag {

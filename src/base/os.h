@@ -1,0 +1,66 @@
+/* os: the operating system as the recorder needs it, behind about twenty functions.
+ *
+ * Nothing here knows what a span is. Results are 0 or a negative enum tw_err; errno is left as the caller found it, because
+ * these run inside other people's programs. */
+#ifndef TW_BASE_OS_H
+#define TW_BASE_OS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <trackway/err.h>
+
+uint32_t tw__os_pid(void);
+uint32_t tw__os_tid(void);
+uint32_t tw__os_uid(void);
+
+/* This thread's name; NUL-terminated, at most 15 bytes. */
+void tw__os_thread_name(char name[16]);
+
+/* Random bytes from the kernel; from the clocks and addresses where the kernel has none to give. */
+void tw__os_random(void *bytes, size_t len);
+
+/* Field 22 of /proc/self/stat, the inode of the pid namespace, the boot id; zero where /proc is not there. */
+uint64_t tw__os_start_ticks(void);
+uint64_t tw__os_pid_ns(void);
+void tw__os_boot_id(uint8_t id[16]);
+
+/* When this process began, CLOCK_REALTIME ns. */
+uint64_t tw__os_started_ns(uint64_t start_ticks);
+
+/* Host name and command line, cut to cap and NUL-terminated. Arguments are separated by spaces. */
+void tw__os_host(char *text, size_t cap);
+void tw__os_command(char *text, size_t cap);
+
+/* The program's name without its folder; never NULL or empty. */
+const char *tw__os_program(void);
+
+/* Makes dir (mode 0700) if it is not there. TW_ERR_PERMISSION when it is there and belongs to somebody else, or others may
+ * write to it; TW_ERR_SYSTEM otherwise. Only the last component is made. */
+int tw__os_make_private_dir(const char *dir);
+
+/* Makes a new file of mode 0600 and len bytes (sparse) and maps it shared, at an address that is a multiple of align.
+ * TW_ERR_SPACE when the file system is full, TW_ERR_PERMISSION, TW_ERR_SYSTEM. Of the mapping only the first
+ * inherited bytes go on to a forked child. */
+int tw__os_map_new(const char *path, size_t len, size_t align, size_t inherited, uint8_t **map);
+
+/* Gives memory to a part of such a mapping, so that touching it can neither fail nor fault. at and len are multiples of
+ * the page size. TW_ERR_SPACE when there is none. [async-signal-safe] */
+int tw__os_back(const char *path, const uint8_t *map, size_t at, size_t len);
+
+/* Gives the memory of a part of the file back; it reads as zero afterwards. */
+void tw__os_unback(uint8_t *map, size_t at, size_t len);
+
+/* Puts private zero memory in the place of a mapping: whoever still writes there harms nobody. */
+void tw__os_replace_with_zero(uint8_t *map, size_t len);
+
+void tw__os_unlink(const char *path);
+
+/* CLOCK_REALTIME seconds, cheap and a few ms late. */
+uint32_t tw__os_seconds(void);
+
+/* Gives the processor away for about ns. */
+void tw__os_sleep_ns(uint64_t ns);
+
+#endif

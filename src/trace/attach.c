@@ -1,0 +1,197 @@
+/* attach: gives a thread its block, and a signal handler its lane.
+ *
+ * A thread's first record comes here: segment (made if need be), block, slots, exit hook. Later calls pass by with one compare.
+ * A thread whose block belongs to an ended segment comes here again.
+ *
+ * A signal handler may interrupt any call. If the thread was inside one (current is poisoned), the handler works on the
+ * lane: a second block with its own slots and chunk, taken the first time it is needed. A handler that interrupts a call made
+ * by another handler on the lane is refused and counted, and so is one that interrupts the attaching itself.
+ */
+#include "trace/attach.h"
+
+#include <pthread.h>
+
+#include "base/os.h"
+#include "trace/runtime.h"
+#include "trace/stack.h"
+
+struct tw__block tw__nobody = {.current = &tw__no_slot};
+struct tw__slot tw__detached;
+_Thread_local struct tw__block *tw__me __attribute__((tls_model("initial-exec"))) = &tw__nobody;
+
+static _Thread_local bool held __attribute__((tls_model("initial-exec")));
+static pthread_key_t exit_key;
+static pthread_once_t exit_once = PTHREAD_ONCE_INIT;
+
+void tw__attach_hold(bool hold)
+{
+    held = hold;
+    tw__signal_fence();
+}
+
+void tw__attach_forget(void)
+{
+    tw__me = &tw__nobody;
+}
+
+void tw__lost(enum tw__loss loss)
+{
+    struct tw__segment *segment = tw__segment_of_thread();
+    if (segment) tw__add_relaxed(&segment->header->losses[loss], 1);
+}
+
+/* The spans that are still open when their thread ends belong to nobody's chain any more. */
+static void orphan_chain(struct tw__block *block)
+{
+    struct tw__slot *slot = block->saved, *below;
+    for (; slot != &tw__no_slot && slot; slot = below) {
+        below = slot->link;
+        if (tw__is_holder(slot)) {
+            tw__count(&block->losses[TW__LOSS_unbalanced]);
+            tw__holder_close(slot);
+            tw__slot_give(block, slot);
+        } else if (tw__swap_acq_rel(&slot->remote, &tw__poison) == &tw__detached) { /* pairs with stack.c: leave_zombie */
+            tw__slot_give(block, slot);
+        }
+    }
+    block->saved = &tw__no_slot;
+}
+
+static void dissolve(struct tw__segment *segment, struct tw__block *block)
+{
+    if (block->current != &tw__poison) block->saved = block->current;
+    tw__store_relaxed(&block->current, &tw__poison);
+    tw__signal_fence();
+    if (block->spare) block->free = block->spare;
+    block->spare = NULL;
+    orphan_chain(block);
+    tw__arena_close(segment, block, tw__segment_tick(segment));
+    tw__block_dissolve(segment, block);
+}
+
+static void at_thread_exit(void *data)
+{
+    struct tw__block *block = data;
+    struct tw__segment *segment = tw__load_acquire(&tw__runtime.segment);
+    if (tw__me != block) return; /* forked meanwhile, or begun anew */
+    tw__me = &tw__nobody;
+    if (!segment || block->generation != tw__load_relaxed(&tw__runtime.generation)) return;
+    struct tw__block *lane = block->lane;
+    held = true;
+    if (lane) dissolve(segment, lane);
+    dissolve(segment, block);
+    held = false;
+}
+
+static void make_exit_key(void)
+{
+    (void)pthread_key_create(&exit_key, at_thread_exit);
+}
+
+static struct tw__block *take_block(struct tw__segment *segment, enum tw__block_role role)
+{
+    struct tw__block *block = tw__block_take(segment, role);
+    if (!block) {
+        tw__lost(TW__LOSS_no_thread);
+        return NULL;
+    }
+    block->generation = tw__load_relaxed(&tw__runtime.generation);
+    block->saved = &tw__no_slot;
+    tw__store_release(&block->current, &tw__no_slot); /* pairs with arena.c: abandoned */
+    tw__block_adopt(block, block);
+    return block;
+}
+
+static struct tw__block *attach(void)
+{
+    if (held) {
+        tw__lost(TW__LOSS_nested_refused);
+        return NULL;
+    }
+    held = true;
+    tw__signal_fence();
+    struct tw__segment *segment = tw__runtime_segment();
+    struct tw__block *block = segment ? take_block(segment, TW__ROLE_THREAD) : NULL;
+    if (block) {
+        tw__add_relaxed(&segment->header->threads_total, 1);
+        pthread_once(&exit_once, make_exit_key);
+        (void)pthread_setspecific(exit_key, block);
+        tw__me = block;
+    }
+    tw__signal_fence();
+    held = false;
+    return block;
+}
+
+static struct tw__block *lane_of(struct tw__block *block)
+{
+    if (!block->lane && !held) {
+        held = true;
+        tw__signal_fence();
+        block->lane = take_block(tw__segment_of_thread(), TW__ROLE_LANE);
+        tw__signal_fence();
+        held = false;
+    }
+    struct tw__block *lane = block->lane;
+    if (!lane || lane->current == &tw__poison) {
+        tw__lost(TW__LOSS_nested_refused);
+        return NULL;
+    }
+    return lane;
+}
+
+struct tw__block *tw__enter(void)
+{
+    struct tw__block *block = tw__me;
+    if (block->generation != tw__load_relaxed(&tw__runtime.generation) || block == &tw__nobody) {
+        block = attach();
+        if (!block) return NULL;
+    }
+    if (tw__load_relaxed(&block->current) == &tw__poison) {
+        block = lane_of(block);
+        if (!block) return NULL;
+    }
+    block->saved = block->current;
+    tw__signal_fence();
+    tw__store_relaxed(&block->current, &tw__poison);
+    tw__signal_fence();
+    if (tw__runtime.slow_clock && block->spare) {
+        block->free = block->spare;
+        block->spare = NULL;
+    }
+    return block;
+}
+
+struct tw__slot *tw__slot_take(struct tw__block *block)
+{
+    if (!block->free) tw__block_drain(block);
+    if (!block->free) {
+        struct tw__segment *segment = tw__segment_of_thread();
+        struct tw__block *more = segment ? tw__block_take(segment, TW__ROLE_MORE) : NULL;
+        if (more) {
+            more->current = more->saved = &tw__no_slot;
+            more->next = block->next;
+            block->next = more;
+            tw__block_adopt(block, more);
+        }
+    }
+    struct tw__slot *slot = block->free;
+    if (!slot) {
+        tw__count(&block->losses[TW__LOSS_no_slot]);
+        return NULL;
+    }
+    block->free = slot->link;
+    return slot;
+}
+
+void tw__slot_give(struct tw__block *block, struct tw__slot *slot)
+{
+    if (tw__load_acquire(&slot->owner) == block) {
+        tw__store_relaxed(&slot->remote, NULL);
+        slot->misc = block->tid;
+        slot->link = block->free;
+        block->free = slot;
+    } else {
+        tw__block_return(slot);
+    }
+}

@@ -1,0 +1,28 @@
+/* env: the library's configuration from the environment. The only place of the library that reads it. */
+#ifndef TW_TRACE_ENV_H
+#define TW_TRACE_ENV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <trackway/recorder.h>
+
+enum { TW__SERVICE_MAX = 128, TW__DIR_MAX = 200 };
+
+/* What is in force: own copies, so that a forked child can begin anew with the same. */
+struct tw__settings {
+    char service[TW__SERVICE_MAX];
+    char dir[TW__DIR_MAX]; /* "" the default folder */
+    size_t arena_bytes;
+    size_t payload_max;
+    bool off, keep_file, random_trace_ids, no_tsc;
+};
+
+/* Settings from config where it says something, else from the environment, else the defaults. Returns 0, or TW_ERR_RANGE /
+ * TW_ERR_SYNTAX with *what naming the variable that cannot be used. */
+int tw__settings_read(struct tw__settings *settings, const struct tw_config *config, const char **what);
+
+/* Reads "16M", "512k", "1073741824". Returns 0 or TW_ERR_SYNTAX / TW_ERR_RANGE. */
+int tw__bytes_parse(const char *text, size_t *bytes);
+
+#endif

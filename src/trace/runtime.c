@@ -1,0 +1,282 @@
+/* runtime: start, stop, fork, exit.
+ *
+ *     not begun --first use or tw_init--> recording --tw_shutdown--> ended --tw_init--> recording ...
+ *                                   \--> failed, or off by configuration
+ *
+ * The lock is for these steps only; no span call takes it but a thread's first, while nothing has begun. A segment that has
+ * ended stays mapped: another thread may be inside a call, and handles from then must stay harmless. Its arena's memory is
+ * given back; what remains is 16 KiB a thread.
+ *
+ * Sites and keys remember their dictionary ids for ever, so each next segment takes the dictionary of the one before over.
+ *
+ * fork: of the mapping the child gets header and dictionary only (MADV_DONTFORK); zero memory is put in the place of the rest,
+ * so that handles from before the fork read as ended, and its first record begins a new segment. exec: the mapping goes, the file stays, and readers see that
+ * the process no longer maps it.
+ */
+#include "trace/runtime.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/os.h"
+#include "trace/attach.h"
+#include "trace/env.h"
+
+uint32_t tw__gate = 1;
+struct tw__runtime tw__runtime;
+
+enum phase { NOT_BEGUN, RECORDING, FAILED, ENDED };
+
+/* Under lock. */
+static struct {
+    pthread_mutex_t lock;
+    enum phase phase;
+    bool hooked;
+    bool switched_off; /* by tw_recorder_disable */
+    bool kept_settings;
+    struct tw__segment *previous; /* ended, or the parent's: its dictionary goes on in the next */
+    struct tw__settings settings;
+    int error;
+    char error_text[192];
+    tw_diagnostic_fn *diagnostic;
+    void *diagnostic_data;
+} state = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void problem(int error, const char *what)
+{
+    char text[sizeof state.error_text];
+    (void)snprintf(text, sizeof text, "recording is off: %s: %s", what, tw_err_text(error));
+    if (state.error == error && strcmp(text, state.error_text) == 0) return;
+    state.error = error;
+    memcpy(state.error_text, text, sizeof text);
+    if (state.diagnostic) state.diagnostic(state.diagnostic_data, error, state.error_text);
+}
+
+static void set_gate(void)
+{
+    bool on = state.phase == NOT_BEGUN || state.phase == RECORDING;
+    tw__store_relaxed(&tw__gate, on && !state.switched_off ? 1u : 0u);
+    if (state.phase == RECORDING)
+        tw__store_relaxed(&tw__load_relaxed(&tw__runtime.segment)->header->recording, state.switched_off ? 0u : 1u);
+}
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&state.lock);
+}
+
+static void after_fork_in_parent(void)
+{
+    pthread_mutex_unlock(&state.lock);
+}
+
+/* In the child: no segment, no thread, same settings. */
+static void forget_parent(void)
+{
+    struct tw__segment *segment = tw__runtime.segment;
+    if (segment) tw__segment_forget(segment);
+    if (segment) state.previous = segment;
+    tw__attach_forget();
+    tw__runtime.segment = NULL;
+    if (state.phase == RECORDING || state.phase == FAILED) state.phase = NOT_BEGUN;
+    set_gate();
+}
+
+static void after_fork_in_child(void)
+{
+    forget_parent();
+    pthread_mutex_unlock(&state.lock);
+}
+
+void tw_after_fork(void)
+{
+    static const pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
+    state.lock = fresh; /* its holder, if any, is in the parent */
+    forget_parent();
+}
+
+__attribute__((destructor)) static void at_exit(void)
+{
+    struct tw__segment *segment = tw__load_acquire(&tw__runtime.segment);
+    if (segment && segment->header->pid == tw__os_pid()) tw__segment_close(segment);
+}
+
+/* Under lock, phase is not RECORDING. */
+static int begin(const struct tw_config *config)
+{
+    const char *what = "";
+    int result = 0;
+    if (config || !state.kept_settings) result = tw__settings_read(&state.settings, config, &what);
+    if (result == 0) state.kept_settings = true;
+    if (result == 0 && state.settings.off) {
+        result = TW_ERR_OFF;
+        what = "switched off by configuration";
+    }
+    struct tw__segment *segment = NULL;
+    if (result == 0) {
+        segment = calloc(1, sizeof *segment);
+        what = "memory";
+        result = segment ? 0 : TW_ERR_MEMORY;
+    }
+    if (result == 0) {
+        const struct tw__segment_options options = {
+            .dir = state.settings.dir[0] ? state.settings.dir : NULL,
+            .service = state.settings.service,
+            .arena_bytes = state.settings.arena_bytes,
+            .payload_max = state.settings.payload_max,
+            .keep_file = state.settings.keep_file,
+            .previous = state.previous,
+            .force_monotonic = state.settings.no_tsc,
+        };
+        result = tw__segment_open(segment, &options, &what);
+    }
+    if (result < 0) {
+        free(segment); /* never published */
+        state.phase = FAILED;
+        problem(result, what);
+        set_gate();
+        return result;
+    }
+    if (!state.hooked) {
+        state.hooked = true;
+        pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+    }
+    if (state.previous) tw__segment_drop_dict(state.previous);
+    state.previous = NULL;
+    state.error = 0;
+    state.error_text[0] = 0;
+    tw__runtime.random_trace_ids = state.settings.random_trace_ids;
+    tw__runtime.slow_clock = !segment->tsc;
+    tw__runtime.payload_max = state.settings.payload_max;
+    tw__store_relaxed(&tw__runtime.generation, tw__runtime.generation + 1);
+    tw__store_release(&tw__runtime.segment, segment); /* pairs with tw__runtime_segment */
+    state.phase = RECORDING;
+    set_gate();
+    return 0;
+}
+
+struct tw__segment *tw__runtime_segment(void)
+{
+    struct tw__segment *segment = tw__load_acquire(&tw__runtime.segment); /* pairs with begin */
+    if (segment) return segment;
+    pthread_mutex_lock(&state.lock);
+    if (state.phase == NOT_BEGUN) (void)begin(NULL);
+    segment = state.phase == RECORDING ? tw__runtime.segment : NULL;
+    pthread_mutex_unlock(&state.lock);
+    return segment;
+}
+
+int tw_init(const struct tw_config *config)
+{
+    struct tw_config whole = {0};
+    if (config) {
+        size_t size = config->struct_size && config->struct_size < sizeof whole ? config->struct_size : sizeof whole;
+        memcpy(&whole, config, size);
+    }
+    tw__attach_hold(true);
+    pthread_mutex_lock(&state.lock);
+    state.diagnostic = whole.diagnostic;
+    state.diagnostic_data = whole.diagnostic_data;
+    int result = state.phase == RECORDING ? TW_ERR_STATE : begin(config ? &whole : NULL);
+    pthread_mutex_unlock(&state.lock);
+    tw__attach_hold(false);
+    return result;
+}
+
+/* Waits until no thread is inside a call. */
+static int wait_quiet(struct tw__segment *segment, uint64_t timeout_ns)
+{
+    const uint64_t step_ns = 100000;
+    uint32_t high = tw__load_acquire(&segment->header->block_high);
+    for (uint64_t waited = 0;; waited += step_ns) {
+        bool busy = false;
+        for (uint32_t i = 0; i < high && !busy; i++) {
+            struct tw__block *block = tw__block_at(segment, i);
+            busy = tw__load_acquire(&block->state) == TW__BLOCK_USED && tw__load_acquire(&block->current) == &tw__poison;
+        }
+        if (!busy) return 0;
+        if (waited >= timeout_ns) return TW_ERR_TIMEOUT;
+        tw__os_sleep_ns(step_ns);
+    }
+}
+
+int tw_shutdown(uint64_t timeout_ns)
+{
+    pthread_mutex_lock(&state.lock);
+    struct tw__segment *segment = tw__runtime.segment;
+    if (state.phase != RECORDING) {
+        pthread_mutex_unlock(&state.lock);
+        return TW_ERR_STATE;
+    }
+    state.phase = ENDED;
+    state.kept_settings = false;
+    state.switched_off = false;
+    set_gate();
+    /* From here on no thread gets anything from the old segment: a new generation, no chunk, no slot. Who is inside a call
+     * now may put its own values back; it notices at its next chunk (attach.c). */
+    tw__store_relaxed(&tw__runtime.generation, tw__runtime.generation + 1);
+    tw__store_release(&tw__runtime.segment, NULL);
+    int result = wait_quiet(segment, timeout_ns);
+    uint64_t now = tw__segment_tick(segment);
+    for (uint32_t i = 0; i < segment->header->block_high; i++) {
+        struct tw__block *block = tw__block_at(segment, i);
+        if (result == 0) tw__arena_close(segment, block, now);
+        tw__store_relaxed(&block->limit, NULL);
+        tw__store_relaxed(&block->free, NULL);
+    }
+    tw__segment_close(segment);
+    tw__segment_drop_arena(segment);
+    state.previous = segment;
+    pthread_mutex_unlock(&state.lock);
+    return result;
+}
+
+int tw_recorder_enable(void)
+{
+    pthread_mutex_lock(&state.lock);
+    state.switched_off = false;
+    if (state.phase == NOT_BEGUN) (void)begin(NULL);
+    set_gate();
+    int result = state.phase == RECORDING ? 0 : TW_ERR_OFF;
+    pthread_mutex_unlock(&state.lock);
+    return result;
+}
+
+int tw_recorder_disable(void)
+{
+    pthread_mutex_lock(&state.lock);
+    state.switched_off = true;
+    set_gate();
+    pthread_mutex_unlock(&state.lock);
+    return 0;
+}
+
+bool tw_recorder_is_enabled(void)
+{
+    return tw__load_relaxed(&tw__gate) != 0;
+}
+
+int tw_recorder_error(char *text, size_t cap)
+{
+    pthread_mutex_lock(&state.lock);
+    int error = state.error;
+    if (text && cap) {
+        size_t len = strlen(state.error_text);
+        if (len >= cap) len = cap - 1;
+        memcpy(text, state.error_text, len);
+        text[len] = 0;
+    }
+    pthread_mutex_unlock(&state.lock);
+    return error;
+}
+
+int tw_recorder_path(char *path, size_t cap)
+{
+    const struct tw__segment *segment = tw__load_acquire(&tw__runtime.segment);
+    size_t len = segment ? strlen(segment->path) : 0;
+    if (len >= cap) return TW_ERR_SPACE;
+    memcpy(path, segment ? segment->path : "", len + 1);
+    return (int)len;
+}

@@ -1,0 +1,55 @@
+/* site: see the header. A site that finds no room in the dictionary is registered as "?" and counted once. */
+#include "trace/site.h"
+
+#include <string.h>
+
+/* "src/shop/cart.c" -> "cart". */
+static void module_of(const char *file, char module[64])
+{
+    const char *slash = strrchr(file, '/');
+    const char *base = slash ? slash + 1 : file;
+    const char *dot = strrchr(base, '.');
+    size_t len = dot && dot != base ? (size_t)(dot - base) : strlen(base);
+    if (len > 63) len = 63;
+    memcpy(module, base, len);
+    module[len] = 0;
+}
+
+static size_t cut(const char *from, char to[TW_NAME_MAX + 1])
+{
+    size_t len = strlen(from);
+    if (len > TW_NAME_MAX) len = TW_NAME_MAX;
+    memcpy(to, from, len);
+    to[len] = 0;
+    return len;
+}
+
+uint64_t tw__site_head(struct tw__block *block, struct tw_site *site, uint16_t head_bytes)
+{
+    uint64_t head = tw__load_relaxed(&site->head);
+    if (head) return head;
+    char module[64], name[TW_NAME_MAX + 1], function[TW_NAME_MAX + 1];
+    module_of(site->module, module);
+    (void)cut(site->name, name);
+    (void)cut(site->function, function);
+    const struct tw__dict_site entry = {name, module, function, site->line, site->type, site->level};
+    uint32_t id = tw__dict_site(tw__segment_of_thread(), &entry);
+    if (!id) tw__count(&block->losses[TW__LOSS_no_dictionary]);
+    head = head_bytes | (uint64_t)site->type << 16 | (uint64_t)id << 32;
+    tw__store_relaxed(&site->head, head);
+    return head;
+}
+
+uint16_t tw__key_id(struct tw__block *block, const char *name)
+{
+    size_t len = strlen(name);
+    uint16_t id = tw__dict_key(tw__segment_of_thread(), name, len < TW_NAME_MAX ? len : TW_NAME_MAX);
+    if (!id) tw__count(&block->losses[TW__LOSS_no_dictionary]);
+    return id;
+}
+
+void tw__key_register(struct tw__block *block, struct tw_key *key, enum tw__tag type, uint32_t size)
+{
+    uint64_t head = tw__key_id(block, key->name) | (uint64_t)type << 16 | (uint64_t)size << 32;
+    tw__store_relaxed(&key->head, head);
+}

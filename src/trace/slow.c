@@ -1,0 +1,235 @@
+/* slow: the ways of beginning and ending a span that are not the common one.
+ *
+ * Everything here runs between tw__enter and tw__leave, on one block, and may register sites, take further slots, change
+ * chunks, and look at stacks. It is still wait-free and free of allocation; only a thread's first call makes anything.
+ */
+#include "trace/slow.h"
+
+#include <string.h>
+
+#include "base/os.h"
+#include "trace/record.h"
+#include "trace/site.h"
+#include "trace/stack.h"
+
+static uint64_t random_next(uint64_t s[2])
+{
+    uint64_t a = s[0], b = s[1]; /* xoroshiro128+ */
+    uint64_t result = a + b;
+    b ^= a;
+    s[0] = (a << 24 | a >> 40) ^ b ^ b << 16;
+    s[1] = b << 37 | b >> 27;
+    return result;
+}
+
+void tw__trace_new(struct tw__block *block, uint64_t trace[2], uint64_t now)
+{
+    trace[1] = random_next(block->seed) | 1; /* the fast path takes a low half of 0 for "no trace" */
+    trace[0] = random_next(block->seed);
+    if (tw__load_relaxed(&tw__runtime.random_trace_ids)) return;
+    if (now >= block->seconds_until) {
+        block->seconds = tw__os_seconds();
+        block->seconds_until = now + tw__load_relaxed(&tw__segment_of_thread()->ticks_per_second) / 4;
+    }
+    trace[0] = (trace[0] & 0xffffffffu) | block->seconds << 32;
+}
+
+void tw_trace_id_new(uint8_t id[16])
+{
+    uint64_t trace[2] = {0, 0};
+    struct tw__block *block = tw__enter();
+    if (block) {
+        tw__trace_new(block, trace, tw__segment_tick(tw__segment_of_thread()));
+        tw__leave(block);
+    } else { /* recording is off: ids are wanted all the same */
+        tw__os_random(trace, sizeof trace);
+        trace[0] = (trace[0] & 0xffffffffu) | (uint64_t)tw__os_seconds() << 32;
+    }
+    tw__id_to_bytes(trace[0], id);
+    tw__id_to_bytes(trace[1], id + 8);
+}
+
+/* What a new span gets from above it. */
+struct ancestry {
+    uint64_t trace[2], parent, flags;
+};
+
+static void from_context(struct ancestry *a, const struct tw_context *context)
+{
+    a->trace[0] = tw__id_from_bytes(context->trace_id);
+    a->trace[1] = tw__id_from_bytes(context->trace_id + 8);
+    a->parent = tw__id_from_bytes(context->span_id);
+    a->flags = context->flags;
+}
+
+/* Trace, tree parent and flags; *links gets how many of the given parents are used up or invalid at the front. */
+static struct ancestry ancestry_of(struct tw__block *block, const struct tw_span_options *options, uint64_t now, size_t *first)
+{
+    struct ancestry a = {{0, 0}, 0, 0};
+    *first = 0;
+    if (options && options->parent_count && !options->root) {
+        while (*first < options->parent_count && !tw__context_is_valid(&options->parents[*first])) ++*first;
+        if (*first < options->parent_count) {
+            from_context(&a, &options->parents[(*first)++]);
+            return a;
+        }
+    } else if (!options || !options->root) {
+        const struct tw__slot *top = tw__stack_parent(block);
+        if (tw__load_relaxed(&top->id) != 0) {
+            a.trace[0] = tw__load_relaxed(&top->trace[0]);
+            a.trace[1] = tw__load_relaxed(&top->trace[1]);
+            a.parent = tw__load_relaxed(&top->id);
+            a.flags = (top->misc >> 32) & 0xff;
+            return a;
+        }
+    }
+    a.flags = TW_FLAG_SAMPLED | (tw__runtime.random_trace_ids ? TW_FLAG_RANDOM : 0);
+    if (options && options->trace_id) {
+        a.trace[0] = tw__id_from_bytes(options->trace_id);
+        a.trace[1] = tw__id_from_bytes(options->trace_id + 8);
+    }
+    if (!(a.trace[0] | a.trace[1])) tw__trace_new(block, a.trace, now);
+    return a;
+}
+
+tw_span tw__begin_slow(struct tw_site *site, const struct tw_span_options *options)
+{
+    tw_span none = {NULL, 0};
+    struct tw__block *block = tw__enter();
+    if (!block) return none;
+    struct tw__segment *segment = tw__segment_of_thread();
+    struct tw__slot *slot = segment ? tw__slot_take(block) : NULL;
+    if (!slot) {
+        tw__leave(block);
+        return none;
+    }
+    uint64_t head = tw__site_head(block, site, TW__SPAN_HEAD_BYTES), now = tw__segment_tick(segment);
+    size_t first;
+    struct ancestry a = ancestry_of(block, options, now, &first);
+    bool detached = options && options->detached;
+    if (options) {
+        head |= (uint64_t)(options->kind & 7) << 24;
+        if (options->start_ns) {
+            now = tw__segment_tick_of(segment, options->start_ns);
+            head |= (uint64_t)TW__MARK_OWN_TIME << 24;
+        }
+    }
+    struct tw__slot *below = tw__stack_top(block);
+    slot->link = detached ? &tw__detached : below;
+    tw__store_relaxed(&slot->trace[0], a.trace[0]);
+    tw__store_relaxed(&slot->trace[1], a.trace[1]);
+    tw__store_relaxed(&slot->misc, block->tid | a.flags << 32);
+    tw__store_relaxed(&slot->parent, a.parent);
+    tw__store_relaxed(&slot->head, head);
+    tw__store_relaxed(&slot->time, now);
+    uint64_t id = slot->id + TW__ID_STEP;
+    tw__store_release(&slot->id, id); /* pairs with the reader's look at open slots */
+    if (!detached) block->saved = slot;
+    tw__leave(block);
+
+    tw_span span = {slot, id};
+    if (options && options->name) tw_span_rename(span, options->name);
+    if (options)
+        for (size_t i = first; i < options->parent_count && !options->root; i++) tw_span_add_parent(span, &options->parents[i]);
+    return span;
+}
+
+tw_span tw__span_begin_with(struct tw_site *site, const struct tw_span_options *options)
+{
+    return tw__begin_slow(site, options);
+}
+
+tw_span tw__span_begin_root(struct tw_site *site)
+{
+    const struct tw_span_options options = {.root = true};
+    return tw__begin_slow(site, &options);
+}
+
+tw_span tw__span_begin_under(struct tw_site *site, const struct tw_context *parents, size_t count)
+{
+    const struct tw_span_options options = {.parents = parents, .parent_count = parents ? count : 0, .root = !parents || !count};
+    return tw__begin_slow(site, &options);
+}
+
+tw_span tw__span_begin_named(struct tw_site *site, const char *name)
+{
+    const struct tw_span_options options = {.name = name};
+    return tw__begin_slow(site, &options);
+}
+
+/* Writes the record of an open span. False: no room (counted); the span is lost, its slot is not. */
+static bool write_span(struct tw__block *block, struct tw__slot *slot, uint64_t end_tick, uint64_t now)
+{
+    uint64_t tags_len = slot->tags_len <= TW__SLOT_TAG_BYTES ? slot->tags_len : 0;
+    uint64_t padded = (tags_len + 7) & ~(uint64_t)7, len = TW__SPAN_HEAD_BYTES + padded;
+    struct tw__segment *segment = tw__segment_of_thread();
+    if (!segment || !tw__arena_room(segment, block, len, now)) return false;
+    uint64_t image[(TW__SPAN_HEAD_BYTES + TW__SLOT_TAG_BYTES) / 8];
+    memcpy(image, slot, 56);
+    image[0] = slot->head + padded;
+    image[7] = end_tick;
+    memcpy(image + 8, slot->tags, padded);
+    tw__words_copy_to(block->cursor, image, len);
+    tw__store_release(&block->cursor, block->cursor + len); /* pairs with the reader's cursor */
+    return true;
+}
+
+void tw__end_slow(tw_span span, uint64_t end_tick)
+{
+    if (!span.slot) {
+        if (tw__load_relaxed(&tw__gate)) tw__lost(TW__LOSS_stale);
+        return;
+    }
+    struct tw__block *block = tw__enter();
+    if (!block) return;
+    struct tw__slot *slot = span.slot;
+    if (tw__load_acquire(&slot->id) != span.id || tw__is_holder(slot)) {
+        tw__count(&block->losses[TW__LOSS_stale]);
+    } else {
+        struct tw__segment *segment = tw__segment_of_thread();
+        uint64_t now = segment ? tw__segment_tick(segment) : 0;
+        if (end_tick) slot->head |= (uint64_t)TW__MARK_OWN_TIME << 24;
+        (void)write_span(block, slot, end_tick ? end_tick : now, now);
+        tw__stack_end(block, slot);
+    }
+    tw__leave(block);
+}
+
+void tw_span_end_at(tw_span span, uint64_t end_ns)
+{
+    const struct tw__segment *segment = tw__segment_of_thread();
+    tw__end_slow(span, segment && end_ns ? tw__segment_tick_of(segment, end_ns) : 0);
+}
+
+tw_span tw__lap_slow(tw_span span, struct tw_site *site)
+{
+    tw_span none = {NULL, 0};
+    if (!tw_span_is_open(span)) {
+        tw__end_slow(span, 0); /* counts it */
+        return none;
+    }
+    const struct tw__slot *slot = span.slot;
+    struct tw_context parent;
+    tw__context_of_slot(slot, &parent);
+    uint64_t parent_id = tw__load_relaxed(&slot->parent);
+    bool current = tw__load_relaxed(&tw__me->current) == slot;
+    tw__end_slow(span, 0);
+    if (current && parent_id == tw__load_relaxed(&tw__me->current->id)) return tw__span_begin(site);
+    tw__id_to_bytes(parent_id, parent.span_id);
+    struct tw_span_options options = {.parents = &parent, .parent_count = 1, .detached = !current};
+    if (parent_id == 0) options = (struct tw_span_options){.root = true, .trace_id = parent.trace_id, .detached = !current};
+    return tw__begin_slow(site, &options);
+}
+
+bool tw_span_is_open(tw_span span)
+{
+    return span.slot && tw__load_acquire(&span.slot->id) == span.id && !tw__is_holder(span.slot);
+}
+
+bool tw_span_context(tw_span span, struct tw_context *out)
+{
+    memset(out, 0, sizeof *out);
+    if (!tw_span_is_open(span)) return false;
+    tw__context_of_slot(span.slot, out);
+    return true;
+}

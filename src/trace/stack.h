@@ -1,0 +1,32 @@
+/* stack: what is current on a thread. */
+#ifndef TW_TRACE_STACK_H
+#define TW_TRACE_STACK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <trackway/span.h>
+
+#include "trace/runtime.h"
+
+/* All of these are called between tw__enter and tw__leave and work on block->saved, which is what will be current. */
+
+/* The innermost thing that is current and alive: an open span, a holder, or &tw__no_slot. Takes zombies away. */
+struct tw__slot *tw__stack_top(struct tw__block *block);
+
+/* What a new span is a child of: the top, or in a lane whose stack is empty, what the interrupted thread was doing. */
+struct tw__slot *tw__stack_parent(struct tw__block *block);
+
+/* After the record of an open span has been written: closes the slot and takes it out of whatever stack it is in. */
+void tw__stack_end(struct tw__block *block, struct tw__slot *slot);
+
+/* Makes a slot stop being a holder. */
+void tw__holder_close(struct tw__slot *slot);
+
+/* Ids as numbers and as bytes. */
+uint64_t tw__id_from_bytes(const uint8_t bytes[8]);
+void tw__id_to_bytes(uint64_t id, uint8_t bytes[8]);
+void tw__context_of_slot(const struct tw__slot *slot, struct tw_context *out);
+bool tw__context_is_valid(const struct tw_context *context);
+
+#endif

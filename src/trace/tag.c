@@ -1,0 +1,348 @@
+/* tag: typed keys and values on open spans.
+ *
+ * A tag is reserved by adding its size to slot->tags_len in one instruction (so that a signal handler that tags the same span
+ * gets the next place), its payload is stored, and its head last. Size and "not registered yet" come in one number from the
+ * key: an unregistered key's size is too large for any slot, so one compare finds both it and the full slot.
+ *
+ * A slot holds 384 bytes of tags. When the next does not fit, what is there goes to the arena as a record of type TAGS under
+ * the same span id and the slot begins anew; a reader joins them. A text longer than a slot goes there by itself.
+ */
+#include <string.h>
+
+#include "trace/record.h"
+#include "trace/site.h"
+#include "trace/stack.h"
+
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+static void stale(void)
+{
+    tw__lost(TW__LOSS_stale);
+}
+
+/* Whether all tags are written. One is not when this is a signal handler and the interrupted thread was about to. */
+static bool all_written(const struct tw__slot *slot, uint64_t used)
+{
+    uint64_t at = 0;
+    while (at < used) {
+        uint32_t head = tw__load_relaxed((const uint32_t *)(const void *)(slot->tags + at)), len = head >> 24;
+        if (head == 0) return false;
+        switch (head >> 16 & 0xff) {
+        case TW__TAG_BOOL: at += 4; break;
+        case TW__TAG_LITERAL: at += 8; break;
+        case TW__TAG_INT:
+        case TW__TAG_UINT:
+        case TW__TAG_DOUBLE: at += 12; break;
+        case TW__TAG_LONG:
+            at += 12 + (((tw__load_relaxed((const uint32_t *)(const void *)(slot->tags + at + 4)) & 0xffffff) + 3) & ~3u);
+            break;
+        default: at += 4 + ((len + 3) & ~3u); break;
+        }
+    }
+    return at == used;
+}
+
+/* Moves the tags of a slot to a record of their own. Between tw__enter and tw__leave. False: not now. */
+static bool flush_slot(struct tw__block *block, struct tw__slot *slot)
+{
+    struct tw__segment *segment = tw__segment_of_thread();
+    uint64_t used = slot->tags_len;
+    if (!segment || used > TW__SLOT_TAG_BYTES || !all_written(slot, used)) return false;
+    uint64_t padded = (used + 7) & ~(uint64_t)7, len = TW__EVENT_HEAD_BYTES + padded;
+    uint64_t image[(TW__EVENT_HEAD_BYTES + TW__SLOT_TAG_BYTES) / 8];
+    uint64_t now = tw__segment_tick(segment);
+    memcpy(image, slot, TW__EVENT_HEAD_BYTES);
+    image[0] = len | (uint64_t)TW__TYPE_TAGS << 16 | (slot->head & 0xffffffff00000000u);
+    image[1] = now;
+    memcpy(image + 6, slot->tags, padded);
+    if (tw__arena_room(segment, block, len, now)) {
+        tw__words_copy_to(block->cursor, image, len);
+        tw__store_release(&block->cursor, block->cursor + len); /* pairs with the reader's cursor */
+    }
+    for (uint64_t i = 0; i < padded / 8; i++) tw__store_relaxed((uint64_t *)(void *)slot->tags + i, 0);
+    tw__store_release(&slot->tags_len, 0);
+    return true;
+}
+
+/* Puts any tag on an open span: into its slot, or, when it can never fit there, into the arena. */
+static void put(struct tw__block *block, struct tw__slot *slot, const struct tw__tag_in *tag)
+{
+    uint32_t size = tw__tag_size(tag);
+    if (size > TW__SLOT_TAG_BYTES || (slot->tags_len + size > TW__SLOT_TAG_BYTES && !flush_slot(block, slot))) {
+        struct tw__owner owner = {{slot->trace[0], slot->trace[1]}, slot->id, (slot->misc >> 32) & 0xff};
+        uint64_t head = (uint64_t)TW__TYPE_TAGS << 16 | (slot->head & 0xffffffff00000000u);
+        (void)tw__record_append(block, head, 0, &owner, tag, 1);
+        return;
+    }
+    uint64_t at = tw__signal_fetch_add(&slot->tags_len, size);
+    if (at + size <= TW__SLOT_TAG_BYTES) tw__tag_write(slot->tags + at, tag);
+}
+
+/* Enters for one change to an open span; NULL when it is none, stale or a holder (counted). */
+static struct tw__block *enter_for(tw_span span)
+{
+    if (!span.slot || tw__load_acquire(&span.slot->id) != span.id || tw__is_holder(span.slot)) {
+        if (tw__load_relaxed(&tw__gate)) stale();
+        return NULL;
+    }
+    return tw__enter();
+}
+
+static void put_text(tw_span span, enum tw__tag type, const char *key, const void *text, size_t len, size_t max)
+{
+    struct tw__block *block = enter_for(span);
+    if (!block) return;
+    uint16_t id = key ? tw__key_id(block, key) : 0;
+    struct tw__tag_in tag = tw__text_tag(block, type, id, text ? text : "", text ? len : 0, max);
+    put(block, span.slot, &tag);
+    tw__leave(block);
+}
+
+static void put_bits(tw_span span, enum tw__tag type, const char *key, uint64_t bits)
+{
+    struct tw__block *block = enter_for(span);
+    if (!block) return;
+    struct tw__tag_in tag = {.key = tw__key_id(block, key), .type = (uint8_t)type, .bits = bits,
+                             .len = type == TW__TAG_BOOL ? (uint32_t)bits : 0};
+    put(block, span.slot, &tag);
+    tw__leave(block);
+}
+
+/* The fixed-size tag did not fit, its key is new, or the span is not open. size: what was added to tags_len; 0 nothing. */
+__attribute__((noinline, cold)) static void bits_slow(tw_span span, struct tw_key *key, enum tw__tag type, uint64_t bits,
+                                                      uint64_t size)
+{
+    if (size) (void)tw__signal_fetch_add(&span.slot->tags_len, (uint64_t)0 - size);
+    struct tw__block *block = enter_for(span);
+    if (!block) return;
+    if (tw__load_relaxed(&key->head) == TW__KEY_UNREGISTERED) tw__key_register(block, key, type, type == TW__TAG_BOOL ? 4 : 12);
+    struct tw__tag_in tag = {.key = (uint16_t)key->head, .type = (uint8_t)type, .bits = bits,
+                             .len = type == TW__TAG_BOOL ? (uint32_t)bits : 0};
+    put(block, span.slot, &tag);
+    tw__leave(block);
+}
+
+static inline void put_fast(tw_span span, struct tw_key *key, enum tw__tag type, uint64_t bits)
+{
+    struct tw__slot *slot = span.slot;
+    uint64_t head = tw__load_relaxed(&key->head), size = head >> 32;
+    if (UNLIKELY(tw__load_relaxed(&slot->id) != span.id)) {
+        bits_slow(span, key, type, bits, 0);
+        return;
+    }
+    uint64_t at = tw__signal_fetch_add(&slot->tags_len, size);
+    if (UNLIKELY(at + size > TW__SLOT_TAG_BYTES)) {
+        bits_slow(span, key, type, bits, size);
+        return;
+    }
+    if (type != TW__TAG_BOOL) tw__tag_put_u64(slot->tags + at + 4, bits);
+    tw__tag_put_head(slot->tags + at, type == TW__TAG_BOOL ? (uint32_t)head | (uint32_t)bits << 24 : (uint32_t)head);
+}
+
+void tw__tag_int(tw_span span, struct tw_key *key, int64_t value)
+{
+    put_fast(span, key, TW__TAG_INT, (uint64_t)value);
+}
+
+void tw__tag_uint(tw_span span, struct tw_key *key, uint64_t value)
+{
+    put_fast(span, key, TW__TAG_UINT, value);
+}
+
+void tw__tag_double(tw_span span, struct tw_key *key, double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    put_fast(span, key, TW__TAG_DOUBLE, bits);
+}
+
+void tw__tag_bool(tw_span span, struct tw_key *key, bool value)
+{
+    put_fast(span, key, TW__TAG_BOOL, value ? 1 : 0);
+}
+
+__attribute__((noinline, cold)) static void text_slow(tw_span span, struct tw_key *key, enum tw__tag type, const void *text,
+                                                      size_t len, uint64_t size)
+{
+    if (size) (void)tw__signal_fetch_add(&span.slot->tags_len, (uint64_t)0 - size);
+    struct tw__block *block = enter_for(span);
+    if (!block) return;
+    if (tw__load_relaxed(&key->head) == TW__KEY_UNREGISTERED) tw__key_register(block, key, type, 0);
+    struct tw__tag_in tag = tw__text_tag(block, type, (uint16_t)key->head, text ? text : "", text ? len : 0, TW_TEXT_MAX);
+    put(block, span.slot, &tag);
+    tw__leave(block);
+}
+
+/* Copies 1 to 255 bytes with two overlapping moves where it can: cheaper than a call for what tags mostly are. */
+static inline void copy_short(uint8_t *to, const uint8_t *from, size_t len)
+{
+#if defined(TW__PLAIN_MOVES)
+    if (len >= 8 && len <= 16) {
+        memcpy(to, from, 8);
+        memcpy(to + len - 8, from + len - 8, 8);
+    } else if (len >= 4 && len < 8) {
+        memcpy(to, from, 4);
+        memcpy(to + len - 4, from + len - 4, 4);
+    } else {
+        memcpy(to, from, len);
+    }
+#else
+    tw__tag_put_bytes(to, from, (uint32_t)len);
+#endif
+}
+
+static inline void text_fast(tw_span span, struct tw_key *key, enum tw__tag type, const void *text, size_t len)
+{
+    struct tw__slot *slot = span.slot;
+    uint64_t head = tw__load_relaxed(&key->head), size = (len + 7) & ~(uint64_t)3;
+    if (UNLIKELY(tw__load_relaxed(&slot->id) != span.id || len > 255 || head == TW__KEY_UNREGISTERED)) {
+        text_slow(span, key, type, text, len, 0);
+        return;
+    }
+    uint64_t at = tw__signal_fetch_add(&slot->tags_len, size);
+    if (UNLIKELY(at + size > TW__SLOT_TAG_BYTES)) {
+        text_slow(span, key, type, text, len, size);
+        return;
+    }
+    copy_short(slot->tags + at + 4, text, len); /* the padding is zero already */
+    tw__tag_put_head(slot->tags + at, (uint32_t)head | (uint32_t)len << 24);
+}
+
+void tw__tag_strn(tw_span span, struct tw_key *key, const char *text, size_t len)
+{
+    if (UNLIKELY(!text)) len = 0;
+    text_fast(span, key, TW__TAG_STR, text ? text : "", len);
+}
+
+void tw__tag_bytes(tw_span span, struct tw_key *key, const void *data, size_t len)
+{
+    if (UNLIKELY(!data)) len = 0;
+    text_fast(span, key, TW__TAG_BYTES, data ? data : "", len);
+}
+
+void tw__tag_text(tw_span span, struct tw_key *key, const char *text)
+{
+    tw__tag_strn(span, key, text, text ? strlen(text) : 0);
+}
+
+/* A literal value is entered into the dictionary once; the tag is 8 bytes. The compiler may have made several copies of one
+ * tw_tag with different literals but one key object: the first literal wins, the others are stored as texts. */
+__attribute__((noinline, cold)) static void literal_slow(tw_span span, struct tw_key *key, const char *text, uint64_t size)
+{
+    if (size) (void)tw__signal_fetch_add(&span.slot->tags_len, (uint64_t)0 - size);
+    struct tw__block *block = enter_for(span);
+    if (!block) return;
+    size_t len = strlen(text);
+    const void *none = NULL;
+    if (tw__load_relaxed(&key->head) == TW__KEY_UNREGISTERED) tw__key_register(block, key, TW__TAG_STR, 0);
+    uint16_t id = (uint16_t)key->head;
+    if (len <= TW_NAME_MAX && tw__load_acquire(&key->literal) == none && tw__cas_acq_rel(&key->literal, &none, &key->literal)) {
+        uint32_t value = tw__dict_text(tw__segment_of_thread(), text, len);
+        if (value) {
+            tw__store_relaxed(&key->pair, id | (uint64_t)TW__TAG_LITERAL << 16 | (uint64_t)value << 32);
+            tw__store_release(&key->literal, text); /* pairs with tw__tag_literal */
+        }
+    }
+    struct tw__tag_in tag = tw__text_tag(block, TW__TAG_STR, id, text, len, TW_TEXT_MAX);
+    if (tw__load_acquire(&key->literal) == text)
+        tag = (struct tw__tag_in){.key = id, .type = TW__TAG_LITERAL, .bits = key->pair >> 32};
+    put(block, span.slot, &tag);
+    tw__leave(block);
+}
+
+void tw__tag_literal(tw_span span, struct tw_key *key, const char *text)
+{
+    struct tw__slot *slot = span.slot;
+    if (UNLIKELY(tw__load_relaxed(&slot->id) != span.id || tw__load_acquire(&key->literal) != text)) {
+        literal_slow(span, key, text, 0);
+        return;
+    }
+    uint64_t pair = tw__load_relaxed(&key->pair), at = tw__signal_fetch_add(&slot->tags_len, 8);
+    if (UNLIKELY(at + 8 > TW__SLOT_TAG_BYTES)) {
+        literal_slow(span, key, text, 8);
+        return;
+    }
+    tw__store_relaxed((uint32_t *)(void *)(slot->tags + at + 4), (uint32_t)(pair >> 32));
+    tw__tag_put_head(slot->tags + at, (uint32_t)pair);
+}
+
+void tw_span_set_int(tw_span span, const char *key, int64_t value)
+{
+    put_bits(span, TW__TAG_INT, key, (uint64_t)value);
+}
+
+void tw_span_set_uint(tw_span span, const char *key, uint64_t value)
+{
+    put_bits(span, TW__TAG_UINT, key, value);
+}
+
+void tw_span_set_double(tw_span span, const char *key, double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    put_bits(span, TW__TAG_DOUBLE, key, bits);
+}
+
+void tw_span_set_bool(tw_span span, const char *key, bool value)
+{
+    put_bits(span, TW__TAG_BOOL, key, value ? 1 : 0);
+}
+
+void tw_span_set_str(tw_span span, const char *key, const char *value)
+{
+    put_text(span, TW__TAG_STR, key, value, value ? strlen(value) : 0, TW_TEXT_MAX);
+}
+
+void tw_span_set_strn(tw_span span, const char *key, const char *value, size_t len)
+{
+    put_text(span, TW__TAG_STR, key, value, len, TW_TEXT_MAX);
+}
+
+void tw_span_set_bytes(tw_span span, const char *key, const void *data, size_t len)
+{
+    put_text(span, TW__TAG_BYTES, key, data, len, TW_TEXT_MAX);
+}
+
+void tw_span_rename(tw_span span, const char *name)
+{
+    put_text(span, TW__TAG_NAME, NULL, name, name ? strlen(name) : 0, TW_NAME_MAX);
+}
+
+void tw_span_add_parent(tw_span span, const struct tw_context *context)
+{
+    if (!tw__context_is_valid(context)) return;
+    struct tw__block *block = enter_for(span);
+    if (!block) return;
+    uint8_t bytes[28] = {0};
+    memcpy(bytes, context->trace_id, 16);
+    memcpy(bytes + 16, context->span_id, 8);
+    bytes[24] = context->flags;
+    const struct tw__tag_in tag = {.type = TW__TAG_LINK, .len = 28, .full_len = 28, .ptr = bytes};
+    put(block, span.slot, &tag);
+    tw__leave(block);
+}
+
+void tw_span_set_kind(tw_span span, enum tw_span_kind kind)
+{
+    struct tw__block *block = enter_for(span);
+    if (!block) return;
+    tw__store_relaxed(&span.slot->head, (span.slot->head & ~((uint64_t)7 << 24)) | (uint64_t)(kind & 7) << 24);
+    tw__leave(block);
+}
+
+void tw_span_set_status(tw_span span, enum tw_status status, const char *message)
+{
+    struct tw__block *block = enter_for(span);
+    if (!block) return;
+    tw__store_relaxed(&span.slot->head, (span.slot->head & ~((uint64_t)3 << 27)) | (uint64_t)(status & 3) << 27);
+    if (message) {
+        struct tw__tag_in tag = tw__text_tag(block, TW__TAG_STATUS, 0, message, strlen(message), TW_TEXT_MAX);
+        put(block, span.slot, &tag);
+    }
+    tw__leave(block);
+}
+
+void tw_span_fail(tw_span span, const char *message)
+{
+    tw_span_set_status(span, TW_STATUS_ERROR, message);
+}
