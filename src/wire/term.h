@@ -30,7 +30,7 @@ enum tw__ink {
 void tw__term_ink(struct tw__buf *out, const struct tw__look *look, enum tw__ink ink);
 void tw__term_plain(struct tw__buf *out, const struct tw__look *look, enum tw__ink ink);
 
-/* What to show of a text: see the calls. */
+/* How a text that is too wide ends: see tw__term_text. */
 enum tw__cut { TW__CUT_MARK, TW__CUT_HARD };
 
 /* Appends text with everything that could steer a terminal made visible instead: control characters, escape sequences,

@@ -1,0 +1,160 @@
+/* traces: recent requests.
+ *
+ * A trace is filtered when it is whole: reading only records since a time would show requests that began before with half of
+ * their spans. So everything is read, assembled, filtered, and then sorted and cut to the limit.
+ * A request whose root is not in the data (overwritten, or on another machine) is listed under its earliest span, with ~.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "cli/source.h"
+#include "wire/human.h"
+#include "wire/json.h"
+#include "wire/record_json.h"
+#include "wire/table.h"
+
+static const struct tw__column columns[] = {
+    {.title = "TIME", .rank = 2},
+    {.title = "TRACE", .paste = true, .min = 4},
+    {.title = "NAME", .min = 4},
+    {.title = "DURATION", .right = true},
+    {.title = "SPANS", .right = true, .rank = 3},
+    {.title = "THREADS", .right = true, .rank = 6},
+    {.title = "PROCESSES", .right = true, .rank = 7},
+    {.title = "ERRORS", .right = true, .rank = 1},
+    {.title = "OPEN", .right = true, .rank = 4},
+    {.title = "SERVICE", .min = 6, .rank = 5},
+};
+
+static enum tw_status status_of(const struct tw_batch_trace *trace)
+{
+    if (trace->error_count) return TW_STATUS_ERROR;
+    return trace->rootless ? TW_STATUS_UNSET : trace->root->record->status;
+}
+
+static int by_time(const void *left, const void *right)
+{
+    const struct tw_batch_trace *a = *(const struct tw_batch_trace *const *)left;
+    const struct tw_batch_trace *b = *(const struct tw_batch_trace *const *)right;
+    if (a->begin_ns != b->begin_ns) return a->begin_ns > b->begin_ns ? -1 : 1;
+    return memcmp(a->id, b->id, sizeof a->id);
+}
+
+static int by_duration(const void *left, const void *right)
+{
+    uint64_t a = tw__batch_trace_duration(*(const struct tw_batch_trace *const *)left);
+    uint64_t b = tw__batch_trace_duration(*(const struct tw_batch_trace *const *)right);
+    if (a != b) return a > b ? -1 : 1;
+    return by_time(left, right);
+}
+
+/* Those that pass, in order; *count is cut to the limit. NULL on lack of memory. */
+static const struct tw_batch_trace **choose(const struct tw_batch *batch, const struct tw__args *args, size_t *count)
+{
+    uint64_t now = tw__clock_wall_ns();
+    uint64_t since = args->given & TW__OPT_SINCE && args->since_ns < now ? now - args->since_ns : 0;
+    const struct tw_batch_trace **chosen = calloc(batch->trace_count + 1, sizeof *chosen);
+    *count = 0;
+    if (!chosen) return NULL;
+    for (size_t i = 0; i < batch->trace_count; i++) {
+        const struct tw_batch_trace *trace = &batch->traces[i];
+        /* Events alone are no request: their spans were overwritten, or will come. */
+        if (!trace->root || trace->end_ns < since) continue;
+        if (!tw__filter_passes(args, trace->root->record->name, tw__batch_trace_duration(trace), status_of(trace))) continue;
+        chosen[(*count)++] = trace;
+    }
+    qsort(chosen, *count, sizeof *chosen, strcmp(args->sort, "duration") == 0 ? by_duration : by_time);
+    if (args->limit && *count > args->limit) *count = (size_t)args->limit;
+    return chosen;
+}
+
+static void add_row(struct tw__table *table, const struct tw_batch_trace *trace, struct tw__buf *text)
+{
+    const struct tw_batch_span *root = trace->root;
+    enum tw__ink ink = trace->error_count ? TW__INK_RED : trace->open_count ? TW__INK_YELLOW : TW__INK_NONE;
+    tw__table_cstr(table, TW__INK_DIM, tw__human_clock(trace->begin_ns).text);
+    tw__buf_reset(text);
+    tw__buf_hex(text, trace->id, sizeof trace->id);
+    tw__table_cell(table, TW__INK_NONE, tw__buf_text(text));
+    tw__buf_reset(text);
+    if (trace->rootless) tw__buf_cstr(text, "~ ");
+    tw__buf_add(text, root->record->name.ptr, root->record->name.len);
+    tw__table_cell(table, ink ? ink : TW__INK_BOLD, tw__buf_text(text));
+    tw__buf_reset(text);
+    tw__buf_fmt(text, "%s%s", root->open ? ">" : "", tw__human_duration(tw__batch_trace_duration(trace)).text);
+    tw__table_cell(table, ink, tw__buf_text(text));
+    tw__table_number(table, TW__INK_NONE, trace->span_count);
+    tw__table_number(table, TW__INK_NONE, trace->threads);
+    tw__table_number(table, TW__INK_NONE, trace->processes);
+    tw__table_number(table, trace->error_count ? TW__INK_RED : TW__INK_DIM, trace->error_count);
+    tw__table_number(table, trace->open_count ? TW__INK_YELLOW : TW__INK_DIM, trace->open_count);
+    tw__table_cell(table, TW__INK_NONE, root->process->service);
+}
+
+static void write_trace(struct tw__json *json, const struct tw_batch_trace *trace)
+{
+    const struct tw_batch_span *root = trace->root;
+    tw__json_open(json, NULL, '{');
+    tw__json_hex(json, "trace_id", trace->id, sizeof trace->id);
+    tw__json_text(json, "name", root->record->name);
+    tw__json_text(json, "service", root->process->service);
+    tw__json_u64(json, "pid", root->process->pid);
+    tw__json_u64(json, "begin_ns", trace->begin_ns);
+    if (root->open)
+        tw__json_null(json, "end_ns");
+    else
+        tw__json_u64(json, "end_ns", trace->end_ns);
+    tw__json_u64(json, "duration_ns", tw__batch_trace_duration(trace));
+    tw__json_cstr(json, "status", tw__status_name(status_of(trace)));
+    tw__json_u64(json, "spans", trace->span_count);
+    tw__json_u64(json, "threads", trace->threads);
+    tw__json_u64(json, "processes", trace->processes);
+    tw__json_u64(json, "errors", trace->error_count);
+    tw__json_u64(json, "open_spans", trace->open_count);
+    tw__json_bool(json, "root_missing", trace->rootless);
+    tw__json_close(json, '}');
+    tw__json_line(json);
+}
+
+static int print(const struct tw__args *args, const struct tw_batch_trace **traces, size_t count)
+{
+    struct tw__buf out = {0}, text = {0};
+    struct tw__json json = {.out = &out};
+    struct tw__table table;
+    tw__table_init(&table, columns, sizeof columns / sizeof *columns);
+    for (size_t i = 0; i < count; i++) {
+        if (args->given & TW__OPT_JSON)
+            write_trace(&json, traces[i]);
+        else
+            add_row(&table, traces[i], &text);
+    }
+    if (!(args->given & TW__OPT_JSON) && count) tw__table_print(&table, &args->look, &out);
+    out.failed |= text.failed;
+    int code = tw__out_write(&out);
+    tw__table_fini(&table);
+    tw__buf_fini(&text);
+    tw__buf_fini(&out);
+    return code;
+}
+
+int tw__cmd_traces(const struct tw__args *args)
+{
+    struct tw__sources sources;
+    struct tw_batch *batch = NULL;
+    int code = tw__sources_open(&sources, args);
+    if (code == TW__EXIT_OK) code = tw__sources_batch(&sources, &(struct tw_query){.open_spans = true}, &batch);
+    if (code == TW__EXIT_OK) {
+        size_t count;
+        const struct tw_batch_trace **chosen = choose(batch, args, &count);
+        code = chosen ? print(args, chosen, count) : tw__out_of_memory();
+        if (code == TW__EXIT_OK) {
+            code = tw__sources_exit(&sources);
+            if (code == TW__EXIT_OK && sources.count && count == 0) tw__complain("no request matches");
+        }
+        free(chosen);
+    }
+    tw__batch_free(batch);
+    tw__sources_close(&sources);
+    return code;
+}

@@ -1,0 +1,48 @@
+/* process_json: a process, one set of members, for ps, stats and dump. Losses come from their table, so that a new kind of
+ * loss appears here by itself. */
+#include "wire/process_json.h"
+
+#include "wire/record_json.h"
+
+uint64_t tw__losses_sum(const struct tw_losses *losses)
+{
+    uint64_t sum = 0;
+#define ADD(name, text) sum += losses->name;
+    TW_LOSS_TABLE(ADD)
+#undef ADD
+    return sum;
+}
+
+static void write_losses(struct tw__json *json, const struct tw_losses *losses)
+{
+    tw__json_open(json, "losses", '{');
+#define WRITE(name, text) tw__json_u64(json, #name, losses->name);
+    TW_LOSS_TABLE(WRITE)
+#undef WRITE
+    tw__json_close(json, '}');
+}
+
+void tw__json_process(struct tw__json *json, const struct tw_process *process)
+{
+    tw__json_u64(json, "pid", process->pid);
+    tw__json_u64(json, "uid", process->uid);
+    tw__json_text(json, "service", process->service);
+    tw__json_cstr(json, "state", tw__process_state_name(process->state));
+    tw__json_bool(json, "recording", process->recording);
+    tw__json_text(json, "command", process->command);
+    tw__json_text(json, "host", process->host);
+    tw__json_text(json, "path", process->path);
+    tw__json_u64(json, "started_ns", process->started_ns);
+    tw__json_u64(json, "opened_ns", process->opened_ns);
+    tw__json_u64(json, "last_ns", process->last_ns);
+    tw__json_u64(json, "oldest_ns", process->oldest_ns);
+    tw__json_u64(json, "arena_bytes", process->arena_bytes);
+    tw__json_u64(json, "used_bytes", process->used_bytes);
+    tw__json_u64(json, "overwritten_bytes", process->overwritten_bytes);
+    tw__json_u64(json, "spans_begun", process->spans_begun);
+    tw__json_u64(json, "threads", process->threads);
+    tw__json_u64(json, "threads_total", process->threads_total);
+    tw__json_u64(json, "open_spans", process->open_spans);
+    tw__json_u64(json, "lost", tw__losses_sum(&process->losses));
+    write_losses(json, &process->losses);
+}
