@@ -83,7 +83,10 @@ static void add_row(struct tw__table *table, const struct row *row, struct tw__b
 {
     const struct tw_record *record = row->record;
     bool live = row->process->state == TW_PROCESS_LIVE;
-    tw__table_cstr(table, TW__INK_YELLOW, tw__human_duration(age(row)).text);
+    /* When a process died nobody wrote down; its last record says how long the span lived at least. */
+    tw__buf_reset(text);
+    tw__buf_fmt(text, "%s%s", live ? "" : ">", tw__human_duration(age(row)).text);
+    tw__table_cell(table, TW__INK_YELLOW, tw__buf_text(text));
     tw__table_number(table, TW__INK_NONE, record->pid);
     tw__table_cell(table, TW__INK_NONE, row->process->service);
     tw__table_cstr(table, live ? TW__INK_GREEN : TW__INK_RED, tw__process_state_name(row->process->state));

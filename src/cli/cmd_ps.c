@@ -99,7 +99,7 @@ static void print_table(const struct tw__sources *sources, const struct rate *ra
         tw__table_cell(&table, TW__INK_BOLD, process->service);
         add_state(&table, process, now);
         tw__table_number(&table, TW__INK_NONE, process->threads);
-        tw__table_cstr(&table, TW__INK_NONE, tw__human_rate(live ? rates[i].now : rates[i].life).text);
+        tw__table_cstr(&table, TW__INK_NONE, live ? tw__human_rate(rates[i].now).text : "-");
         tw__table_cstr(&table, TW__INK_NONE, process->oldest_ns ? tw__human_duration(reach).text : "empty");
         tw__table_number(&table, TW__INK_NONE, process->open_spans);
         tw__table_number(&table, lost ? TW__INK_YELLOW : TW__INK_NONE, lost);

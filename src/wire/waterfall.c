@@ -65,7 +65,10 @@ static void add_place(struct tw__buf *text, const struct tw_batch_span *span)
         tw__buf_fmt(text, " %u", span->process->pid);
     }
     if (process && thread) tw__buf_char(text, ' ');
-    if (thread && record->thread.len)
+    /* Threads of a pool share a name: then only the number tells them apart. */
+    bool same_name = !process && parent->record->thread.len == record->thread.len &&
+                     memcmp(parent->record->thread.ptr, record->thread.ptr, record->thread.len) == 0;
+    if (thread && record->thread.len && !same_name)
         tw__buf_add(text, record->thread.ptr, record->thread.len);
     else if (thread)
         tw__buf_fmt(text, "thread %u", record->tid);

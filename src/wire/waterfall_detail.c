@@ -134,8 +134,11 @@ static enum tw__ink add_message(struct tw__waterfall *w, const struct tw_batch_e
     struct tw__buf *text = &w->scratch;
     tw__buf_cstr(text, send ? "sent" : "received");
     add_tag_text(w, event->record, "peer", send ? " to " : " from ");
-    add_tag_text(w, event->record, "size", ", ");
-    if (tw__record_tag(event->record, "size")) tw__buf_cstr(text, " bytes");
+    const struct tw_tag_value *size = tw__record_tag(event->record, "size");
+    if (size && size->value.u) {
+        add_tag_text(w, event->record, "size", ", ");
+        tw__buf_cstr(text, " bytes");
+    }
     if (!event->other) {
         tw__buf_cstr(text, send ? ": never arrived" : ": its send is not in the data");
         return send ? TW__INK_RED : TW__INK_YELLOW;
@@ -165,8 +168,8 @@ static void event_line(struct tw__waterfall *w, const struct tw_batch_span *span
         ink = add_message(w, event);
     } else {
         tw__buf_cstr(text, record->kind == TW_RECORD_MARK      ? "mark "
-                           : record->kind == TW_RECORD_CREATED ? "thread created "
-                           : record->kind == TW_RECORD_EXITED  ? "thread exited "
+                           : record->kind == TW_RECORD_CREATED ? "thread created"
+                           : record->kind == TW_RECORD_EXITED  ? "thread exited"
                                                                : "");
         if (record->kind != TW_RECORD_CREATED && record->kind != TW_RECORD_EXITED)
             tw__buf_add(text, record->name.ptr, record->name.len);
