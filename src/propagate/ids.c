@@ -32,8 +32,10 @@ static int parse_decimal(const char *text, size_t len, uint8_t id[16])
     for (size_t i = 0; i < len; i++) {
         if (text[i] < '0' || text[i] > '9') return TW_ERR_SYNTAX;
         uint64_t digit = (uint64_t)(text[i] - '0');
-        if (number > (UINT64_MAX - digit) / 10) too_large = true; /* go on: a letter later is a syntax error */
-        else number = number * 10 + digit;
+        if (number > (UINT64_MAX - digit) / 10)
+            too_large = true; /* go on: a letter later is a syntax error */
+        else
+            number = number * 10 + digit;
     }
     if (too_large) return TW_ERR_RANGE;
     memset(id, 0, 8);

@@ -12,29 +12,13 @@
  * Rejected: sscanf (skips spaces inside fields, obeys the locale, takes a sign); taking A to F (the standard forbids
  * them, and a peer that sends them is not to be trusted with the rest).
  */
-#include <string.h>
-
-#include <trackway/context.h>
-
-#include "base/hex.h"
+#include "propagate/formats.h"
 
 enum { AT_TRACE = 3, AT_SPAN = 36, AT_FLAGS = 53, KNOWN_FLAGS = TW_FLAG_SAMPLED | TW_FLAG_RANDOM };
 
-static bool is_space(char c)
+static bool is_whole(const struct tw_context *context)
 {
-    return c == ' ' || c == '\t';
-}
-
-static void trim(const char **text, size_t *len)
-{
-    for (; *len && is_space((*text)[0]); --*len) ++*text;
-    while (*len && is_space((*text)[*len - 1])) --*len;
-}
-
-static bool has_zero_id(const struct tw_context *context)
-{
-    return tw__all_zero(context->trace_id, sizeof context->trace_id) ||
-           tw__all_zero(context->span_id, sizeof context->span_id);
+    return tw__has_trace_id(context) && tw__has_span_id(context);
 }
 
 int tw_traceparent_parse(const char *text, size_t len, struct tw_context *out)
@@ -42,7 +26,9 @@ int tw_traceparent_parse(const char *text, size_t len, struct tw_context *out)
     struct tw_context read;
     uint8_t version;
 
-    trim(&text, &len);
+    struct tw__slice value = tw__trim(text, len);
+    text = value.at;
+    len = value.len;
     if (len < TW_TRACEPARENT_LEN) return TW_ERR_SYNTAX;
     if (!tw__hex_dec_lower(text, &version, 1) || version == 0xff) return TW_ERR_SYNTAX;
     /* Version 00 ends here; a later one may go on, but only with a new field. */
@@ -52,7 +38,7 @@ int tw_traceparent_parse(const char *text, size_t len, struct tw_context *out)
         !tw__hex_dec_lower(text + AT_SPAN, read.span_id, sizeof read.span_id) ||
         !tw__hex_dec_lower(text + AT_FLAGS, &read.flags, 1))
         return TW_ERR_SYNTAX;
-    if (has_zero_id(&read)) return TW_ERR_RANGE;
+    if (!is_whole(&read)) return TW_ERR_RANGE;
 
     read.flags &= KNOWN_FLAGS;
     *out = read;
@@ -62,7 +48,7 @@ int tw_traceparent_parse(const char *text, size_t len, struct tw_context *out)
 int tw_traceparent_format(const struct tw_context *context, char *text, size_t cap)
 {
     if (cap < TW_TRACEPARENT_LEN) return TW_ERR_SPACE;
-    if (has_zero_id(context)) return TW_ERR_RANGE;
+    if (!is_whole(context)) return TW_ERR_RANGE;
 
     const uint8_t flags = context->flags & KNOWN_FLAGS;
     memcpy(text, "00-", AT_TRACE);

@@ -9,7 +9,7 @@
 #include <trackway/context.h>
 
 #define TRACE "12345678901234567890123456789012"
-#define SPAN "1234567890123456"
+#define SPAN  "1234567890123456"
 
 static const struct tw_context untouched = {.trace_id = {0xee}, .span_id = {0xee}, .flags = 0xee};
 
@@ -41,7 +41,8 @@ static void reads_the_example_of_the_standard(void **state)
 {
     (void)state;
     struct tw_context context;
-    const uint8_t trace[] = {0x4b, 0xf9, 0x2f, 0x35, 0x77, 0xb3, 0x4d, 0xa6, 0xa3, 0xce, 0x92, 0x9d, 0x0e, 0x0e, 0x47, 0x36};
+    const uint8_t trace[] = {0x4b, 0xf9, 0x2f, 0x35, 0x77, 0xb3, 0x4d, 0xa6,
+                             0xa3, 0xce, 0x92, 0x9d, 0x0e, 0x0e, 0x47, 0x36};
     const uint8_t span[] = {0x00, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 0x02, 0xb7};
     assert_int_equal(parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", &context), 0);
     assert_memory_equal(context.trace_id, trace, sizeof trace);
