@@ -61,8 +61,8 @@ static void no_bytes_are_fine(void **state)
 static void every_code_has_its_text(void **state)
 {
     (void)state;
-#define CHECK(name, value, text)             \
-    assert_int_equal(name, value);           \
+#define CHECK(name, value, text)                                                                                       \
+    assert_int_equal(name, value);                                                                                     \
     assert_string_equal(tw_err_text(name), text);
     TW_ERR_TABLE(CHECK)
 #undef CHECK
