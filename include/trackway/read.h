@@ -138,13 +138,15 @@ struct tw_reader;
  * Returns  0 and *out, to be closed with tw_reader_close; or TW_ERR_NOT_FOUND, TW_ERR_PERMISSION, TW_ERR_FOREIGN (not a
  *          segment), TW_ERR_VERSION (a newer format), TW_ERR_CORRUPT (sizes that contradict each other or the file),
  *          TW_ERR_MEMORY, TW_ERR_SYSTEM. On error why (TW_WHY_MAX bytes, may be NULL) says in words what and what to do.
- * Owns     the mapping, read-only. The file may be unlinked afterwards.
+ * Owns     the mapping, read-only. The file may be unlinked afterwards. A symbolic link or anything but a plain file is refused.
  * Threads  a reader is used by one thread at a time.
  * Cost     one open, fstat and mmap; no allocation sized by the file. */
 int tw_reader_open(const char *path, struct tw_reader **out, char *why);
 void tw_reader_close(struct tw_reader *reader);
 
-/* Reads header, threads and chunk heads. Cost: proportional to threads and chunks, some microseconds. */
+/* Reads header, threads and chunk heads, and asks the kernel whether the process is there.
+ * Returns  0, or TW_ERR_CORRUPT when the file has been cut since it was opened.
+ * Cost     proportional to threads and chunks: 0.15 ms for 8192 chunks, plus the system's answer. */
 int tw_reader_process(struct tw_reader *reader, struct tw_process *out);
 
 /* Which records. Zero means no condition. */
@@ -155,7 +157,8 @@ struct tw_query {
     bool open_spans;           /* also spans in progress, as TW_RECORD_OPEN */
     bool only_open;            /* nothing else */
     size_t limit;              /* keep the newest this many; 0 all */
-    struct tw_position *after; /* continue: only records not delivered before, and remember these; see below */
+    struct tw_position *after; /* continue: only records not passed before, and pass these. Records that the other conditions
+                                * leave out are passed too; open spans are delivered each time */
 };
 
 /* Records in time order (time_ns, then order); owns everything its items point to. */
@@ -166,9 +169,12 @@ struct tw_records {
     uint64_t damaged; /* places where bytes made no sense; reading went on behind them */
 };
 
-/* Reads the records that match. A record is delivered whole or not at all.
- * Returns  0 and *out (free with tw_records_free), or TW_ERR_MEMORY; then *out is untouched.
- * Cost     one pass over the arena, 26 GB/s when few records match; memory for what matches. */
+/* Reads the records that match. A record is delivered whole or not at all; a span that ends during the read is delivered
+ * once, finished. With only_open, tags that found no room in a span are not looked for.
+ * Returns  0 and *out (free with tw_records_free), or TW_ERR_MEMORY, TW_ERR_CORRUPT (the file has been cut since it was
+ *          opened); then *out is untouched and query->after stands where it stood.
+ * Cost     one pass over the arena: 3.8 ms for one trace among a million spans (64 MB), 0.26 s for all of them; memory for
+ *          what matches. */
 int tw_reader_read(struct tw_reader *reader, const struct tw_query *query, struct tw_records **out);
 void tw_records_free(struct tw_records *records);
 

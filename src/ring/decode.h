@@ -1,0 +1,70 @@
+/* decode: from the bytes of a record to a struct tw_record. */
+#ifndef TW_RING_DECODE_H
+#define TW_RING_DECODE_H
+
+#include "ring/slabs.h"
+#include "ring/view.h"
+
+/* Dictionary entries met in one read, each copied once. */
+struct tw__text_entry {
+    uint32_t id, line;
+    bool site, bad;
+    struct tw_text name, module, function; /* name: also the bytes of a plain text */
+};
+struct tw__texts {
+    const struct tw_reader *reader;
+    struct tw__slabs *slabs;
+    struct tw__text_entry *entries;
+    size_t count, cap;
+    uint32_t *table; /* index + 1 by hash of id; 0 empty */
+    size_t table_size;
+    uint64_t budget; /* bytes that may still be copied: entries do not overlap, so the dictionary's length is enough */
+    uint64_t damaged;
+    bool no_memory;
+};
+void tw__texts_init(struct tw__texts *texts, const struct tw_reader *reader, struct tw__slabs *slabs);
+void tw__texts_fini(struct tw__texts *texts);
+/* The entry of an id; "?" for id 0 and for what makes no sense (counted as damaged). By value: the table may move. */
+struct tw__text_entry tw__texts_get(struct tw__texts *texts, uint32_t id);
+
+/* Names of threads by tid. */
+struct tw__thread_name {
+    uint64_t attached_tick;
+    uint32_t tid, len;
+    char name[16];
+};
+
+struct tw__decoder {
+    struct tw__texts texts;
+    const struct tw__timebase *time;
+    struct tw__slabs *slabs;
+    const struct tw__thread_name *threads; /* sorted by tid */
+    size_t thread_count;
+    uint32_t pid;
+    uint64_t damaged;
+    bool no_memory;
+    struct tw_tag_value *tags; /* of the record at hand */
+    size_t tag_count, tag_cap;
+    struct tw_context *parents;
+    size_t parent_count, parent_cap;
+};
+
+/* A copy of a record or of a slot; it must live as long as the result, whose texts point into it. */
+struct tw__image {
+    const uint64_t *words;
+    uint64_t order;
+    bool open; /* a slot */
+};
+
+/* Reads the names of all threads into decoder->slabs. False on lack of memory. */
+bool tw__decode_threads(struct tw__decoder *decoder, const struct tw_reader *reader);
+
+/* Fills *out from an image and from the tags of further records (type TAGS) of the same span, in their order. False on lack
+ * of memory. */
+bool tw__decode(struct tw__decoder *decoder, const struct tw__image *image, const struct tw__image *more, size_t more_count,
+                struct tw_record *out);
+
+void tw__decode_id(uint64_t number, uint8_t bytes[8]);
+uint64_t tw__decode_number(const uint8_t bytes[8]);
+
+#endif
