@@ -1,0 +1,250 @@
+#!/usr/bin/python3
+"""Prints every record and every span in progress of a segment as JSON lines.
+
+Written from docs/format/segment.md alone, as the oracle for our reader: it shares no code and no header with it.
+
+    tools/decode_segment.py FILE          one JSON object per line, by ticket and offset; spans in progress last
+    tools/decode_segment.py --raw FILE    the same; records TAGS are not joined to their spans, and those of open spans that
+                                          have ended are shown too
+
+Times are ticks; texts are UTF-8 with what is not shown as escapes; bytes are {"hex": ...}. The file is taken as it is: the page's
+rules for a running process are obeyed as far as one process can that reads the file once.
+"""
+
+import json
+import struct
+import sys
+
+SLOT_TAGS = 384
+
+
+def u16(b, at):
+    return struct.unpack_from("<H", b, at)[0]
+
+
+def u32(b, at):
+    return struct.unpack_from("<I", b, at)[0]
+
+
+def u64(b, at):
+    return struct.unpack_from("<Q", b, at)[0]
+
+
+def text(b):
+    return bytes(b).decode("utf-8", "backslashreplace")
+
+
+class Bad(Exception):
+    pass
+
+
+class Segment:
+    def __init__(self, data):
+        self.data = data
+        if len(data) < 4096 or data[:8] != b"TRACKWAY":
+            raise Bad("not a segment: no magic")
+        if u32(data, 8) > 1:
+            raise Bad("a newer version")
+        self.file_bytes = u64(data, 16)
+        self.map_addr = u64(data, 24)
+        self.dict_off, self.dict_bytes, self.blocks_off = u64(data, 32), u64(data, 40), u64(data, 48)
+        self.block_max = u32(data, 60)
+        self.arena_off = u64(data, 72)
+        self.chunk_max = u32(data, 92)
+        sizes = (u32(data, 8), u32(data, 12), u32(data, 56), u32(data, 64), u32(data, 68), u32(data, 88))
+        if sizes != (1, 4096, 16384, 512, 31, 8192):
+            raise Bad("sizes are not those of version 1")
+        if self.file_bytes > len(data):
+            raise Bad("file is too short")
+        if (4096 > self.dict_off or self.dict_off + self.dict_bytes > self.blocks_off or
+                self.blocks_off + self.block_max * 16384 > self.arena_off or
+                self.arena_off + self.chunk_max * 8192 > self.file_bytes):
+            raise Bad("parts do not fit")
+        self.chunk_high = min(u32(data, 172), self.chunk_max)
+        self.block_high = min(u32(data, 176), self.block_max)
+        self.cleared = u64(data, 192)
+
+    def entry(self, number):
+        """(kind, payload), or None when there is no such entry."""
+        at = number * 8
+        if number == 0 or at + 8 > self.dict_bytes:
+            return None
+        head, units = u32(self.data, self.dict_off + at), u32(self.data, self.dict_off + at + 4)
+        kind, length = head >> 24, head & 0xFFFFFF
+        if kind not in (1, 2) or at + 8 * units > self.dict_bytes or 8 + length > 8 * units:
+            return None
+        begin = self.dict_off + at + 8
+        return kind, self.data[begin:begin + length]
+
+    def text_of(self, number):
+        found = self.entry(number)
+        return text(found[1]) if found and found[0] == 1 else "?"
+
+    def site(self, number):
+        """name, module, function, line"""
+        found = self.entry(number)
+        if not found:
+            return "?", "", "", 0
+        kind, payload = found
+        if kind == 1:
+            return text(payload), "", "", 0
+        if len(payload) < 12:
+            return "?", "", "", 0
+        lens = [u16(payload, at) for at in (4, 6, 8)]
+        if 12 + sum(lens) > len(payload):
+            return "?", "", "", 0
+        parts, at = [], 12
+        for length in lens:
+            parts.append(text(payload[at:at + length]))
+            at += length
+        return parts[0], parts[1], parts[2], u32(payload, 0)
+
+    def add_tags(self, b, at, end, out):
+        """Reads the list of tags in b[at:end] into out."""
+        replaced = {10: "name", 11: "status_message", 12: "module", 13: "function"}
+        while at + 4 <= end:
+            head = u32(b, at)
+            if head == 0:
+                return
+            key, kind, length = head & 0xFFFF, head >> 16 & 0xFF, head >> 24
+            at += 4
+            size = {1: 8, 2: 8, 3: 8, 4: 0, 8: 4, 9: 28}.get(kind, length)
+            start = at
+            if kind == 7:
+                if at + 8 > end:
+                    return
+                word = u32(b, at)
+                size, kind = word & 0xFFFFFF, word >> 24
+                if kind not in (5, 6, 10, 11):
+                    return
+                start = at + 8
+            if kind not in range(1, 14) or kind == 7 or start + size > end:
+                return
+            value = bytes(b[start:start + size])
+            at = start + (size + 3) // 4 * 4
+            if kind in replaced:
+                out[replaced[kind]] = text(value)
+            elif kind == 9:
+                out["parents"].append({"trace_id": value[:16].hex(), "span_id": value[16:24].hex(),
+                                       "flags": u32(value, 24) & 0xFF})
+            else:
+                out["tags"][self.text_of(key)] = self.value(kind, length, value)
+
+    def value(self, kind, length, value):
+        if kind == 1:
+            return struct.unpack("<q", value)[0]
+        if kind == 2:
+            return u64(value, 0)
+        if kind == 3:
+            number = struct.unpack("<d", value)[0]
+            return number if number == number and abs(number) != float("inf") else repr(number)
+        if kind == 4:
+            return length != 0
+        if kind == 8:
+            return self.text_of(u32(value, 0))
+        return {"hex": value.hex()} if kind == 6 else text(value)
+
+    def fixed(self, b, at, kind):
+        head, misc = u64(b, at), u64(b, at + 40)
+        bits = head >> 24 & 0xFF
+        name, module, function, line = self.site(head >> 32)
+        span = (head >> 16 & 0xFF) == 1
+        return {
+            "kind": kind, "time_tick": u64(b, at + 8), "end_tick": u64(b, at + 8),
+            "trace_id": "%016x%016x" % (u64(b, at + 16), u64(b, at + 24)), "span_id": "%016x" % u64(b, at + 32),
+            "parent_id": "%016x" % (u64(b, at + 48) if span else 0),
+            "name": name, "module": module, "function": function, "line": line,
+            "tid": misc & 0xFFFFFFFF, "flags": misc >> 32 & 0xFF,
+            "status": min(bits >> 3 & 3, 3) % 3, "span_kind": bits & 7 if bits & 7 <= 4 else 0,
+            "status_message": "", "tags": {}, "parents": [],
+        }
+
+    def records(self):
+        """Of each chunk with records: (ticket, offset, bytes of the record)."""
+        for number in range(self.chunk_high):
+            chunk = self.arena_off + number * 8192
+            word = u64(self.data, chunk)
+            if word & 3 in (0, 3):
+                continue
+            end = u32(self.data, chunk + 12)
+            if word & 3 == 1:
+                end, owner = 64, u32(self.data, chunk + 8)
+                if owner < self.block_high:
+                    cursor = u64(self.data, self.blocks_off + owner * 16384 + 80)
+                    end = (cursor - self.map_addr - chunk) % 2**64
+            if not 64 <= end <= 8192 or end % 8:
+                end = 64
+            at = 64
+            while at + 48 <= end:
+                length, kind = u16(self.data, chunk + at), self.data[chunk + at + 2]
+                if length % 8 or length < (64 if kind == 1 else 48) or at + length > end:
+                    break
+                yield word >> 16, at, self.data[chunk + at:chunk + at + length]
+                at += length
+
+    def slots(self):
+        for block in range(self.block_high):
+            for slot in range(31):
+                at = self.blocks_off + block * 16384 + 512 + slot * 512
+                if u64(self.data, at + 32) % 2 and self.data[at + 2] == 1:
+                    yield block * 31 + slot, self.data[at:at + 512]
+
+
+def decode(segment, raw):
+    kinds = {1: "span", 2: "event", 3: "mark", 4: "send", 5: "receive", 6: "created", 7: "exited", 8: "tags"}
+    result, more, finished = [], {}, set()
+    found = sorted(segment.records(), key=lambda r: r[:2])
+    for _, _, b in found:
+        key = b[16:40]
+        if b[2] == 8:
+            more.setdefault(bytes(key), []).append(b)
+        if b[2] == 1:
+            finished.add(bytes(key))
+
+    def join(out, b):
+        for other in [] if raw else more.get(bytes(b[16:40]), []):
+            segment.add_tags(other, 48, len(other), out)
+
+    for ticket, offset, b in found:
+        kind = b[2]
+        if kind not in kinds or (kind == 8 and not raw):
+            continue
+        out = segment.fixed(b, 0, kinds[kind])
+        if kind == 1:
+            out["end_tick"] = u64(b, 56)
+        if segment.cleared and out["end_tick"] <= segment.cleared and not raw:
+            continue
+        out["ticket"], out["offset"] = ticket, offset
+        segment.add_tags(b, 64 if kind == 1 else 48, len(b), out)
+        if kind == 1:
+            join(out, b)
+        result.append(out)
+    for number, b in segment.slots():
+        if bytes(b[16:40]) in finished and not raw:
+            continue
+        out = segment.fixed(b, 0, "open")
+        out["end_tick"], out["ticket"], out["offset"] = 0, 2**64 - 1, number
+        segment.add_tags(b, 96, 96 + min(u64(b, 72), SLOT_TAGS), out)
+        join(out, b)
+        result.append(out)
+    return result
+
+
+def main(arguments):
+    raw = arguments[:1] == ["--raw"]
+    if len(arguments) != 1 + raw:
+        print(__doc__, file=sys.stderr)
+        return 2
+    try:
+        with open(arguments[-1], "rb") as file:
+            segment = Segment(file.read())
+    except (OSError, Bad) as problem:
+        print("%s: %s" % (arguments[-1], problem), file=sys.stderr)
+        return 1
+    for out in decode(segment, raw):
+        print(json.dumps(out, sort_keys=True))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
