@@ -67,8 +67,10 @@ class CheckLayers(unittest.TestCase):
     def test_a_string_that_looks_like_a_comment_hides_nothing(self):
         self.refused(src__trace__x_c='char *a = "/*"; int b = __ATOMIC_RELAXED; char *c = "*/";\n')
 
-    def test_the_environment_is_read_in_env_c_and_cli_only(self):
+    def test_the_environment_is_read_in_the_files_named_and_cli_only(self):
         self.allowed(src__trace__env_c='getenv("A")\n', src__cli__main_c='getenv ("A")\n')
+        self.allowed(src__ring__segments_c='getenv("A")\n')
+        self.refused(src__ring__reader_c='getenv("A")\n')
         self.refused(src__trace__span_c='secure_getenv("A")\n')
 
     def test_gnu_extensions_are_asked_for_in_base_only(self):
