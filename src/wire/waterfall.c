@@ -189,7 +189,7 @@ static void choose_columns(struct tw__waterfall *w)
     unsigned fixed = 1 + DURATION;
     bool bars = w->width >= BARS_FROM;
     unsigned most = bars ? w->width * 11 / 20 : w->width > fixed + 8 ? w->width - fixed : 8;
-    w->levels = most > 16 ? (most - 12) / 2 : 2;
+    w->levels = most > 24 ? (most - 20) / 2 : 2;
     w->measuring = true;
     walk(w);
     w->measuring = false;

@@ -31,12 +31,14 @@ static void line(struct tw__waterfall *w, const struct tw_batch_span *span, size
 
 static void add_context(struct tw__buf *text, const struct tw_context *context, bool with_trace)
 {
+    /* The trace first: where the line is cut, the span's id is the lesser loss. */
+    if (with_trace) {
+        tw__buf_cstr(text, " in trace ");
+        tw__buf_hex(text, context->trace_id, sizeof context->trace_id);
+    }
     tw__buf_cstr(text, " (");
     tw__buf_hex(text, context->span_id, sizeof context->span_id);
     tw__buf_char(text, ')');
-    if (!with_trace) return;
-    tw__buf_cstr(text, " in trace ");
-    tw__buf_hex(text, context->trace_id, sizeof context->trace_id);
 }
 
 static void cause_lines(struct tw__waterfall *w, const struct tw_batch_span *span, size_t depth)
