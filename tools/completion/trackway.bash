@@ -1,0 +1,32 @@
+# Completion of trackway for bash. Made by: trackway completion bash
+_trackway() {
+    local commands="ps traces show open tail dump stats clean help version completion"
+    local words="" current="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD-1]}"
+    COMPREPLY=()
+    if [ "$COMP_CWORD" -eq 1 ]; then
+        mapfile -t COMPREPLY < <(compgen -W "$commands --help --version" -- "$current")
+        return
+    fi
+    case "$before" in
+        --file) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+        --dir) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+        --status) mapfile -t COMPREPLY < <(compgen -W "error ok unset" -- "$current"); return ;;
+        --sort) mapfile -t COMPREPLY < <(compgen -W "time duration" -- "$current"); return ;;
+        --color) mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$current"); return ;;
+    esac
+    case "${COMP_WORDS[1]}" in
+        ps) words="--pid --service --file --dir --json --color --help" ;;
+        traces) words="--pid --service --file --dir --name --min-duration --status --since --limit --sort --json --color --help" ;;
+        show) words="--pid --service --file --dir --all --json --color --help" ;;
+        open) words="--pid --service --file --dir --name --min-duration --status --limit --json --color --help" ;;
+        tail) words="--pid --service --file --dir --name --min-duration --status --spans --for --json --color --help" ;;
+        dump) words="--pid --service --file --dir --since --trace --json --color --help" ;;
+        stats) words="--pid --service --file --dir --json --color --help" ;;
+        clean) words="--pid --service --file --dir --all-dead --yes --json --color --help" ;;
+        help) words="--help $commands" ;;
+        version) words="--json --help" ;;
+        completion) words="--help bash" ;;
+    esac
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+}
+complete -F _trackway trackway
