@@ -23,6 +23,7 @@
  */
 
 #include <trackway/context.h>
+#include <trackway/tag.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -32,12 +33,6 @@ enum {
     TW_TEXT_MAX = 4000, /* bytes of one string or byte tag */
     TW_NAME_MAX = 255   /* bytes of a name or key */
 };
-
-/* A span in progress: a cheap value of two words. A zeroed one is "none". */
-typedef struct tw_span {
-    struct tw__slot *slot;
-    uint64_t id;
-} tw_span;
 
 #ifdef __cplusplus
 #define TW_SPAN_NONE (tw_span{nullptr, 0})
@@ -56,15 +51,6 @@ struct tw_site {
     uint8_t type, level;
     uint16_t reserved;
 };
-
-/* A tag key at a place in the source. */
-struct tw_key {
-    uint64_t head; /* not registered: TW__KEY_UNREGISTERED */
-    const char *name;
-    const void *literal; /* of a literal value: the literal that the second word of pair stands for */
-    uint64_t pair;
-};
-#define TW__KEY_UNREGISTERED ((uint64_t)0x8000 << 32)
 
 #ifndef TW_MODULE
 #define TW_MODULE __FILE__ /* the file's base name without its suffix becomes the module; define it before the include */
@@ -128,7 +114,7 @@ struct tw_span_options {
 
 /* Ends a span: writes its record. The span below it in this thread becomes current again.
  * Ending twice, in another order than begun, or on another thread is allowed. */
-void tw_span_end(tw_span span);
+TW__DIRECT void tw_span_end(tw_span span);
 /* The same with an own end time, CLOCK_REALTIME ns. An end before the begin is kept as it is and flagged. */
 void tw_span_end_at(tw_span span, uint64_t end_ns);
 
@@ -182,7 +168,7 @@ struct tw_attr {
  *     tw_event_tags("retry", TW_ATTR("attempt", 2), TW_ATTR("host", host));
  * tw_span_event_with takes an array and a time (CLOCK_REALTIME ns; 0: now).
  * Outside of any trace an event is recorded without a trace id. */
-#define tw_event(name) TW__EVENT(TW__NEW(tw__site_), name, tw_span_current_or_context(), 0, 0, 0)
+#define tw_event(name) TW__EVENT_HERE(TW__NEW(tw__site_), name)
 #define tw_event_tags(name, ...) TW__EVENT_TAGS(TW__NEW(tw__site_), name, tw_span_current_or_context(), __VA_ARGS__)
 #define tw_span_event(span, name) TW__EVENT(TW__NEW(tw__site_), name, span, 0, 0, 0)
 #define tw_span_event_tags(span, name, ...) TW__EVENT_TAGS(TW__NEW(tw__site_), name, span, __VA_ARGS__)
@@ -221,36 +207,23 @@ int tw_thread_create(void *thread, const void *attr, void *(*start)(void *), voi
 
 /* Below: what the macros expand to. Not for direct use. */
 
-tw_span tw__span_begin(struct tw_site *site);
+TW__DIRECT tw_span tw__span_begin(struct tw_site *site);
 tw_span tw__span_begin_root(struct tw_site *site);
 tw_span tw__span_begin_under(struct tw_site *site, const struct tw_context *parents, size_t count);
 tw_span tw__span_begin_with(struct tw_site *site, const struct tw_span_options *options);
 tw_span tw__span_begin_named(struct tw_site *site, const char *name);
-tw_span tw__span_lap(tw_span span, struct tw_site *site);
-void tw__tag_int(tw_span span, struct tw_key *key, int64_t value);
-void tw__tag_uint(tw_span span, struct tw_key *key, uint64_t value);
-void tw__tag_double(tw_span span, struct tw_key *key, double value);
-void tw__tag_bool(tw_span span, struct tw_key *key, bool value);
-void tw__tag_text(tw_span span, struct tw_key *key, const char *text);
-void tw__tag_literal(tw_span span, struct tw_key *key, const char *text);
+TW__DIRECT tw_span tw__span_lap(tw_span span, struct tw_site *site);
+TW__DIRECT void tw__tag_text(tw_span span, struct tw_key *key, const char *text);
 void tw__tag_strn(tw_span span, struct tw_key *key, const char *text, size_t len);
 void tw__tag_bytes(tw_span span, struct tw_key *key, const void *data, size_t len);
-void tw__event(tw_span span, struct tw_site *site, const struct tw_attr *attrs, size_t count, uint64_t time_ns);
+TW__DIRECT void tw__event_here(struct tw_site *site);
+TW__DIRECT void tw__event(tw_span span, struct tw_site *site, const struct tw_attr *attrs, size_t count, uint64_t time_ns);
 /* The current span, or a handle of the attached context that only the event calls understand. */
 tw_span tw_span_current_or_context(void);
 
 static inline void tw__scope_end(tw_span *span)
 {
     tw_span_end(*span);
-}
-
-/* A literal is stored once and tagged by number; the pointer check in the callee keeps inlined copies apart. */
-static inline void tw__tag_str(tw_span span, struct tw_key *key, const char *text)
-{
-    if (__builtin_constant_p(text))
-        tw__tag_literal(span, key, text);
-    else
-        tw__tag_text(span, key, text);
 }
 
 struct tw_attr tw_attr_int(const char *key, int64_t value);
@@ -260,7 +233,7 @@ struct tw_attr tw_attr_bool(const char *key, bool value);
 struct tw_attr tw_attr_str(const char *key, const char *value);
 struct tw_attr tw_attr_bytes(const char *key, const void *data, size_t len);
 
-#define TW__KEY(var, name_) static struct tw_key var = {TW__KEY_UNREGISTERED, "" name_, 0, 0}
+#define TW__KEY(var, name_) static struct tw_key var = {0, TW__KEY_NEW, "" name_, 0, 0}
 /* The test for none stands here and not in the callee: the compiler makes it once for all tags of a span. */
 #define TW__TAG(var, span, key, value)                                                  \
     do {                                                                                \
@@ -273,6 +246,11 @@ struct tw_attr tw_attr_bytes(const char *key, const void *data, size_t len);
         TW__KEY(var, key);                                                              \
         const tw_span TW__PASTE(var, _s) = (span);                                      \
         if (TW__LIKELY(TW__PASTE(var, _s).slot)) call(TW__PASTE(var, _s), &var, data, len); \
+    } while (0)
+#define TW__EVENT_HERE(var, name)                                                       \
+    do {                                                                                \
+        TW__SITE(var, 2, name);                                                         \
+        if (TW__LIKELY(tw__gate)) tw__event_here(&var);                                 \
     } while (0)
 #define TW__EVENT(var, name, span, attrs, count, time_ns)                               \
     do {                                                                                \
@@ -306,7 +284,7 @@ static inline void tw__tag_any(tw_span s, struct tw_key *k, unsigned long v) { t
 static inline void tw__tag_any(tw_span s, struct tw_key *k, unsigned long long v) { tw__tag_uint(s, k, v); }
 static inline void tw__tag_any(tw_span s, struct tw_key *k, float v) { tw__tag_double(s, k, (double)v); }
 static inline void tw__tag_any(tw_span s, struct tw_key *k, double v) { tw__tag_double(s, k, v); }
-static inline void tw__tag_any(tw_span s, struct tw_key *k, const char *v) { tw__tag_str(s, k, v); }
+static inline void tw__tag_any(tw_span s, struct tw_key *k, const char *v) { tw__tag_text(s, k, v); }
 
 #define TW_ATTR(key, value) tw__attr_any(key, value)
 static inline struct tw_attr tw__attr_any(const char *k, bool v) { return tw_attr_bool(k, v); }
@@ -327,12 +305,19 @@ static inline struct tw_attr tw__attr_any(const char *k, const char *v) { return
 #else
 #define TW__BY_TYPE(value, prefix)                                                                      \
     _Generic((value), bool: prefix##bool, float: prefix##double, double: prefix##double,                \
-        char *: prefix##str, const char *: prefix##str,                                                 \
+        char *: prefix##str(value), const char *: prefix##str(value),                                   \
         unsigned char: prefix##uint, unsigned short: prefix##uint, unsigned: prefix##uint,              \
         unsigned long: prefix##uint, unsigned long long: prefix##uint,                                  \
         char: prefix##int, signed char: prefix##int, short: prefix##int, int: prefix##int,              \
         long: prefix##int, long long: prefix##int)
+/* __builtin_constant_p sees a literal only here, not in a function that is given one. */
+#define tw__tag_str(value) (__builtin_constant_p(value) ? tw__tag_literal : tw__tag_text)
+#define tw__attr_str(value) tw_attr_str
 #define TW__TAG_OF(value) TW__BY_TYPE(value, tw__tag_)
-#define TW_ATTR(key, value) TW__BY_TYPE(value, tw_attr_)(key, value)
+#define TW_ATTR(key, value) TW__BY_TYPE(value, tw__attr_)(key, value)
+#define tw__attr_bool tw_attr_bool
+#define tw__attr_int tw_attr_int
+#define tw__attr_uint tw_attr_uint
+#define tw__attr_double tw_attr_double
 #endif
 #endif

@@ -55,17 +55,6 @@ static inline void tw__count(uint64_t *counter)
     tw__store_relaxed(counter, tw__load_relaxed(counter) + 1);
 }
 
-/* Adds to a word of this thread and returns what was there, in one step as far as signal handlers of this thread see. */
-static inline uint64_t tw__signal_fetch_add(uint64_t *word, uint64_t n)
-{
-#if defined(TW__PLAIN_MOVES)
-    __asm__ volatile("xaddq %0, %1" : "+r"(n), "+m"(*word) : : "cc", "memory");
-    return n;
-#else
-    return __atomic_fetch_add(word, n, __ATOMIC_RELAXED);
-#endif
-}
-
 /* Moves 16 bytes (two words). Neither side need be 16-byte aligned; both are 8-byte aligned. */
 static inline void tw__words_copy2(void *to, const void *from)
 {

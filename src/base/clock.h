@@ -19,9 +19,9 @@ bool tw__clock_tsc_trusted(void);
 static inline uint64_t tw__clock_tsc(void)
 {
 #if defined(__x86_64__)
-    uint32_t low, high;
+    uint64_t low, high; /* the instruction clears the upper halves */
     __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-    return (uint64_t)high << 32 | low;
+    return high << 32 | low;
 #else
     return 0;
 #endif

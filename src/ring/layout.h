@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <trackway/tag.h>
+
 #define TW__MAGIC "TRACKWAY"
 
 enum {
@@ -175,7 +177,7 @@ enum tw__chunk_state { TW__CHUNK_FREE = 0, TW__CHUNK_OPEN = 1, TW__CHUNK_CLOSED 
  *    40  u64 misc   block:16 | flags:8 | 0:8 | tid:32
  *    48  u64 parent, 56 u64 end time                           SPAN only
  *
- * A tag: u32 head = key:16 | type:8 | len:8, then the payload, padded to a multiple of 4.
+ * A tag: u32 head = key:16 | type:8 | len:8, then the payload at 4 (8-byte numbers at 8), padded to a multiple of 8.
  */
 enum tw__type {
     TW__TYPE_SPAN = 1,
@@ -211,6 +213,10 @@ static_assert(offsetof(struct tw__header, state) == 160, "header");
 static_assert(offsetof(struct tw__header, next_ticket) == 2048, "header");
 static_assert(sizeof(struct tw__slot) == TW__SLOT_BYTES, "slot");
 static_assert(offsetof(struct tw__slot, tags) == TW__SLOT_HEAD_BYTES, "slot");
+static_assert(offsetof(struct tw__slot, id) == TW__SLOT_ID_AT, "inlined in <trackway/tag.h>");
+static_assert(offsetof(struct tw__slot, tags_len) == TW__SLOT_TAGS_LEN_AT, "inlined");
+static_assert(offsetof(struct tw__slot, tags) == TW__SLOT_TAGS_AT, "inlined");
+static_assert((int)TW__SLOT_TAG_BYTES == (int)TW__SLOT_TAGS_MAX, "inlined");
 static_assert(sizeof(struct tw__block) == TW__BLOCK_HEAD_BYTES, "block");
 static_assert(offsetof(struct tw__block, current) == 64, "block");
 static_assert(sizeof(struct tw__chunk) == TW__CHUNK_HEAD_BYTES, "chunk");

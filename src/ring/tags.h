@@ -1,7 +1,6 @@
 /* tags: one tag's bytes, written where others may be reading.
  *
- * The head goes last, with release, over a zero: a reader that finds it finds the payload too (pairs with decode.c). All
- * stores are 4-byte words, because a tag begins at a multiple of 4. */
+ * The head goes last, with release, over a zero: a reader that finds it finds the payload too (pairs with decode.c). */
 #ifndef TW_RING_TAGS_H
 #define TW_RING_TAGS_H
 
@@ -20,41 +19,31 @@ struct tw__tag_in {
     uint64_t bits;     /* INT, UINT, DOUBLE, LITERAL */
 };
 
-/* Bytes that the tag takes: a multiple of 4. */
+/* Bytes that the tag takes: a multiple of 8. */
 static inline uint32_t tw__tag_size(const struct tw__tag_in *tag)
 {
     switch (tag->type) {
-    case TW__TAG_BOOL: return 4;
+    case TW__TAG_BOOL:
     case TW__TAG_LITERAL: return 8;
     case TW__TAG_INT:
     case TW__TAG_UINT:
-    case TW__TAG_DOUBLE: return 12;
+    case TW__TAG_DOUBLE: return 16;
     default: break;
     }
-    uint32_t padded = (tag->len + 3) & ~3u;
-    return tag->len > 255 || tag->len != tag->full_len ? 12 + padded : 4 + padded;
+    uint32_t before = tag->len > 255 || tag->len != tag->full_len ? 12 : 4;
+    return (before + tag->len + 7) & ~7u;
 }
 
 static inline void tw__tag_put_bytes(uint8_t *at, const uint8_t *from, uint32_t len)
 {
 #if defined(TW__PLAIN_MOVES)
     memcpy(at, from, len);
-#else
+#else /* at is 4 past a multiple of 8; the last word is padded with zeros */
     for (uint32_t i = 0; i < len; i += 4) {
         uint32_t word = 0;
         memcpy(&word, from + i, len - i < 4 ? len - i : 4);
         tw__store_relaxed((uint32_t *)(void *)(at + i), word);
     }
-#endif
-}
-
-static inline void tw__tag_put_u64(uint8_t *at, uint64_t value)
-{
-#if defined(TW__PLAIN_MOVES)
-    memcpy(at, &value, sizeof value);
-#else
-    tw__store_relaxed((uint32_t *)(void *)at, (uint32_t)value);
-    tw__store_relaxed((uint32_t *)(void *)(at + 4), (uint32_t)(value >> 32));
 #endif
 }
 
@@ -73,9 +62,10 @@ static inline void tw__tag_write(uint8_t *at, const struct tw__tag_in *tag)
     case TW__TAG_LITERAL: tw__store_relaxed((uint32_t *)(void *)(at + 4), (uint32_t)tag->bits); break;
     case TW__TAG_INT:
     case TW__TAG_UINT:
-    case TW__TAG_DOUBLE: tw__tag_put_u64(at + 4, tag->bits); break;
+    case TW__TAG_DOUBLE: tw__store_relaxed((uint64_t *)(void *)(at + 8), tag->bits); break;
     default:
-        if (size > 4) tw__store_relaxed((uint32_t *)(void *)(at + size - 4), 0); /* padding; payload goes over it */
+        if (size > 8) tw__store_relaxed((uint64_t *)(void *)(at + size - 8), 0); /* padding; payload goes over it */
+        else tw__store_relaxed((uint32_t *)(void *)(at + 4), 0);
         if (tag->len > 255 || tag->len != tag->full_len) {
             head = (uint32_t)tag->key | (uint32_t)TW__TAG_LONG << 16;
             tw__store_relaxed((uint32_t *)(void *)(at + 4), tag->len | (uint32_t)tag->type << 24);

@@ -39,12 +39,11 @@ bool tw__record_append(struct tw__block *block, uint64_t head, uint64_t tick, co
     if (!segment) return false;
     size_t len = TW__EVENT_HEAD_BYTES;
     for (size_t i = 0; i < count; i++) len += tw__tag_size(&tags[i]);
-    size_t padded = (len + 7) & ~(size_t)7;
     uint64_t now = tw__segment_tick(segment);
-    if (!tw__arena_room(segment, block, padded, now)) return false;
+    if (!tw__arena_room(segment, block, len, now)) return false;
     uint8_t *record = block->cursor;
     uint64_t *words = (uint64_t *)(void *)record;
-    tw__store_relaxed(words, (head & ~(uint64_t)0xffff) | padded);
+    tw__store_relaxed(words, (head & ~(uint64_t)0xffff) | len);
     tw__store_relaxed(words + 1, tick ? tick : now);
     tw__store_relaxed(words + 2, owner->trace[0]);
     tw__store_relaxed(words + 3, owner->trace[1]);
@@ -55,8 +54,7 @@ bool tw__record_append(struct tw__block *block, uint64_t head, uint64_t tick, co
         tw__tag_write(at, &tags[i]);
         at += tw__tag_size(&tags[i]);
     }
-    if (len != padded) tw__tag_put_head(at, 0);
-    tw__store_release(&block->cursor, record + padded); /* pairs with the reader's cursor */
+    tw__store_release(&block->cursor, record + len); /* pairs with the reader's cursor */
     return true;
 }
 

@@ -48,8 +48,8 @@ uint16_t tw__key_id(struct tw__block *block, const char *name)
     return id;
 }
 
-void tw__key_register(struct tw__block *block, struct tw_key *key, enum tw__tag type, uint32_t size)
+void tw__key_register(struct tw__block *block, struct tw_key *key, enum tw__tag type)
 {
-    uint64_t head = tw__key_id(block, key->name) | (uint64_t)type << 16 | (uint64_t)size << 32;
-    tw__store_relaxed(&key->head, head);
+    tw__store_relaxed(&key->head, tw__key_id(block, key->name) | (uint32_t)type << 16);
+    tw__store_release(&key->size, 16); /* pairs with <trackway/tag.h> */
 }

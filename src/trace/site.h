@@ -14,7 +14,7 @@ uint64_t tw__site_head(struct tw__block *block, struct tw_site *site, uint16_t h
 /* The dictionary id of a key: its own, or looked up now; 0 when there is no room (counted). */
 uint16_t tw__key_id(struct tw__block *block, const char *name);
 
-/* Registers a key for tags of one type; size: bytes the tag takes if that is fixed, else 0. */
-void tw__key_register(struct tw__block *block, struct tw_key *key, enum tw__tag type, uint32_t size);
+/* Registers a key for tags of one type. */
+void tw__key_register(struct tw__block *block, struct tw_key *key, enum tw__tag type);
 
 #endif

@@ -161,14 +161,14 @@ tw_span tw__span_begin_named(struct tw_site *site, const char *name)
 static bool write_span(struct tw__block *block, struct tw__slot *slot, uint64_t end_tick, uint64_t now)
 {
     uint64_t tags_len = slot->tags_len <= TW__SLOT_TAG_BYTES ? slot->tags_len : 0;
-    uint64_t padded = (tags_len + 7) & ~(uint64_t)7, len = TW__SPAN_HEAD_BYTES + padded;
+    uint64_t len = TW__SPAN_HEAD_BYTES + tags_len;
     struct tw__segment *segment = tw__segment_of_thread();
     if (!segment || !tw__arena_room(segment, block, len, now)) return false;
     uint64_t image[(TW__SPAN_HEAD_BYTES + TW__SLOT_TAG_BYTES) / 8];
     memcpy(image, slot, 56);
-    image[0] = slot->head + padded;
+    image[0] = slot->head + tags_len;
     image[7] = end_tick;
-    memcpy(image + 8, slot->tags, padded);
+    memcpy(image + 8, slot->tags, tags_len);
     tw__words_copy_to(block->cursor, image, len);
     tw__store_release(&block->cursor, block->cursor + len); /* pairs with the reader's cursor */
     return true;

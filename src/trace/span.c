@@ -1,4 +1,4 @@
-/* span: begin and end, the hot path.
+/* span: begin, end, lap and the plain event: the hot path.
  *
  * begin takes a slot from the thread's free list, copies trace and parent from the slot below, reads the clock and publishes
  * the span's id. end reads the clock, copies the slot to the end of the thread's open chunk as a record, publishes the end
@@ -52,19 +52,22 @@ tw_span tw__span_begin(struct tw_site *site)
     return (tw_span){slot, id};
 }
 
-/* Moves tags to the record, and leaves zeros behind. Returns the bytes they take there. */
-static inline uint64_t move_tags(uint8_t *to, struct tw__slot *slot, uint64_t len)
+static inline void move_line(uint8_t *to, uint64_t *from)
 {
-    for (uint64_t at = 0; at < len; at += 64) {
-        uint64_t *from = (uint64_t *)(void *)(slot->tags + at);
-        tw__words_copy2(to + at, from);
-        tw__words_copy2(to + at + 16, from + 2);
-        tw__words_copy2(to + at + 32, from + 4);
-        tw__words_copy2(to + at + 48, from + 6);
-        tw__words_clear8(from);
-    }
-    tw__store_relaxed(&slot->tags_len, 0);
-    return (len + 7) & ~(uint64_t)7;
+    tw__words_copy2(to, from);
+    tw__words_copy2(to + 16, from + 2);
+    tw__words_copy2(to + 32, from + 4);
+    tw__words_copy2(to + 48, from + 6);
+    tw__words_clear8(from);
+}
+
+/* Moves tags to the record, and leaves zeros behind. Most spans have no more than a line of them. */
+static inline void move_tags(uint8_t *to, struct tw__slot *slot, uint64_t len)
+{
+    uint64_t *from = (uint64_t *)(void *)slot->tags;
+    move_line(to, from);
+    for (uint64_t at = 64; UNLIKELY(at < len); at += 64) move_line(to + at, from + at / 8);
+    slot->tags_len = 0;
 }
 
 void tw_span_end(tw_span span)
@@ -95,9 +98,8 @@ void tw_span_end(tw_span span)
     tw__store_relaxed((uint64_t *)(void *)(record + 48), slot->parent);
     tw__store_relaxed((uint64_t *)(void *)(record + 56), now);
     if (tags_len) {
-        uint64_t moved = move_tags(record + TW__SPAN_HEAD_BYTES, slot, tags_len);
-        end = record + TW__SPAN_HEAD_BYTES + moved;
-        tw__store_relaxed((uint64_t *)(void *)record, slot->head + moved);
+        move_tags(record + TW__SPAN_HEAD_BYTES, slot, tags_len);
+        *(uint64_t *)(void *)record += tags_len; /* nobody reads it before cursor says so */
     }
     struct tw__slot *below = slot->link;
     tw__store_release(&me->cursor, end);                   /* pairs with the reader's cursor: the record is there */
@@ -141,4 +143,36 @@ tw_span tw__span_lap(tw_span span, struct tw_site *site)
     tw__signal_fence();
     tw__store_relaxed(&me->current, slot);
     return (tw_span){slot, id};
+}
+
+void tw__event_here(struct tw_site *site)
+{
+    struct tw__block *me = tw__me;
+    struct tw__slot *at = me->current;
+    uint64_t head = tw__load_relaxed(&site->head);
+    if (UNLIKELY(!head || !tw__load_relaxed(&at->trace[1]))) {
+        tw__event(tw_span_current_or_context(), site, NULL, 0, 0);
+        return;
+    }
+    uint8_t *record = me->cursor;
+    me->saved = at;
+    tw__store_relaxed(&me->current, &tw__poison);
+    tw__signal_fence();
+    uint64_t now = tw__clock_tsc(), *words = (uint64_t *)(void *)record;
+    uint8_t *end = record + TW__EVENT_HEAD_BYTES;
+    if (UNLIKELY(end > tw__load_relaxed(&me->limit) || now > me->expire)) {
+        tw__signal_fence();
+        tw__store_relaxed(&me->current, at);
+        tw__event((tw_span){at, at->id}, site, NULL, 0, 0);
+        return;
+    }
+    tw__store_relaxed(words, head);
+    tw__store_relaxed(words + 1, now);
+    tw__store_relaxed(words + 2, at->trace[0]);
+    tw__store_relaxed(words + 3, at->trace[1]);
+    tw__store_relaxed(words + 4, at->id);
+    tw__store_relaxed(words + 5, at->misc);
+    tw__store_release(&me->cursor, end); /* pairs with the reader's cursor */
+    tw__signal_fence();
+    tw__store_relaxed(&me->current, at);
 }

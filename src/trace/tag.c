@@ -1,8 +1,7 @@
 /* tag: typed keys and values on open spans.
  *
- * A tag is reserved by adding its size to slot->tags_len in one instruction (so that a signal handler that tags the same span
- * gets the next place), its payload is stored, and its head last. Size and "not registered yet" come in one number from the
- * key: an unregistered key's size is too large for any slot, so one compare finds both it and the full slot.
+ * A tag is reserved by adding its size to slot->tags_len, its payload is stored, and its head last. For numbers and literals the header <trackway/tag.h> does
+ * that inline; here are the texts, and everything when the key is new, the slot full, or the span not open.
  *
  * A slot holds 384 bytes of tags. When the next does not fit, what is there goes to the arena as a record of type TAGS under
  * the same span id and the slot begins anew; a reader joins them. A text longer than a slot goes there by itself.
@@ -28,15 +27,15 @@ static bool all_written(const struct tw__slot *slot, uint64_t used)
         uint32_t head = tw__load_relaxed((const uint32_t *)(const void *)(slot->tags + at)), len = head >> 24;
         if (head == 0) return false;
         switch (head >> 16 & 0xff) {
-        case TW__TAG_BOOL: at += 4; break;
+        case TW__TAG_BOOL:
         case TW__TAG_LITERAL: at += 8; break;
         case TW__TAG_INT:
         case TW__TAG_UINT:
-        case TW__TAG_DOUBLE: at += 12; break;
+        case TW__TAG_DOUBLE: at += 16; break;
         case TW__TAG_LONG:
-            at += 12 + (((tw__load_relaxed((const uint32_t *)(const void *)(slot->tags + at + 4)) & 0xffffff) + 3) & ~3u);
-            break;
-        default: at += 4 + ((len + 3) & ~3u); break;
+            len = (tw__load_relaxed((const uint32_t *)(const void *)(slot->tags + at + 4)) & 0xffffff) + 8;
+            __attribute__((fallthrough));
+        default: at += (4 + len + 7) & ~7u; break;
         }
     }
     return at == used;
@@ -48,18 +47,18 @@ static bool flush_slot(struct tw__block *block, struct tw__slot *slot)
     struct tw__segment *segment = tw__segment_of_thread();
     uint64_t used = slot->tags_len;
     if (!segment || used > TW__SLOT_TAG_BYTES || !all_written(slot, used)) return false;
-    uint64_t padded = (used + 7) & ~(uint64_t)7, len = TW__EVENT_HEAD_BYTES + padded;
+    uint64_t len = TW__EVENT_HEAD_BYTES + used;
     uint64_t image[(TW__EVENT_HEAD_BYTES + TW__SLOT_TAG_BYTES) / 8];
     uint64_t now = tw__segment_tick(segment);
     memcpy(image, slot, TW__EVENT_HEAD_BYTES);
     image[0] = len | (uint64_t)TW__TYPE_TAGS << 16 | (slot->head & 0xffffffff00000000u);
     image[1] = now;
-    memcpy(image + 6, slot->tags, padded);
+    memcpy(image + 6, slot->tags, used);
     if (tw__arena_room(segment, block, len, now)) {
         tw__words_copy_to(block->cursor, image, len);
         tw__store_release(&block->cursor, block->cursor + len); /* pairs with the reader's cursor */
     }
-    for (uint64_t i = 0; i < padded / 8; i++) tw__store_relaxed((uint64_t *)(void *)slot->tags + i, 0);
+    for (uint64_t i = 0; i < used / 8; i++) tw__store_relaxed((uint64_t *)(void *)slot->tags + i, 0);
     tw__store_release(&slot->tags_len, 0);
     return true;
 }
@@ -74,8 +73,9 @@ static void put(struct tw__block *block, struct tw__slot *slot, const struct tw_
         (void)tw__record_append(block, head, 0, &owner, tag, 1);
         return;
     }
-    uint64_t at = tw__signal_fetch_add(&slot->tags_len, size);
-    if (at + size <= TW__SLOT_TAG_BYTES) tw__tag_write(slot->tags + at, tag);
+    uint64_t at = slot->tags_len;
+    tw__tag_reserve((char *)slot, at + size);
+    tw__tag_write(slot->tags + at, tag);
 }
 
 /* Enters for one change to an open span; NULL when it is none, stale or a holder (counted). */
@@ -108,116 +108,79 @@ static void put_bits(tw_span span, enum tw__tag type, const char *key, uint64_t 
     tw__leave(block);
 }
 
-/* The fixed-size tag did not fit, its key is new, or the span is not open. size: what was added to tags_len; 0 nothing. */
-__attribute__((noinline, cold)) static void bits_slow(tw_span span, struct tw_key *key, enum tw__tag type, uint64_t bits,
-                                                      uint64_t size)
+void tw__tag_bits_slow(tw_span span, struct tw_key *key, int type, uint64_t bits)
 {
-    if (size) (void)tw__signal_fetch_add(&span.slot->tags_len, (uint64_t)0 - size);
     struct tw__block *block = enter_for(span);
     if (!block) return;
-    if (tw__load_relaxed(&key->head) == TW__KEY_UNREGISTERED) tw__key_register(block, key, type, type == TW__TAG_BOOL ? 4 : 12);
+    if (tw__load_relaxed(&key->head) == 0) tw__key_register(block, key, (enum tw__tag)type);
     struct tw__tag_in tag = {.key = (uint16_t)key->head, .type = (uint8_t)type, .bits = bits,
                              .len = type == TW__TAG_BOOL ? (uint32_t)bits : 0};
     put(block, span.slot, &tag);
     tw__leave(block);
 }
 
-static inline void put_fast(tw_span span, struct tw_key *key, enum tw__tag type, uint64_t bits)
-{
-    struct tw__slot *slot = span.slot;
-    uint64_t head = tw__load_relaxed(&key->head), size = head >> 32;
-    if (UNLIKELY(tw__load_relaxed(&slot->id) != span.id)) {
-        bits_slow(span, key, type, bits, 0);
-        return;
-    }
-    uint64_t at = tw__signal_fetch_add(&slot->tags_len, size);
-    if (UNLIKELY(at + size > TW__SLOT_TAG_BYTES)) {
-        bits_slow(span, key, type, bits, size);
-        return;
-    }
-    if (type != TW__TAG_BOOL) tw__tag_put_u64(slot->tags + at + 4, bits);
-    tw__tag_put_head(slot->tags + at, type == TW__TAG_BOOL ? (uint32_t)head | (uint32_t)bits << 24 : (uint32_t)head);
-}
-
-void tw__tag_int(tw_span span, struct tw_key *key, int64_t value)
-{
-    put_fast(span, key, TW__TAG_INT, (uint64_t)value);
-}
-
-void tw__tag_uint(tw_span span, struct tw_key *key, uint64_t value)
-{
-    put_fast(span, key, TW__TAG_UINT, value);
-}
-
-void tw__tag_double(tw_span span, struct tw_key *key, double value)
-{
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    put_fast(span, key, TW__TAG_DOUBLE, bits);
-}
-
-void tw__tag_bool(tw_span span, struct tw_key *key, bool value)
-{
-    put_fast(span, key, TW__TAG_BOOL, value ? 1 : 0);
-}
-
 __attribute__((noinline, cold)) static void text_slow(tw_span span, struct tw_key *key, enum tw__tag type, const void *text,
-                                                      size_t len, uint64_t size)
+                                                      size_t len)
 {
-    if (size) (void)tw__signal_fetch_add(&span.slot->tags_len, (uint64_t)0 - size);
     struct tw__block *block = enter_for(span);
     if (!block) return;
-    if (tw__load_relaxed(&key->head) == TW__KEY_UNREGISTERED) tw__key_register(block, key, type, 0);
+    if (tw__load_relaxed(&key->head) == 0) tw__key_register(block, key, type);
     struct tw__tag_in tag = tw__text_tag(block, type, (uint16_t)key->head, text ? text : "", text ? len : 0, TW_TEXT_MAX);
     put(block, span.slot, &tag);
     tw__leave(block);
 }
 
-/* Copies 1 to 255 bytes with two overlapping moves where it can: cheaper than a call for what tags mostly are. */
-static inline void copy_short(uint8_t *to, const uint8_t *from, size_t len)
+/* Longer than most. Out of line so that the common case needs no stack. */
+__attribute__((noinline)) static void copy_long(uint8_t *at, const void *text, size_t len, uint32_t head)
 {
-#if defined(TW__PLAIN_MOVES)
-    if (len >= 8 && len <= 16) {
-        memcpy(to, from, 8);
-        memcpy(to + len - 8, from + len - 8, 8);
-    } else if (len >= 4 && len < 8) {
-        memcpy(to, from, 4);
-        memcpy(to + len - 4, from + len - 4, 4);
-    } else {
-        memcpy(to, from, len);
-    }
-#else
-    tw__tag_put_bytes(to, from, (uint32_t)len);
-#endif
+    tw__tag_put_bytes(at + 4, text, (uint32_t)len);
+    tw__tag_put_head(at, head);
 }
 
 static inline void text_fast(tw_span span, struct tw_key *key, enum tw__tag type, const void *text, size_t len)
 {
     struct tw__slot *slot = span.slot;
-    uint64_t head = tw__load_relaxed(&key->head), size = (len + 7) & ~(uint64_t)3;
-    if (UNLIKELY(tw__load_relaxed(&slot->id) != span.id || len > 255 || head == TW__KEY_UNREGISTERED)) {
-        text_slow(span, key, type, text, len, 0);
+    uint32_t head = tw__load_relaxed(&key->head);
+    uint64_t place = slot->tags_len, end = (place + len + 11) & ~(uint64_t)7;
+    if (UNLIKELY(slot->id != span.id || len > 255 || head == 0 || end > TW__SLOT_TAG_BYTES)) {
+        text_slow(span, key, type, text, len);
         return;
     }
-    uint64_t at = tw__signal_fetch_add(&slot->tags_len, size);
-    if (UNLIKELY(at + size > TW__SLOT_TAG_BYTES)) {
-        text_slow(span, key, type, text, len, size);
+    tw__tag_reserve((char *)slot, end);
+    uint8_t *at = slot->tags + place;
+    head |= (uint32_t)len << 24;
+#if defined(TW__PLAIN_MOVES)
+    /* Two overlapping moves for 4 to 16 bytes; the padding is zero already. */
+    if (len >= 8 && len <= 16) {
+        memcpy(at + 4, text, 8);
+        memcpy(at + 4 + len - 8, (const uint8_t *)text + len - 8, 8);
+        tw__tag_put_head(at, head);
         return;
     }
-    copy_short(slot->tags + at + 4, text, len); /* the padding is zero already */
-    tw__tag_put_head(slot->tags + at, (uint32_t)head | (uint32_t)len << 24);
+    if (len >= 4 && len < 8) {
+        memcpy(at + 4, text, 4);
+        memcpy(at + 4 + len - 4, (const uint8_t *)text + len - 4, 4);
+        tw__tag_put_head(at, head);
+        return;
+    }
+#endif
+    copy_long(at, text, len, head);
 }
 
 void tw__tag_strn(tw_span span, struct tw_key *key, const char *text, size_t len)
 {
-    if (UNLIKELY(!text)) len = 0;
-    text_fast(span, key, TW__TAG_STR, text ? text : "", len);
+    if (UNLIKELY(!text))
+        text_slow(span, key, TW__TAG_STR, "", 0);
+    else
+        text_fast(span, key, TW__TAG_STR, text, len);
 }
 
 void tw__tag_bytes(tw_span span, struct tw_key *key, const void *data, size_t len)
 {
-    if (UNLIKELY(!data)) len = 0;
-    text_fast(span, key, TW__TAG_BYTES, data ? data : "", len);
+    if (UNLIKELY(!data))
+        text_slow(span, key, TW__TAG_BYTES, "", 0);
+    else
+        text_fast(span, key, TW__TAG_BYTES, data, len);
 }
 
 void tw__tag_text(tw_span span, struct tw_key *key, const char *text)
@@ -225,22 +188,21 @@ void tw__tag_text(tw_span span, struct tw_key *key, const char *text)
     tw__tag_strn(span, key, text, text ? strlen(text) : 0);
 }
 
-/* A literal value is entered into the dictionary once; the tag is 8 bytes. The compiler may have made several copies of one
+/* A literal value is entered into the dictionary once; its tag is one word. The compiler may have made several copies of one
  * tw_tag with different literals but one key object: the first literal wins, the others are stored as texts. */
-__attribute__((noinline, cold)) static void literal_slow(tw_span span, struct tw_key *key, const char *text, uint64_t size)
+void tw__tag_literal_slow(tw_span span, struct tw_key *key, const char *text)
 {
-    if (size) (void)tw__signal_fetch_add(&span.slot->tags_len, (uint64_t)0 - size);
     struct tw__block *block = enter_for(span);
     if (!block) return;
     size_t len = strlen(text);
     const void *none = NULL;
-    if (tw__load_relaxed(&key->head) == TW__KEY_UNREGISTERED) tw__key_register(block, key, TW__TAG_STR, 0);
+    if (tw__load_relaxed(&key->head) == 0) tw__key_register(block, key, TW__TAG_STR);
     uint16_t id = (uint16_t)key->head;
     if (len <= TW_NAME_MAX && tw__load_acquire(&key->literal) == none && tw__cas_acq_rel(&key->literal, &none, &key->literal)) {
         uint32_t value = tw__dict_text(tw__segment_of_thread(), text, len);
         if (value) {
             tw__store_relaxed(&key->pair, id | (uint64_t)TW__TAG_LITERAL << 16 | (uint64_t)value << 32);
-            tw__store_release(&key->literal, text); /* pairs with tw__tag_literal */
+            tw__store_release(&key->literal, text); /* pairs with span_tag.h: tw__tag_literal */
         }
     }
     struct tw__tag_in tag = tw__text_tag(block, TW__TAG_STR, id, text, len, TW_TEXT_MAX);
@@ -248,22 +210,6 @@ __attribute__((noinline, cold)) static void literal_slow(tw_span span, struct tw
         tag = (struct tw__tag_in){.key = id, .type = TW__TAG_LITERAL, .bits = key->pair >> 32};
     put(block, span.slot, &tag);
     tw__leave(block);
-}
-
-void tw__tag_literal(tw_span span, struct tw_key *key, const char *text)
-{
-    struct tw__slot *slot = span.slot;
-    if (UNLIKELY(tw__load_relaxed(&slot->id) != span.id || tw__load_acquire(&key->literal) != text)) {
-        literal_slow(span, key, text, 0);
-        return;
-    }
-    uint64_t pair = tw__load_relaxed(&key->pair), at = tw__signal_fetch_add(&slot->tags_len, 8);
-    if (UNLIKELY(at + 8 > TW__SLOT_TAG_BYTES)) {
-        literal_slow(span, key, text, 8);
-        return;
-    }
-    tw__store_relaxed((uint32_t *)(void *)(slot->tags + at + 4), (uint32_t)(pair >> 32));
-    tw__tag_put_head(slot->tags + at, (uint32_t)pair);
 }
 
 void tw_span_set_int(tw_span span, const char *key, int64_t value)
