@@ -47,7 +47,7 @@ run() {
     "$trackway" "$@" | tee "$work/shown"
 }
 
-# The last output has to contain this; the second argument says what is missing otherwise.
+# The last output has to contain this (a regular expression); the second argument says what is missing otherwise.
 expect() { grep -q -- "$1" "$work/shown" || fail "not shown: $2"; }
 
 # The first trace id of a listing in JSON.
@@ -120,10 +120,10 @@ expect shop-back 'the back'
 
 heading 'The slowest requests, and the slowest of them'
 run traces --sort duration --limit 5
-expect 'GET /report' 'a report among the slowest'
+expect 'GET /report' 'a report among the slowest requests'
 slowest=$("$trackway" traces --sort duration --limit 1 --json | first_trace)
 run show "$slowest"
-expect 'SELECT report' 'the statement that made it slow'
+expect 'call back' 'the way of the slowest request through both processes'
 
 heading 'What failed'
 run traces --status error --limit 8
@@ -132,14 +132,20 @@ run show "$broken"
 expect 'no such item: 4711' 'why the basket failed'
 
 heading 'One commit for several orders: a span with several parents'
-batch=''
-for trace in $(sed -n 's/^201 \([0-9a-f]*\) .*in a batch of [3-9].*/\1/p' "$work/orders"); do
-    # The batch is drawn in the trace of its first order.
-    if "$trackway" show "$trace" | grep -q 'commit batch'; then batch=$trace; break; fi
-done
-[ -n "$batch" ] || fail 'no batch with several orders'
-run show "$batch"
-expect 'commit batch' 'the batch'
+# All records as JSON, one a line: the batch with the most parents. Prints its trace and that of its last parent.
+"$trackway" dump | awk '/"name":"commit batch"/ {
+    parents = gsub(/"span_id":"/, "&")
+    if (parents > most) { most = parents; line = $0 }
+} END { print line }' | grep -o '"trace_id":"[0-9a-f]*"' | cut -d '"' -f 4 >"$work/batch"
+[ "$(wc -l <"$work/batch")" -ge 2 ] || fail 'no batch with several parents'
+echo 'The trace of its first order, with the batch in it:'
+run show "$(head -n 1 "$work/batch")"
+expect '[├└] commit batch' 'the batch'
+expect 'also caused by place order' 'the further parents of the batch'
+echo
+echo 'The trace of its last order, which leads to the same batch:'
+run show "$(tail -n 1 "$work/batch")"
+expect 'continues in commit batch' 'the way from the order to the batch'
 
 # ---- the kill
 

@@ -110,7 +110,7 @@ static void *run_committer(void *data)
     struct orders *orders = data;
     struct order *batch[BATCH_MAX];
     size_t count;
-    prctl(PR_SET_NAME, "committer");
+    prctl(PR_SET_NAME, "committer"); /* before its first record: that is when the recorder asks for it */
     while ((count = take(orders, batch)) > 0) {
         commit(orders->store, batch, count);
         answer(orders, batch, count);
@@ -147,8 +147,7 @@ int orders_open(struct store *store, struct orders **out)
     if (pthread_mutex_init(&orders->lock, NULL) != 0) goto free_orders;
     if (pthread_cond_init(&orders->arrived, NULL) != 0) goto destroy_lock;
     if (pthread_cond_init(&orders->finished, NULL) != 0) goto destroy_arrived;
-    /* As pthread_create; records besides that this thread made that one. */
-    if (tw_thread_create(&orders->committer, NULL, run_committer, orders) != 0) goto destroy_finished;
+    if (pthread_create(&orders->committer, NULL, run_committer, orders) != 0) goto destroy_finished;
     *out = orders;
     return 0;
 
