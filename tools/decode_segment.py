@@ -102,26 +102,26 @@ class Segment:
     def add_tags(self, b, at, end, out):
         """Reads the list of tags in b[at:end] into out."""
         replaced = {10: "name", 11: "status_message", 12: "module", 13: "function"}
-        while at + 4 <= end:
+        while at + 8 <= end:
             head = u32(b, at)
             if head == 0:
                 return
             key, kind, length = head & 0xFFFF, head >> 16 & 0xFF, head >> 24
-            at += 4
+            begin = at
             size = {1: 8, 2: 8, 3: 8, 4: 0, 8: 4, 9: 28}.get(kind, length)
-            start = at
+            start = begin + (8 if kind in (1, 2, 3) else 4)
             if kind == 7:
-                if at + 8 > end:
+                if begin + 12 > end:
                     return
-                word = u32(b, at)
+                word = u32(b, begin + 4)
                 size, kind = word & 0xFFFFFF, word >> 24
                 if kind not in (5, 6, 10, 11):
                     return
-                start = at + 8
+                start = begin + 12
             if kind not in range(1, 14) or kind == 7 or start + size > end:
                 return
             value = bytes(b[start:start + size])
-            at = start + (size + 3) // 4 * 4
+            at = begin + (start + size - begin + 7) // 8 * 8
             if kind in replaced:
                 out[replaced[kind]] = text(value)
             elif kind == 9:
@@ -215,17 +215,17 @@ def decode(segment, raw):
         if segment.cleared and out["end_tick"] <= segment.cleared and not raw:
             continue
         out["ticket"], out["offset"] = ticket, offset
-        segment.add_tags(b, 64 if kind == 1 else 48, len(b), out)
         if kind == 1:
             join(out, b)
+        segment.add_tags(b, 64 if kind == 1 else 48, len(b), out)
         result.append(out)
     for number, b in segment.slots():
         if bytes(b[16:40]) in finished and not raw:
             continue
         out = segment.fixed(b, 0, "open")
         out["end_tick"], out["ticket"], out["offset"] = 0, 2**64 - 1, number
-        segment.add_tags(b, 96, 96 + min(u64(b, 72), SLOT_TAGS), out)
         join(out, b)
+        segment.add_tags(b, 96, 96 + min(u64(b, 72), SLOT_TAGS), out)
         result.append(out)
     return result
 

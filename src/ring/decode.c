@@ -4,7 +4,7 @@
  * and nothing is read that does not end at or before end. Whatever cannot be right ends the list of tags (counted as damaged);
  * what was read before it is delivered. Texts of tags point into the copy, names into the dictionary's copies.
  *
- * Limits: none of its own. A record of 8 KiB holds at most 2032 tags.
+ * Limits: none of its own. A record of 8 KiB holds at most 1016 tags.
  */
 #include "ring/decode.h"
 
@@ -13,7 +13,7 @@
 
 #include "base/atomics.h"
 
-enum { PARENT_BYTES = 28, TAG_HEAD = 4, LONG_HEAD = 8, MODULE = 12, FUNCTION = 13 };
+enum { PARENT_BYTES = 28, TAG_HEAD = 4, TAG_STEP = 8, NUMBER_AT = 4, LONG_HEAD = 8, MODULE = 12, FUNCTION = 13 };
 
 struct piece {
     const uint8_t *at, *end;
@@ -122,7 +122,7 @@ static void add_literal(struct tw__decoder *d, uint16_t key, const uint8_t *payl
     tag->full_len = entry.name.len;
 }
 
-/* One tag at at, of which rest bytes are left. Returns its length with padding; 0 when it makes no sense. */
+/* One tag at at, of which rest bytes are left. Returns its length without padding; 0 when it makes no sense. */
 static size_t one_tag(struct tw__decoder *d, struct tw_record *out, const uint8_t *at, size_t rest)
 {
     uint32_t head, word[2];
@@ -137,8 +137,8 @@ static size_t one_tag(struct tw__decoder *d, struct tw_record *out, const uint8_
     case TW__TAG_INT:
     case TW__TAG_UINT:
     case TW__TAG_DOUBLE:
-        need = 8;
-        if (rest >= need) add_number(d, type, key, payload);
+        need = NUMBER_AT + 8;
+        if (rest >= need) add_number(d, type, key, payload + NUMBER_AT);
         break;
     case TW__TAG_BOOL: {
         struct tw_tag_value *tag = new_tag(d, key);
@@ -174,7 +174,7 @@ static size_t one_tag(struct tw__decoder *d, struct tw_record *out, const uint8_
 
 static void all_tags(struct tw__decoder *d, struct tw_record *out, struct piece piece)
 {
-    while (piece.end - piece.at >= TAG_HEAD && !d->no_memory) {
+    while (piece.end - piece.at >= TAG_STEP && !d->no_memory) {
         uint32_t head;
         memcpy(&head, piece.at, TAG_HEAD);
         if (head == 0) return;
@@ -183,7 +183,7 @@ static void all_tags(struct tw__decoder *d, struct tw_record *out, struct piece 
             d->damaged++;
             return;
         }
-        len = (len + 3) & ~(size_t)3;
+        len = (len + TAG_STEP - 1) / TAG_STEP * TAG_STEP;
         if (len >= rest) return; /* the padding of the last one may be missing */
         piece.at += len;
     }
@@ -272,11 +272,11 @@ bool tw__decode(struct tw__decoder *d, const struct tw__image *image, const stru
     out->line = site.line;
     set_thread(d, out);
     d->tag_count = d->parent_count = 0;
-    all_tags(d, out, tags_of(image));
     for (size_t i = 0; i < more_count; i++) {
         if (tw__record_bits(more[i].words[TW__AT_HEAD]) & TW__BIT_CUT) out->marks |= TW_RECORD_CUT;
         all_tags(d, out, tags_of(&more[i]));
     }
+    all_tags(d, out, tags_of(image)); /* what the slot held last */
     return !d->no_memory && !d->texts.no_memory && keep_lists(d, out);
 }
 

@@ -59,7 +59,7 @@ struct tw__image {
 /* Reads the names of all threads into decoder->slabs. False on lack of memory. */
 bool tw__decode_threads(struct tw__decoder *decoder, const struct tw_reader *reader);
 
-/* Fills *out from an image and from the tags of further records (type TAGS) of the same span, in their order. False on lack
+/* Fills *out from the tags of further records (type TAGS) of the same span, in their order, and from an image. False on lack
  * of memory. */
 bool tw__decode(struct tw__decoder *decoder, const struct tw__image *image, const struct tw__image *more, size_t more_count,
                 struct tw_record *out);

@@ -3,8 +3,8 @@
  *     scan -> keep? -> sort by time, then order -> the newest `limit` -> decode, joining further tags to their spans
  *
  * Only what is delivered is decoded. Everything that the records point to lies in slabs that tw_records owns, so they outlive
- * the reader. Tags that found no room in their span's slot come after those in it, in the order in which they were written;
- * tags whose span is not delivered are not delivered either.
+ * the reader. A slot that is full is emptied into a record TAGS and filled again, so those come first, in the order of writing,
+ * and what the span's own record holds comes last. Tags whose span is not delivered are not delivered either.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -218,11 +218,12 @@ uint32_t builder_add(struct builder *b, uint32_t index, const struct builder_rec
 void builder_tag(struct builder_tags *tags, uint32_t key, unsigned type, unsigned len, const void *payload, size_t size)
 {
     uint32_t head = key | type << 16 | len << 24;
-    if (tags->len + 8 + size > BUILDER_TAGS_MAX) abort();
+    size_t at = type <= TW__TAG_DOUBLE ? 8 : 4, len8 = (at + size + 7) / 8 * 8; /* numbers lie at 8 */
+    if (tags->len + len8 > BUILDER_TAGS_MAX) abort();
+    memset(tags->bytes + tags->len, 0, len8);
     memcpy(tags->bytes + tags->len, &head, 4);
-    if (size) memcpy(tags->bytes + tags->len + 4, payload, size);
-    memset(tags->bytes + tags->len + 4 + size, 0, 4 - (4 + size) % 4);
-    tags->len += (uint32_t)((4 + size + 3) / 4 * 4);
+    if (size) memcpy(tags->bytes + tags->len + at, payload, size);
+    tags->len += (uint32_t)len8;
 }
 
 void builder_tag_text(struct builder_tags *tags, uint32_t key, unsigned type, const char *text)
