@@ -90,6 +90,7 @@ send() {
     xargs -P 8 -L 1 bash -c 'ask "$@"' ask >>"$work/$1"
     awk '{ n[$1]++; all++ } END { printf "%d requests:", all; for (s in n) printf "  %d x %s", n[s], s; print "" }' \
         "$work/$1"
+    grep -q '^20' "$work/$1" || fail 'the shop answers nothing'
 }
 
 heading 'Requests'
