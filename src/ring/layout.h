@@ -174,7 +174,7 @@ enum tw__chunk_state { TW__CHUNK_FREE = 0, TW__CHUNK_OPEN = 1, TW__CHUNK_CLOSED 
  *     8  u64 time   ticks
  *    16  u64 trace high, 24 u64 trace low
  *    32  u64 span id (of an event: its span)
- *    40  u64 misc   block:16 | flags:8 | 0:8 | tid:32
+ *    40  u64 misc   tid:32 | trace flags:8 | 0:24, lowest bits first
  *    48  u64 parent, 56 u64 end time                           SPAN only
  *
  * A tag: u32 head = key:16 | type:8 | len:8, then the payload at 4 (8-byte numbers at 8), padded to a multiple of 8.

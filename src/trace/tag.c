@@ -67,7 +67,9 @@ static bool flush_slot(struct tw__block *block, struct tw__slot *slot)
 static void put(struct tw__block *block, struct tw__slot *slot, const struct tw__tag_in *tag)
 {
     uint32_t size = tw__tag_size(tag);
-    if (size > TW__SLOT_TAG_BYTES || (slot->tags_len + size > TW__SLOT_TAG_BYTES && !flush_slot(block, slot))) {
+    /* What was set before goes out before, so that a reader finds the tags in the order in which they were set. */
+    bool room = slot->tags_len + size <= TW__SLOT_TAG_BYTES || flush_slot(block, slot);
+    if (size > TW__SLOT_TAG_BYTES || !room) {
         struct tw__owner owner = {{slot->trace[0], slot->trace[1]}, slot->id, (slot->misc >> 32) & 0xff};
         uint64_t head = (uint64_t)TW__TYPE_TAGS << 16 | (slot->head & 0xffffffff00000000u);
         (void)tw__record_append(block, head, 0, &owner, tag, 1);
