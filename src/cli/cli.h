@@ -35,7 +35,8 @@ enum tw__option_id {
     TW__OPT_YES = 1 << 17,
     TW__OPT_ALL_DEAD = 1 << 18,
     /* What every command that looks at segments takes. */
-    TW__OPTS_SOURCE = TW__OPT_JSON | TW__OPT_PID | TW__OPT_FILE | TW__OPT_DIR | TW__OPT_SERVICE | TW__OPT_COLOR | TW__OPT_HELP,
+    TW__OPTS_SOURCE =
+        TW__OPT_JSON | TW__OPT_PID | TW__OPT_FILE | TW__OPT_DIR | TW__OPT_SERVICE | TW__OPT_COLOR | TW__OPT_HELP,
     TW__OPTS_FILTER = TW__OPT_NAME | TW__OPT_MIN_DURATION | TW__OPT_STATUS
 };
 

@@ -64,7 +64,8 @@ static int dump(struct tw__sources *sources, const struct tw__args *args, const 
     if (!at) code = tw__out_of_memory();
     if (code == TW__EXIT_OK) code = print(sources, at, &out, &count);
     if (code == TW__EXIT_OK && id && count == 0) {
-        tw__complain("trace %s is not in the memory of these processes; trackway traces lists what is there", args->trace);
+        tw__complain("trace %s is not in the memory of these processes; trackway traces lists what is there",
+                     args->trace);
         code = TW__EXIT_FAILED;
     }
     free(at);

@@ -53,7 +53,8 @@ static void write_span(struct tw__json *json, const struct tw_batch_span *span, 
     tw__json_bool(json, "parent_missing", span->orphan);
     if (span->first_event) {
         tw__json_open(json, "events", '[');
-        for (const struct tw_batch_event *event = span->first_event; event; event = event->next) write_event(json, event);
+        for (const struct tw_batch_event *event = span->first_event; event; event = event->next)
+            write_event(json, event);
         tw__json_close(json, ']');
     }
     tw__json_close(json, '}');
@@ -65,7 +66,8 @@ static int print_json(const struct tw_batch_trace *trace, const struct tw_links 
     struct tw__json json = {.out = out};
     size_t depth = 0;
     int code = TW__EXIT_OK;
-    for (struct tw_batch_span *span = trace->first_top; span && code == TW__EXIT_OK; span = tw__batch_walk(span, &depth)) {
+    for (struct tw_batch_span *span = trace->first_top; span && code == TW__EXIT_OK;
+         span = tw__batch_walk(span, &depth)) {
         write_span(&json, span, depth);
         code = tw__out_write_some(out);
     }
@@ -111,8 +113,10 @@ int tw__cmd_show(const struct tw__args *args)
             code = print(&sources, args, batch, trace);
             if (code == TW__EXIT_OK) code = tw__sources_exit(&sources);
         } else {
-            tw__complain("trace %s is not in the memory of these processes: overwritten, in another process, or cleared; "
-                         "trackway traces lists what is there", args->operands[0]);
+            tw__complain(
+                "trace %s is not in the memory of these processes: overwritten, in another process, or cleared; "
+                "trackway traces lists what is there",
+                args->operands[0]);
             code = TW__EXIT_FAILED;
         }
     }

@@ -6,7 +6,8 @@
 #include "wire/process_json.h"
 #include "wire/record_json.h"
 
-static void add_line(struct tw__buf *out, const struct tw__look *look, const char *name, struct tw_text value, const char *text)
+static void add_line(struct tw__buf *out, const struct tw__look *look, const char *name, struct tw_text value,
+                     const char *text)
 {
     unsigned width = look->width ? look->width : UINT_MAX / 2;
     struct tw__buf line = {0};
@@ -19,7 +20,8 @@ static void add_line(struct tw__buf *out, const struct tw__look *look, const cha
     tw__buf_fini(&line);
 }
 
-static void add_number(struct tw__buf *out, const struct tw__look *look, const char *name, uint64_t value, const char *text)
+static void add_number(struct tw__buf *out, const struct tw__look *look, const char *name, uint64_t value,
+                       const char *text)
 {
     struct tw__buf digits = {0};
     tw__buf_fmt(&digits, "%10llu", (unsigned long long)value);

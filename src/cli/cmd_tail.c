@@ -272,7 +272,8 @@ static void run(struct tail *tail)
         if (tail->code == 0) read_new(tail);
         print_new(tail);
         if (tail->missed > told) {
-            tw__complain("missed %llu chunks, overwritten before they were read", (unsigned long long)(tail->missed - told));
+            tw__complain("missed %llu chunks, overwritten before they were read",
+                         (unsigned long long)(tail->missed - told));
             told = tail->missed;
         }
         if (last) break;

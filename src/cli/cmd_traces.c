@@ -61,7 +61,8 @@ static const struct tw_batch_trace **choose(const struct tw_batch *batch, const 
         const struct tw_batch_trace *trace = &batch->traces[i];
         /* Events alone are no request: their spans were overwritten, or will come. */
         if (!trace->root || trace->end_ns < since) continue;
-        if (!tw__filter_passes(args, trace->root->record->name, tw__batch_trace_duration(trace), status_of(trace))) continue;
+        if (!tw__filter_passes(args, trace->root->record->name, tw__batch_trace_duration(trace), status_of(trace)))
+            continue;
         chosen[(*count)++] = trace;
     }
     qsort(chosen, *count, sizeof *chosen, strcmp(args->sort, "duration") == 0 ? by_duration : by_time);

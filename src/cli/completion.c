@@ -28,16 +28,17 @@ static void add_script(struct tw__buf *out)
                       "    local commands=\"");
     for (const struct tw__command *command = tw__commands; command->name; command++)
         tw__buf_fmt(out, "%s%s", command == tw__commands ? "" : " ", command->name);
-    tw__buf_cstr(out, "\"\n"
-                      "    local words=\"\" current=\"${COMP_WORDS[COMP_CWORD]}\" before=\"${COMP_WORDS[COMP_CWORD-1]}\"\n"
-                      "    COMPREPLY=()\n"
-                      "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
-                      "        mapfile -t COMPREPLY < <(compgen -W \"$commands --help --version\" -- \"$current\")\n"
-                      "        return\n"
-                      "    fi\n"
-                      "    case \"$before\" in\n"
-                      "        --file) mapfile -t COMPREPLY < <(compgen -f -- \"$current\"); return ;;\n"
-                      "        --dir) mapfile -t COMPREPLY < <(compgen -d -- \"$current\"); return ;;\n");
+    tw__buf_cstr(out,
+                 "\"\n"
+                 "    local words=\"\" current=\"${COMP_WORDS[COMP_CWORD]}\" before=\"${COMP_WORDS[COMP_CWORD-1]}\"\n"
+                 "    COMPREPLY=()\n"
+                 "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
+                 "        mapfile -t COMPREPLY < <(compgen -W \"$commands --help --version\" -- \"$current\")\n"
+                 "        return\n"
+                 "    fi\n"
+                 "    case \"$before\" in\n"
+                 "        --file) mapfile -t COMPREPLY < <(compgen -f -- \"$current\"); return ;;\n"
+                 "        --dir) mapfile -t COMPREPLY < <(compgen -d -- \"$current\"); return ;;\n");
     for (const struct tw__option *option = tw__options; option->name; option++) {
         if (option->choices)
             tw__buf_fmt(out, "        --%s) mapfile -t COMPREPLY < <(compgen -W \"%s\" -- \"$current\"); return ;;\n",

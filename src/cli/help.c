@@ -85,14 +85,15 @@ void tw__help_all(struct tw__buf *out)
 void tw__help_command(const struct tw__command *command, struct tw__buf *out)
 {
     tw__buf_fmt(out, "trackway %s%s%s%s: %s\n\n", command->name, command->operand ? " " : "",
-                command->operand ? command->operand : "", command->options & ~(unsigned)TW__OPT_HELP ? " [OPTIONS]" : "",
-                command->summary);
+                command->operand ? command->operand : "",
+                command->options & ~(unsigned)TW__OPT_HELP ? " [OPTIONS]" : "", command->summary);
     wrap(out, command->description, 0, 0);
     tw__buf_cstr(out, "\nOptions:\n");
     for (const struct tw__option *option = tw__options; option->name; option++) {
         if (!(command->options & (unsigned)option->id)) continue;
         size_t from = out->len;
-        tw__buf_fmt(out, "  --%s%s%s", option->name, option->argument ? " " : "", option->argument ? option->argument : "");
+        tw__buf_fmt(out, "  --%s%s%s", option->name, option->argument ? " " : "",
+                    option->argument ? option->argument : "");
         size_t used = out->len - from;
         tw__buf_fill(out, ' ', used < 24 ? 24 - used : 1);
         wrap(out, option->help, used < 24 ? 24 : used + 1, 24);
@@ -129,7 +130,8 @@ int tw__cmd_help(const struct tw__args *args)
 int tw__cmd_version(const struct tw__args *args)
 {
     struct tw__buf out = {0};
-    tw__buf_cstr(&out, args->given & TW__OPT_JSON ? "{\"version\":\"" TW__VERSION "\"}\n" : "trackway " TW__VERSION "\n");
+    tw__buf_cstr(&out,
+                 args->given & TW__OPT_JSON ? "{\"version\":\"" TW__VERSION "\"}\n" : "trackway " TW__VERSION "\n");
     int code = tw__out_write(&out);
     tw__buf_fini(&out);
     return code;

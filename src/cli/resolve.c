@@ -81,14 +81,16 @@ int tw__trace_resolve(struct tw__sources *sources, const char *text, uint8_t id[
     }
     search.is_prefix = hex && search.len >= PREFIX_MIN && search.len < TW_TRACE_ID_HEX_LEN;
     if (!search.is_prefix && !search.is_number) {
-        tw__complain("\"%s\" is not a trace id: 32 hex digits, 1-8-24, a decimal number, or the first %d or more digits",
-                     text, PREFIX_MIN);
+        tw__complain(
+            "\"%s\" is not a trace id: 32 hex digits, 1-8-24, a decimal number, or the first %d or more digits", text,
+            PREFIX_MIN);
         return TW__EXIT_USAGE;
     }
     int code = tw__sources_read(sources, &(struct tw_query){.open_spans = true});
     if (code) return code;
     for (size_t i = 0; i < sources->count; i++)
-        for (size_t k = 0; k < sources->items[i].records->count; k++) note(&search, sources->items[i].records->items[k].trace_id);
+        for (size_t k = 0; k < sources->items[i].records->count; k++)
+            note(&search, sources->items[i].records->items[k].trace_id);
     tw__sources_drop(sources);
     return choose(&search, id);
 }

@@ -32,8 +32,8 @@ struct tw_batch_span {
     struct tw_batch_span *first_child; /* by begin */
     struct tw_batch_span *next;        /* sibling, or the next top */
     struct tw_batch_event *first_event;
-    struct tw_batch_fold *fold;        /* set by tw__fold_trace on the span that stands for a run */
-    uint64_t end_ns;                   /* of an open span: now, or when its process died */
+    struct tw_batch_fold *fold; /* set by tw__fold_trace on the span that stands for a run */
+    uint64_t end_ns;            /* of an open span: now, or when its process died */
     uint32_t child_count;
     bool open;
     bool orphan;  /* names a parent that is not in the data */

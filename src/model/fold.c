@@ -71,8 +71,9 @@ static void fold_children(const struct tw_batch_span *parent, struct tw_batch_sp
         if (is_foldable(child)) scratch[count++] = child;
     if (count < TW__FOLD_MIN) return;
     qsort(scratch, count, sizeof(struct tw_batch_span *), compare_looks_then_time);
-    for (size_t from = 0, to; from < count; from = to) {
-        for (to = from + 1; to < count && compare_looks(scratch[from], scratch[to]) == 0; to++) {}
+    for (size_t from = 0, to = 0; from < count; from = to) {
+        to = from + 1;
+        while (to < count && compare_looks(scratch[from], scratch[to]) == 0) to++;
         if (to - from >= TW__FOLD_MIN) fold_run(scratch + from, to - from, durations, &out->items[out->count++]);
     }
 }

@@ -53,7 +53,10 @@ struct tw__short tw__human_ago(uint64_t ns)
 {
     struct tw__short s;
     uint64_t seconds = ns / NS_S;
-    uint64_t value = seconds < 60 ? seconds : seconds < 3600 ? seconds / 60 : seconds < 86400 ? seconds / 3600 : seconds / 86400;
+    uint64_t value = seconds < 60      ? seconds
+                     : seconds < 3600  ? seconds / 60
+                     : seconds < 86400 ? seconds / 3600
+                                       : seconds / 86400;
     const char *unit = seconds < 60 ? "s" : seconds < 3600 ? "m" : seconds < 86400 ? "h" : "d";
     (void)snprintf(s.text, sizeof s.text, "%" PRIu64 "%s", value, unit);
     return s;
@@ -110,7 +113,7 @@ static uint64_t unit_ns(const char *unit)
     static const struct {
         const char *name;
         uint64_t ns;
-    } units[] = {{"ns", 1},    {"us", 1000},      {"ms", 1000000},      {"s", NS_S},
+    } units[] = {{"ns", 1},        {"us", 1000},       {"ms", 1000000},    {"s", NS_S},
                  {"m", 60 * NS_S}, {"h", 3600 * NS_S}, {"d", 86400 * NS_S}};
     for (size_t i = 0; i < sizeof units / sizeof *units; i++)
         if (strcmp(unit, units[i].name) == 0) return units[i].ns;

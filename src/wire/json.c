@@ -23,7 +23,8 @@ static void string(struct tw__buf *out, struct tw_text text)
     while (at < text.len) {
         uint32_t cp = 0;
         size_t n = tw__utf8_next(text.ptr + at, text.len - at, &cp);
-        bool plain = n && cp >= 0x20 && cp != '"' && cp != '\\' && !(cp >= 0x7f && cp < 0xa0) && cp != 0x2028 && cp != 0x2029;
+        bool plain =
+            n && cp >= 0x20 && cp != '"' && cp != '\\' && !(cp >= 0x7f && cp < 0xa0) && cp != 0x2028 && cp != 0x2029;
         if (!plain) {
             tw__buf_add(out, text.ptr + from, at - from);
             if (n == 0)

@@ -19,9 +19,14 @@ const char *tw__record_kind_name(enum tw_record_kind kind)
         enum tw_record_kind kind;
         const char *name;
     } names[] = {
-        {TW_RECORD_SPAN, "span"},       {TW_RECORD_EVENT, "event"},     {TW_RECORD_MARK, "mark"},
-        {TW_RECORD_SEND, "send"},       {TW_RECORD_RECEIVE, "receive"}, {TW_RECORD_CREATED, "thread_created"},
-        {TW_RECORD_EXITED, "thread_exited"}, {TW_RECORD_OPEN, "open"},
+        {TW_RECORD_SPAN, "span"},
+        {TW_RECORD_EVENT, "event"},
+        {TW_RECORD_MARK, "mark"},
+        {TW_RECORD_SEND, "send"},
+        {TW_RECORD_RECEIVE, "receive"},
+        {TW_RECORD_CREATED, "thread_created"},
+        {TW_RECORD_EXITED, "thread_exited"},
+        {TW_RECORD_OPEN, "open"},
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (names[i].kind == kind) return names[i].name;

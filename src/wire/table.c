@@ -94,8 +94,8 @@ static unsigned fit(const struct tw__table *table, unsigned *widths, unsigned ro
     }
 }
 
-static void print_cell(const struct tw__column *column, const struct tw__look *look, struct tw_text text, enum tw__ink ink,
-                       unsigned width, bool last, struct tw__buf *out)
+static void print_cell(const struct tw__column *column, const struct tw__look *look, struct tw_text text,
+                       enum tw__ink ink, unsigned width, bool last, struct tw__buf *out)
 {
     unsigned columns = tw__term_columns(text);
     unsigned pad = columns < width ? width - columns : 0;

@@ -36,8 +36,8 @@ static bool is_steering(uint32_t cp)
 }
 
 struct glyph {
-    size_t in;        /* bytes read */
-    size_t out;       /* bytes to write */
+    size_t in;  /* bytes read */
+    size_t out; /* bytes to write */
     unsigned columns;
     char escape[12]; /* used when escaped */
     bool escaped;
@@ -79,7 +79,8 @@ unsigned tw__term_columns(struct tw_text text)
     return columns;
 }
 
-unsigned tw__term_text(struct tw__buf *out, const struct tw__look *look, struct tw_text text, unsigned max, enum tw__cut cut)
+unsigned tw__term_text(struct tw__buf *out, const struct tw__look *look, struct tw_text text, unsigned max,
+                       enum tw__cut cut)
 {
     unsigned columns = 0, keep_columns = 0;
     size_t keep_len = out->len; /* where to come back to, so that the ellipsis still fits */

@@ -37,7 +37,8 @@ enum tw__cut { TW__CUT_MARK, TW__CUT_HARD };
  * direction marks and bytes that are not UTF-8 appear as \n or \x1b. At most max columns; where it is cut, the last column
  * is an ellipsis ("~" without UTF-8), or nothing with TW__CUT_HARD.
  * Returns  the columns it took. */
-unsigned tw__term_text(struct tw__buf *out, const struct tw__look *look, struct tw_text text, unsigned max, enum tw__cut cut);
+unsigned tw__term_text(struct tw__buf *out, const struct tw__look *look, struct tw_text text, unsigned max,
+                       enum tw__cut cut);
 /* The columns it would take. */
 unsigned tw__term_columns(struct tw_text text);
 

@@ -155,12 +155,15 @@ static void print_span(struct tw__waterfall *w, const struct tw_batch_span *span
         if (wide > w->widest) w->widest = wide;
         return;
     }
-    enum tw__ink ink = span->record->status == TW_STATUS_ERROR ? TW__INK_RED : span->open ? TW__INK_YELLOW : TW__INK_NONE;
+    enum tw__ink ink = span->record->status == TW_STATUS_ERROR ? TW__INK_RED
+                       : span->open                            ? TW__INK_YELLOW
+                                                               : TW__INK_NONE;
     tw__term_ink(w->out, w->look, ink);
     columns += tw__term_text(w->out, w->look, label, columns < w->label ? w->label - columns : 0, TW__CUT_MARK);
     tw__term_plain(w->out, w->look, ink);
     if (columns < w->label) tw__buf_fill(w->out, ' ', w->label - columns);
-    add_duration(w, span->open ? ">" : "", tw__human_duration(span->fold ? span->fold->sum_ns : tw__batch_duration(span)), ink);
+    add_duration(w, span->open ? ">" : "",
+                 tw__human_duration(span->fold ? span->fold->sum_ns : tw__batch_duration(span)), ink);
     if (w->bar) add_bar(w, span, ink ? ink : TW__INK_CYAN);
     tw__buf_char(w->out, '\n');
     tw__waterfall_details(w, span, depth);

@@ -23,7 +23,8 @@ static void line(struct tw__waterfall *w, const struct tw_batch_span *span, size
         tw__buf_cstr(w->out, "  ");
     columns = columns ? columns : 2;
     tw__term_ink(w->out, w->look, ink);
-    (void)tw__term_text(w->out, w->look, tw__buf_text(&w->scratch), columns < w->width ? w->width - columns : 0, TW__CUT_MARK);
+    (void)tw__term_text(w->out, w->look, tw__buf_text(&w->scratch), columns < w->width ? w->width - columns : 0,
+                        TW__CUT_MARK);
     tw__term_plain(w->out, w->look, ink);
     tw__buf_char(w->out, '\n');
     tw__buf_reset(&w->scratch);
@@ -62,7 +63,8 @@ static void cause_lines(struct tw__waterfall *w, const struct tw_batch_span *spa
     }
 }
 
-static void result_line(struct tw__waterfall *w, const struct tw_batch_span *span, size_t depth, const struct tw_link *link)
+static void result_line(struct tw__waterfall *w, const struct tw_batch_span *span, size_t depth,
+                        const struct tw_link *link)
 {
     tw__buf_cstr(&w->scratch, "continues in ");
     tw__buf_add(&w->scratch, link->name, link->name_len);
@@ -86,7 +88,8 @@ static void format_tag(struct tw__waterfall *w, const struct tw_tag_value *tag)
     tw__buf_add(&raw, tag->key.ptr, tag->key.len);
     tw__buf_char(&raw, '=');
     tw__term_tag_value(&raw, tag);
-    (void)tw__term_text(&w->value, w->look, tw__buf_text(&raw), w->options->all ? UINT_MAX / 2 : TAG_COLUMNS, TW__CUT_MARK);
+    (void)tw__term_text(&w->value, w->look, tw__buf_text(&raw), w->options->all ? UINT_MAX / 2 : TAG_COLUMNS,
+                        TW__CUT_MARK);
     w->value.failed |= raw.failed;
     tw__buf_fini(&raw);
 }
