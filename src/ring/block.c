@@ -79,7 +79,8 @@ struct tw__block *tw__block_take(struct tw__segment *segment, enum tw__block_rol
     block->attached_tick = tw__segment_tick(segment);
     block->detached_tick = 0;
     block->free = NULL;
-    block->cursor = block->limit = NULL;
+    block->cursor = (uint8_t *)block; /* in no chunk */
+    block->limit = NULL;
     block->chunk = NULL;
     block->next = block->lane = NULL;
     block->ticket = block->ticket_end = block->retry_tick = 0;
@@ -150,6 +151,7 @@ void tw__block_dissolve(struct tw__segment *segment, struct tw__block *owner)
     owner->free = NULL;
     for (struct tw__block *block = owner, *next; block; block = next) {
         next = block->next;
+        tw__os_thread_name(block->name); /* the last it had */
         give(segment, block);
     }
 }
