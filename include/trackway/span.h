@@ -59,6 +59,8 @@ struct tw_site {
 /* 0 when recording is off. Read by the macros: a disabled site costs this load and one branch. */
 extern uint32_t tw__gate;
 
+enum tw_sampling { TW_SAMPLING_BY_RATE = 0, TW_SAMPLING_ON, TW_SAMPLING_OFF };
+
 struct tw_span_options {
     const struct tw_context *parents; /* NULL and 0: the current span, or a root when there is none */
     size_t parent_count;              /* any number; the first is the tree parent, the others are equal causes */
@@ -68,6 +70,7 @@ struct tw_span_options {
     uint64_t start_ns;       /* CLOCK_REALTIME ns since the epoch; 0: now */
     const char *name;        /* replaces the site's name; for names known only at run time */
     const uint8_t *trace_id; /* 16 bytes: own trace id of a root */
+    enum tw_sampling sampling; /* of a root: whether its trace is exported; children follow their parent */
 };
 
 #define TW__PASTE2(a, b) a##b
@@ -135,6 +138,7 @@ void tw_span_add_parent(tw_span span, const struct tw_context *context);
 
 /* Tags an open span. key is a string literal; value is an integer of any kind, bool, float, double, or a string.
  *     tw_tag(span, "http.status_code", 200);
+ * (In C before C23 the words true and false are ints; a variable or a comparison cast to bool is a bool.)
  * tw_tag_bytes and tw_tag_strn take a pointer and a length. A key set twice: the reader shows the last. */
 #define tw_tag(span, key, value) TW__TAG(TW__NEW(tw__key_), span, key, value)
 #define tw_tag_strn(span, key, text, len) TW__TAG_N(TW__NEW(tw__key_), tw__tag_strn, span, key, text, len)
@@ -304,14 +308,16 @@ static inline struct tw_attr tw__attr_any(const char *k, double v) { return tw_a
 static inline struct tw_attr tw__attr_any(const char *k, const char *v) { return tw_attr_str(k, v); }
 #else
 #define TW__BY_TYPE(value, prefix)                                                                      \
-    _Generic((value), bool: prefix##bool, float: prefix##double, double: prefix##double,                \
+    _Generic((value), bool: prefix##bool, float: prefix##float, double: prefix##double,                 \
         char *: prefix##str(value), const char *: prefix##str(value),                                   \
         unsigned char: prefix##uint, unsigned short: prefix##uint, unsigned: prefix##uint,              \
         unsigned long: prefix##uint, unsigned long long: prefix##uint,                                  \
         char: prefix##int, signed char: prefix##int, short: prefix##int, int: prefix##int,              \
         long: prefix##int, long long: prefix##int)
 /* __builtin_constant_p sees a literal only here, not in a function that is given one. */
-#define tw__tag_str(value) (__builtin_constant_p(value) ? tw__tag_literal : tw__tag_text)
+#define tw__tag_str(value) (__builtin_constant_p(TW__ONLY_TEXT(value)) ? tw__tag_literal : tw__tag_text)
+/* Every branch of a _Generic is compiled: without this a float would be promoted there, with a warning. */
+#define TW__ONLY_TEXT(value) _Generic((value), char *: (value), const char *: (value), default: "")
 #define tw__attr_str(value) tw_attr_str
 #define TW__TAG_OF(value) TW__BY_TYPE(value, tw__tag_)
 #define TW_ATTR(key, value) TW__BY_TYPE(value, tw__attr_)(key, value)
@@ -319,5 +325,9 @@ static inline struct tw_attr tw__attr_any(const char *k, const char *v) { return
 #define tw__attr_int tw_attr_int
 #define tw__attr_uint tw_attr_uint
 #define tw__attr_double tw_attr_double
+static inline struct tw_attr tw__attr_float(const char *key, float value)
+{
+    return tw_attr_double(key, (double)value);
+}
 #endif
 #endif

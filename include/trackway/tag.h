@@ -105,6 +105,12 @@ static inline __attribute__((always_inline)) void tw__tag_double(tw_span span, s
     tw__tag_bits(span, key, TW__TAG_IS_DOUBLE, bits);
 }
 
+/* So that a float does not meet -Wdouble-promotion in the program. */
+static inline __attribute__((always_inline)) void tw__tag_float(tw_span span, struct tw_key *key, float value)
+{
+    tw__tag_double(span, key, (double)value);
+}
+
 static inline __attribute__((always_inline)) void tw__tag_bool(tw_span span, struct tw_key *key, bool value)
 {
     tw__tag_bits_slow(span, key, TW__TAG_IS_BOOL, value ? 1u : 0u);

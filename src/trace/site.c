@@ -15,13 +15,22 @@ static void module_of(const char *file, char module[64])
     module[len] = 0;
 }
 
-static size_t cut(const char *from, char to[TW_NAME_MAX + 1])
+/* As much of a name as can be kept: never a part of a UTF-8 character. */
+static size_t kept_of(struct tw__block *block, const char *from)
 {
-    size_t len = strlen(from);
-    if (len > TW_NAME_MAX) len = TW_NAME_MAX;
+    size_t len = strnlen(from, TW_NAME_MAX + 1);
+    if (len <= TW_NAME_MAX) return len;
+    tw__count(&block->losses[TW__LOSS_cut_long]);
+    len = TW_NAME_MAX;
+    while (len && ((unsigned char)from[len] & 0xc0) == 0x80) len--;
+    return len;
+}
+
+static void cut(struct tw__block *block, const char *from, char to[TW_NAME_MAX + 1])
+{
+    size_t len = kept_of(block, from);
     memcpy(to, from, len);
     to[len] = 0;
-    return len;
 }
 
 uint64_t tw__site_head(struct tw__block *block, struct tw_site *site, uint16_t head_bytes)
@@ -30,8 +39,8 @@ uint64_t tw__site_head(struct tw__block *block, struct tw_site *site, uint16_t h
     if (head) return head;
     char module[64], name[TW_NAME_MAX + 1], function[TW_NAME_MAX + 1];
     module_of(site->module, module);
-    (void)cut(site->name, name);
-    (void)cut(site->function, function);
+    cut(block, site->name, name);
+    cut(block, site->function, function);
     const struct tw__dict_site entry = {name, module, function, site->line, site->type, site->level};
     uint32_t id = tw__dict_site(tw__segment_of_thread(), &entry);
     if (!id) tw__count(&block->losses[TW__LOSS_no_dictionary]);
@@ -42,8 +51,7 @@ uint64_t tw__site_head(struct tw__block *block, struct tw_site *site, uint16_t h
 
 uint16_t tw__key_id(struct tw__block *block, const char *name)
 {
-    size_t len = strlen(name);
-    uint16_t id = tw__dict_key(tw__segment_of_thread(), name, len < TW_NAME_MAX ? len : TW_NAME_MAX);
+    uint16_t id = tw__dict_key(tw__segment_of_thread(), name, kept_of(block, name));
     if (!id) tw__count(&block->losses[TW__LOSS_no_dictionary]);
     return id;
 }

@@ -83,16 +83,25 @@ static struct ancestry ancestry_of(struct tw__block *block, const struct tw_span
             return a;
         }
     }
-    a.flags = TW_FLAG_SAMPLED | (tw__runtime.random_trace_ids ? TW_FLAG_RANDOM : 0);
     if (options && options->trace_id) {
         a.trace[0] = tw__id_from_bytes(options->trace_id);
         a.trace[1] = tw__id_from_bytes(options->trace_id + 8);
     }
     if (!(a.trace[0] | a.trace[1])) tw__trace_new(block, a.trace, now);
+    /* By the trace id alone, so that every process that sees it would decide alike. */
+    bool sampled = (a.trace[1] & 0xffffffffffffffu) >= tw__load_relaxed(&tw__runtime.reject_below);
+    if (options && options->sampling != TW_SAMPLING_BY_RATE) sampled = options->sampling == TW_SAMPLING_ON;
+    a.flags = (sampled ? TW_FLAG_SAMPLED : 0) | (tw__runtime.random_trace_ids ? TW_FLAG_RANDOM : 0);
     return a;
 }
 
-tw_span tw__begin_slow(struct tw_site *site, const struct tw_span_options *options)
+/* lap: what the new span has in common with the one that just ended. NULL where it has nothing. */
+struct lap {
+    struct ancestry ancestry;
+    uint64_t tick;
+};
+
+static tw_span begin_at(struct tw_site *site, const struct tw_span_options *options, const struct lap *lap)
 {
     tw_span none = {NULL, 0};
     struct tw__block *block = tw__enter();
@@ -103,9 +112,9 @@ tw_span tw__begin_slow(struct tw_site *site, const struct tw_span_options *optio
         tw__leave(block);
         return none;
     }
-    uint64_t head = tw__site_head(block, site, TW__SPAN_HEAD_BYTES), now = tw__segment_tick(segment);
-    size_t first;
-    struct ancestry a = ancestry_of(block, options, now, &first);
+    uint64_t head = tw__site_head(block, site, TW__SPAN_HEAD_BYTES), now = lap ? lap->tick : tw__segment_tick(segment);
+    size_t first = 0;
+    struct ancestry a = lap ? lap->ancestry : ancestry_of(block, options, now, &first);
     bool detached = options && options->detached;
     if (options) {
         head |= (uint64_t)(options->kind & 7) << 24;
@@ -132,6 +141,11 @@ tw_span tw__begin_slow(struct tw_site *site, const struct tw_span_options *optio
     if (options)
         for (size_t i = first; i < options->parent_count && !options->root; i++) tw_span_add_parent(span, &options->parents[i]);
     return span;
+}
+
+tw_span tw__begin_slow(struct tw_site *site, const struct tw_span_options *options)
+{
+    return begin_at(site, options, NULL);
 }
 
 tw_span tw__span_begin_with(struct tw_site *site, const struct tw_span_options *options)
@@ -174,7 +188,7 @@ static bool write_span(struct tw__block *block, struct tw__slot *slot, uint64_t 
     return true;
 }
 
-void tw__end_slow(tw_span span, uint64_t end_tick)
+static void end_at(tw_span span, uint64_t end_tick, bool own)
 {
     if (!span.slot) {
         if (tw__load_relaxed(&tw__gate)) tw__lost(TW__LOSS_stale);
@@ -188,11 +202,16 @@ void tw__end_slow(tw_span span, uint64_t end_tick)
     } else {
         struct tw__segment *segment = tw__segment_of_thread();
         uint64_t now = segment ? tw__segment_tick(segment) : 0;
-        if (end_tick) slot->head |= (uint64_t)TW__MARK_OWN_TIME << 24;
+        if (own) slot->head |= (uint64_t)TW__MARK_OWN_TIME << 24;
         (void)write_span(block, slot, end_tick ? end_tick : now, now);
         tw__stack_end(block, slot);
     }
     tw__leave(block);
+}
+
+void tw__end_slow(tw_span span, uint64_t end_tick)
+{
+    end_at(span, end_tick, end_tick != 0);
 }
 
 void tw_span_end_at(tw_span span, uint64_t end_ns)
@@ -209,16 +228,14 @@ tw_span tw__lap_slow(tw_span span, struct tw_site *site)
         return none;
     }
     const struct tw__slot *slot = span.slot;
-    struct tw_context parent;
-    tw__context_of_slot(slot, &parent);
-    uint64_t parent_id = tw__load_relaxed(&slot->parent);
-    bool current = tw__load_relaxed(&tw__me->current) == slot;
-    tw__end_slow(span, 0);
-    if (current && parent_id == tw__load_relaxed(&tw__me->current->id)) return tw__span_begin(site);
-    tw__id_to_bytes(parent_id, parent.span_id);
-    struct tw_span_options options = {.parents = &parent, .parent_count = 1, .detached = !current};
-    if (parent_id == 0) options = (struct tw_span_options){.root = true, .trace_id = parent.trace_id, .detached = !current};
-    return tw__begin_slow(site, &options);
+    const struct tw__segment *segment = tw__segment_of_thread();
+    const struct lap lap = {.ancestry = {.trace = {tw__load_relaxed(&slot->trace[0]), tw__load_relaxed(&slot->trace[1])},
+                                         .parent = tw__load_relaxed(&slot->parent),
+                                         .flags = tw__load_relaxed(&slot->misc) >> 32 & 0xff},
+                            .tick = segment ? tw__segment_tick(segment) : 0};
+    const struct tw_span_options options = {.detached = tw__load_relaxed(&tw__me->current) != slot};
+    end_at(span, lap.tick, false);
+    return begin_at(site, &options, &lap);
 }
 
 bool tw_span_is_open(tw_span span)

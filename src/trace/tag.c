@@ -104,7 +104,7 @@ static void put_bits(tw_span span, enum tw__tag type, const char *key, uint64_t 
 {
     struct tw__block *block = enter_for(span);
     if (!block) return;
-    struct tw__tag_in tag = {.key = tw__key_id(block, key), .type = (uint8_t)type, .bits = bits,
+    struct tw__tag_in tag = {.key = key ? tw__key_id(block, key) : 0, .type = (uint8_t)type, .bits = bits,
                              .len = type == TW__TAG_BOOL ? (uint32_t)bits : 0};
     put(block, span.slot, &tag);
     tw__leave(block);
