@@ -156,6 +156,7 @@ struct tw_query {
     uint64_t until_ns;         /* records that begin before */
     bool open_spans;           /* also spans in progress, as TW_RECORD_OPEN */
     bool only_open;            /* nothing else */
+    uint8_t flags;             /* only records whose context has all of these enum tw_context_flag */
     size_t limit;              /* keep the newest this many; 0 all */
     struct tw_position *after; /* continue: only records not passed before, and pass these. Records that the other conditions
                                 * leave out are passed too; open spans are delivered each time */

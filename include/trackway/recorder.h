@@ -20,6 +20,8 @@
  *     TRACKWAY_PAYLOAD       bytes of each message to keep; default 0
  *     TRACKWAY_TSC           off: read the kernel's clock even where the TSC can be trusted
  *     TRACKWAY_RANDOM_IDS    1: fully random trace ids, without the time in front
+ *     TRACKWAY_SAMPLE_RATE   share of the traces begun here that is exported, 0 to 1; default 1 (or OTEL_TRACES_SAMPLER)
+ *     TRACKWAY_EXPORTER      exporters by name, with commas; see <trackway/export.h>; default none
  */
 
 #include <trackway/read.h>
@@ -42,6 +44,8 @@ struct tw_config {
     size_t payload_max;
     tw_diagnostic_fn *diagnostic;
     void *diagnostic_data;
+    const char *exporter; /* names with commas, see <trackway/export.h> */
+    double sample_rate;   /* of roots begun here: above 0 to 1; negative: none; 0: from the environment, default 1 */
 };
 
 /* Sets up recording. config NULL: all from the environment.

@@ -269,3 +269,21 @@ void tw__os_sleep_ns(uint64_t ns)
     nanosleep(&t, NULL);
     errno = saved;
 }
+
+void tw__os_name_thread(const char *name)
+{
+    prctl(PR_SET_NAME, name);
+}
+
+void tw__os_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, uint64_t ns)
+{
+    uint64_t until = tw__clock_mono_ns() + ns;
+    const struct timespec t = {(time_t)(until / 1000000000u), (long)(until % 1000000000u)};
+    (void)pthread_cond_clockwait(cond, mutex, CLOCK_MONOTONIC, &t);
+}
+
+void tw__os_problem_text(char *text, size_t cap, const char *what, int error_number)
+{
+    const char *error = error_number ? strerrordesc_np(error_number) : NULL; /* not strerror: no locale, no shared buffer */
+    (void)snprintf(text, cap, "%s%s%s", what, error ? ": " : "", error ? error : "");
+}

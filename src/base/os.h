@@ -5,6 +5,7 @@
 #ifndef TW_BASE_OS_H
 #define TW_BASE_OS_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -56,6 +57,15 @@ void tw__os_unback(uint8_t *map, size_t at, size_t len);
 void tw__os_replace_with_zero(uint8_t *map, size_t len);
 
 void tw__os_unlink(const char *path);
+
+/* Names this thread. */
+void tw__os_name_thread(const char *name);
+
+/* Waits on cond for at most ns. */
+void tw__os_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, uint64_t ns);
+
+/* "what: text of the error", cut to cap. */
+void tw__os_problem_text(char *text, size_t cap, const char *what, int error_number);
 
 /* CLOCK_REALTIME seconds, cheap and a few ms late. */
 uint32_t tw__os_seconds(void);

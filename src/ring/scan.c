@@ -120,7 +120,7 @@ static void one_record(struct tw__scan *scan, const uint64_t *words, uint64_t or
     if (type == TW__TYPE_SPAN && scan->opens.count) strike_open(scan, words);
     if (scan->cleared && written <= scan->cleared) return;
     if (scan->bound) add_rank(scan, written, order);
-    if (!of_trace(scan, words)) return;
+    if (!of_trace(scan, words) || (query->flags & ~(words[TW__AT_MISC] >> 32)) != 0) return;
     found.time_ns = tw__time_ns(scan->time, words[TW__AT_TIME]);
     if (query->until_ns && found.time_ns >= query->until_ns) return;
     if (query->since_ns) {

@@ -62,6 +62,70 @@ static const char *first_set(const char *a, const char *b, const char *c)
     return a && *a ? a : b && *b ? b : c;
 }
 
+/* A number of bytes from config, or else from the environment. */
+static int read_bytes(size_t given, const char *variable, size_t usual, size_t *out, const char **what)
+{
+    const char *text = getenv(variable);
+    *what = variable;
+    *out = given ? given : usual;
+    return !given && text && *text ? tw__bytes_parse(text, out) : 0;
+}
+
+/* "0.25": digits and one point, whatever the locale. */
+static int rate_parse(const char *text, double *rate)
+{
+    double value = 0, unit = 1;
+    bool point = false, digits = false;
+    for (const char *c = text; *c; c++) {
+        if (*c == '.' && !point) {
+            point = true;
+        } else if (*c >= '0' && *c <= '9') {
+            digits = true;
+            if (point) unit /= 10;
+            value = point ? value + unit * (*c - '0') : value * 10 + (*c - '0');
+        } else {
+            return TW_ERR_SYNTAX;
+        }
+    }
+    if (!digits) return TW_ERR_SYNTAX;
+    if (value > 1) return TW_ERR_RANGE;
+    *rate = value;
+    return 0;
+}
+
+/* Ours, else OpenTelemetry's names for the same. */
+static int read_rate(struct tw__settings *settings, const struct tw_config *config, const char **what)
+{
+    const char *ours = getenv("TRACKWAY_SAMPLE_RATE"), *sampler = getenv("OTEL_TRACES_SAMPLER");
+    const char *argument = getenv("OTEL_TRACES_SAMPLER_ARG");
+    settings->sample_rate = 1;
+    *what = "TRACKWAY_SAMPLE_RATE";
+    if (config->sample_rate != 0) {
+        settings->sample_rate = config->sample_rate < 0 ? 0 : config->sample_rate;
+        return config->sample_rate <= 1 ? 0 : TW_ERR_RANGE;
+    }
+    if (ours && *ours) return rate_parse(ours, &settings->sample_rate);
+    if (!sampler) return 0;
+    *what = "OTEL_TRACES_SAMPLER";
+    if (strncmp(sampler, "parentbased_", 12) == 0) sampler += 12;
+    if (strcmp(sampler, "always_off") == 0) settings->sample_rate = 0;
+    *what = "OTEL_TRACES_SAMPLER_ARG";
+    if (strcmp(sampler, "traceidratio") == 0 && argument) return rate_parse(argument, &settings->sample_rate);
+    return 0;
+}
+
+static int read_export(struct tw__settings *settings, const struct tw_config *config, const char **what)
+{
+    copy_cut(settings->exporter, sizeof settings->exporter, first_set(config->exporter, getenv("TRACKWAY_EXPORTER"), ""));
+    copy_cut(settings->file, sizeof settings->file, first_set(getenv("TRACKWAY_FILE"), NULL, ""));
+    copy_cut(settings->fdb_address, sizeof settings->fdb_address, first_set(getenv("TRACKWAY_FDB"), NULL, "127.0.0.1:8889"));
+    const char *layout = first_set(getenv("TRACKWAY_FDB_LAYOUT"), NULL, "12");
+    *what = "TRACKWAY_FDB_LAYOUT (7, 8 or 12)";
+    settings->fdb_layout = strcmp(layout, "7") == 0 ? 7 : strcmp(layout, "8") == 0 ? 8 : strcmp(layout, "12") == 0 ? 12 : 0;
+    if (!settings->fdb_layout) return TW_ERR_RANGE;
+    return read_bytes(0, "TRACKWAY_FILE_MAX", 0, &settings->file_max_bytes, what);
+}
+
 int tw__settings_read(struct tw__settings *settings, const struct tw_config *config, const char **what)
 {
     static const struct tw_config nothing;
@@ -79,20 +143,12 @@ int tw__settings_read(struct tw__settings *settings, const struct tw_config *con
     if (strlen(dir) >= sizeof settings->dir) return TW_ERR_RANGE;
     copy_cut(settings->dir, sizeof settings->dir, dir);
 
-    const char *arena = getenv("TRACKWAY_ARENA"), *payload = getenv("TRACKWAY_PAYLOAD");
-    settings->arena_bytes = config->arena_bytes ? config->arena_bytes : (size_t)TW__ARENA_DEFAULT;
-    *what = "TRACKWAY_ARENA";
-    if (!config->arena_bytes && arena && *arena) {
-        int result = tw__bytes_parse(arena, &settings->arena_bytes);
-        if (result < 0) return result;
-    }
+    int result = read_bytes(config->arena_bytes, "TRACKWAY_ARENA", TW__ARENA_DEFAULT, &settings->arena_bytes, what);
+    if (result < 0) return result;
     if (settings->arena_bytes < TW__ARENA_MIN || settings->arena_bytes > TW__ARENA_MAX) return TW_ERR_RANGE;
-    settings->payload_max = config->payload_max;
-    *what = "TRACKWAY_PAYLOAD";
-    if (!config->payload_max && payload && *payload) {
-        int result = tw__bytes_parse(payload, &settings->payload_max);
-        if (result < 0) return result;
-    }
+    result = read_bytes(config->payload_max, "TRACKWAY_PAYLOAD", 0, &settings->payload_max, what);
+    if (result < 0) return result;
     if (settings->payload_max > TW_TEXT_MAX) settings->payload_max = TW_TEXT_MAX;
-    return 0;
+    result = read_rate(settings, config, what);
+    return result < 0 ? result : read_export(settings, config, what);
 }

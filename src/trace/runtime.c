@@ -23,9 +23,13 @@
 #include "base/os.h"
 #include "trace/attach.h"
 #include "trace/env.h"
+#include "trace/export_hook.h"
 
 uint32_t tw__gate = 1;
 struct tw__runtime tw__runtime;
+
+/* How long a clean exit waits for the exporters. */
+#define EXIT_TIMEOUT_NS ((uint64_t)2000000000)
 
 enum phase { NOT_BEGUN, RECORDING, FAILED, ENDED };
 
@@ -54,6 +58,32 @@ static void problem(int error, const char *what)
     if (state.diagnostic) state.diagnostic(state.diagnostic_data, error, state.error_text);
 }
 
+/* Recording is on, but something else that was asked for is not. */
+static void notice(int error, const char *what)
+{
+    char text[sizeof state.error_text];
+    (void)snprintf(text, sizeof text, "nothing is exported: %s: %s", what, tw_err_text(error));
+    if (strcmp(text, state.error_text) == 0) return;
+    state.error = error;
+    memcpy(state.error_text, text, sizeof text);
+    if (state.diagnostic) state.diagnostic(state.diagnostic_data, error, state.error_text);
+}
+
+static void begin_export(const struct tw__segment *segment)
+{
+    const char *what = "";
+    double rate = state.settings.sample_rate;
+    tw__store_relaxed(&tw__runtime.reject_below, (uint64_t)((1 - rate) * 72057594037927936.0)); /* 2^56 */
+    int result = tw__export_begin(segment, &state.settings, &what);
+    if (result < 0) {
+        notice(result, what);
+    } else if (state.settings.exporter[0] && rate <= 0) {
+        notice(TW_ERR_STATE, "there is an exporter, but the sample rate is 0");
+    } else if (!state.settings.exporter[0] && rate < 1) {
+        notice(TW_ERR_STATE, "there is a sample rate, but no exporter");
+    }
+}
+
 static void set_gate(void)
 {
     bool on = state.phase == NOT_BEGUN || state.phase == RECORDING;
@@ -78,6 +108,7 @@ static void forget_parent(void)
     struct tw__segment *segment = tw__runtime.segment;
     if (segment) tw__segment_forget(segment);
     if (segment) state.previous = segment;
+    tw__export_forget();
     tw__attach_forget();
     tw__runtime.segment = NULL;
     if (state.phase == RECORDING || state.phase == FAILED) state.phase = NOT_BEGUN;
@@ -100,7 +131,9 @@ void tw_after_fork(void)
 __attribute__((destructor)) static void at_exit(void)
 {
     struct tw__segment *segment = tw__load_acquire(&tw__runtime.segment);
-    if (segment && segment->header->pid == tw__os_pid()) tw__segment_close(segment);
+    if (!segment || segment->header->pid != tw__os_pid()) return;
+    tw__export_end(EXIT_TIMEOUT_NS);
+    tw__segment_close(segment);
 }
 
 /* Under lock, phase is not RECORDING. */
@@ -154,6 +187,7 @@ static int begin(const struct tw_config *config)
     tw__store_release(&tw__runtime.segment, segment); /* pairs with tw__runtime_segment */
     state.phase = RECORDING;
     set_gate();
+    begin_export(segment);
     return 0;
 }
 
@@ -214,6 +248,7 @@ int tw_shutdown(uint64_t timeout_ns)
     state.kept_settings = false;
     state.switched_off = false;
     set_gate();
+    tw__export_end(timeout_ns);
     /* From here on no thread gets anything from the old segment: a new generation, no chunk, no slot. Who is inside a call
      * now may put its own values back; it notices at its next chunk (attach.c). */
     tw__store_relaxed(&tw__runtime.generation, tw__runtime.generation + 1);

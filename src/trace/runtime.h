@@ -26,6 +26,7 @@ struct tw__runtime {
     uint32_t random_trace_ids;
     bool slow_clock; /* ticks are not the TSC */
     size_t payload_max;
+    uint64_t reject_below; /* sampled: roots whose trace id's low 56 bits are at least this */
 };
 extern struct tw__runtime tw__runtime;
 

@@ -116,6 +116,9 @@ void tw__json_f64(struct tw__json *json, const char *name, double value)
     double back = strtod(text, NULL);
     /* A comparison by < and >: == on doubles is what the warning is for, and here equality is meant. */
     if (back < value || back > value) (void)snprintf(text, sizeof text, "%.17g", value);
+    /* The library writes JSON inside other people's programs, whose locale may have a comma here. */
+    for (char *c = text; *c; c++)
+        if (!(*c >= '0' && *c <= '9') && *c != '-' && *c != '+' && *c != 'e') *c = '.';
     tw__buf_cstr(json->out, text);
 }
 
