@@ -1,0 +1,66 @@
+/* floor: what nobody can go below who keeps the two times of a span, or the one of an event, in memory.
+ *
+ *     floor A   two readings of the clock and a record of 64 bytes, stored into a ring
+ *     floor B   one reading and a record of 32 bytes
+ *
+ * The ring is as large as the default arena and memory of this process alone, touched before. A smaller one would make
+ * the floor no lower: on the machines measured the store hides behind the clock whatever the size (README.md).
+ */
+#ifndef TW_BENCH_FLOOR_H
+#define TW_BENCH_FLOOR_H
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "bench.h"
+
+enum { FLOOR_RING_BYTES = 16 << 20 };
+
+static uint64_t *floor_ring;
+static uint64_t floor_at;
+
+static inline void floor_init(void)
+{
+    floor_ring = aligned_alloc(64, FLOOR_RING_BYTES);
+    if (!floor_ring) bench_die("out of memory");
+    memset(floor_ring, 1, FLOOR_RING_BYTES);
+}
+
+static inline uint64_t *floor_next(uint64_t words)
+{
+    uint64_t *record = floor_ring + floor_at;
+    floor_at = (floor_at + words) & (FLOOR_RING_BYTES / 8 - 1);
+    return record;
+}
+
+static void floor_empty(unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) __asm__ volatile("" : : "r"(i) : "memory");
+}
+
+static void floor_a(unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t *record = floor_next(8);
+        record[0] = i;
+        record[1] = tw__clock_tsc();
+        for (unsigned k = 2; k < 7; k++) record[k] = k;
+        record[7] = tw__clock_tsc();
+        __asm__ volatile("" : : "r"(record) : "memory");
+    }
+}
+
+static void floor_b(unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t *record = floor_next(4);
+        record[0] = i;
+        record[1] = tw__clock_tsc();
+        record[2] = record[3] = 2;
+        __asm__ volatile("" : : "r"(record) : "memory");
+    }
+}
+
+#endif
