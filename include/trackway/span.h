@@ -59,7 +59,7 @@ struct tw_site {
 /* 0 when recording is off. Read by the macros: a disabled site costs this load and one branch. */
 extern uint32_t tw__gate;
 
-enum tw_sampling { TW_SAMPLING_BY_RATE = 0, TW_SAMPLING_ON, TW_SAMPLING_OFF };
+enum tw_sample { TW_SAMPLE_BY_RATE = 0, TW_SAMPLE_ON, TW_SAMPLE_OFF };
 
 struct tw_span_options {
     const struct tw_context *parents; /* NULL and 0: the current span, or a root when there is none */
@@ -70,7 +70,7 @@ struct tw_span_options {
     uint64_t start_ns;       /* CLOCK_REALTIME ns since the epoch; 0: now */
     const char *name;        /* replaces the site's name; for names known only at run time */
     const uint8_t *trace_id; /* 16 bytes: own trace id of a root */
-    enum tw_sampling sampling; /* of a root: whether its trace is exported; children follow their parent */
+    enum tw_sample sample; /* of a root: whether its trace is exported; children follow their parent */
 };
 
 #define TW__PASTE2(a, b) a##b

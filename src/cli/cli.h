@@ -34,6 +34,8 @@ enum tw__option_id {
     TW__OPT_TRACE = 1 << 16,
     TW__OPT_YES = 1 << 17,
     TW__OPT_ALL_DEAD = 1 << 18,
+    TW__OPT_SPAN_NAME = 1 << 19,
+    TW__OPT_SERVICE_NAME = 1 << 20,
     /* What every command that looks at segments takes. */
     TW__OPTS_SOURCE =
         TW__OPT_JSON | TW__OPT_PID | TW__OPT_FILE | TW__OPT_DIR | TW__OPT_SERVICE | TW__OPT_COLOR | TW__OPT_HELP,
@@ -64,7 +66,7 @@ struct tw__args {
 
 struct tw__command {
     const char *name;
-    const char *operand;     /* "TRACE"; "[COMMAND]"; NULL: none */
+    const char *operand;     /* "TRACE"; "[COMMAND]"; "COMMAND..." everything from the first on; NULL: none */
     const char *summary;     /* one line */
     const char *description; /* a paragraph */
     const char *examples;    /* lines */
@@ -106,6 +108,7 @@ int tw__cmd_tail(const struct tw__args *args);
 int tw__cmd_dump(const struct tw__args *args);
 int tw__cmd_stats(const struct tw__args *args);
 int tw__cmd_clean(const struct tw__args *args);
+int tw__cmd_run(const struct tw__args *args);
 int tw__cmd_help(const struct tw__args *args);
 int tw__cmd_version(const struct tw__args *args);
 int tw__cmd_completion(const struct tw__args *args);

@@ -49,6 +49,12 @@ const struct tw__command tw__commands[] = {
      "live process, one whose process cannot be told (another machine, boot or container), or a file that is not a segment.",
      "trackway clean\ntrackway clean --yes\ntrackway clean --pid 4711 --yes\n",
      TW__OPTS_SOURCE | TW__OPT_YES | TW__OPT_ALL_DEAD, tw__cmd_clean},
+    {"run", "COMMAND...", "a span around a command",
+     "Runs a command inside a span and hands it the context (TRACEPARENT and what else came in), so that what it calls joins the "
+     "trace; inside another run, or with TRACEPARENT set, the span is a child. The span tells the command line and how it "
+     "ended. The exit code is the command's. The recording stays until trackway clean.",
+     "trackway run --name build -- make -j2\ntrackway run ./nightly.sh && trackway traces --service run\n",
+     TW__OPT_SPAN_NAME | TW__OPT_SERVICE_NAME | TW__OPT_DIR | TW__OPT_HELP, tw__cmd_run},
     {"help", "[COMMAND]", "what a command does", "Prints this list, or one command with its options and examples.",
      "trackway help show\n", TW__OPT_HELP, tw__cmd_help},
     {"version", NULL, "the version", "Prints the version of the command.", "trackway version\n",

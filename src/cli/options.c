@@ -16,6 +16,8 @@ const struct tw__option tw__options[] = {
     {TW__OPT_FILE, "file", "PATH", "read this segment file instead; may be repeated", NULL},
     {TW__OPT_DIR, "dir", "DIR", "look for segments here (default: TRACKWAY_DIR, then the folder of this user)", NULL},
     {TW__OPT_NAME, "name", "GLOB", "only requests (spans) whose name matches, as in 'GET *'", NULL},
+    {TW__OPT_SPAN_NAME, "name", "NAME", "the span's name (default: the command's)", NULL},
+    {TW__OPT_SERVICE_NAME, "service", "NAME", "the service's name (default: run)", NULL},
     {TW__OPT_MIN_DURATION, "min-duration", "TIME", "only those that took at least this long: 200ms, 1.5s", NULL},
     {TW__OPT_STATUS, "status", "STATUS", "only those with this status: error, ok or unset", "error ok unset"},
     {TW__OPT_SINCE, "since", "TIME", "only what ended within this time until now: 5m, 2h", NULL},
@@ -101,9 +103,9 @@ static bool store(struct tw__args *args, const struct tw__option *option, const 
         args->files[args->file_count++] = value;
     } else if (option->id == TW__OPT_DIR) {
         args->dir = value;
-    } else if (option->id == TW__OPT_SERVICE) {
+    } else if (option->id == TW__OPT_SERVICE || option->id == TW__OPT_SERVICE_NAME) {
         args->service = value;
-    } else if (option->id == TW__OPT_NAME) {
+    } else if (option->id == TW__OPT_NAME || option->id == TW__OPT_SPAN_NAME) {
         args->name = value;
     } else if (option->id == TW__OPT_TRACE) {
         args->trace = value;
@@ -122,8 +124,10 @@ static int take_option(struct tw__args *args, const struct tw__command *command,
     const char *word = argv[*at] + 2, *value = strchr(word, '=');
     size_t len = value ? (size_t)(value - word) : strlen(word);
     const struct tw__option *option = tw__options;
-    while (option->name && (strlen(option->name) != len || memcmp(option->name, word, len) != 0)) option++;
-    if (!option->name || !(command->options & (unsigned)option->id)) return unknown_option(command, word, len);
+    while (option->name && (!(command->options & (unsigned)option->id) || strlen(option->name) != len ||
+                            memcmp(option->name, word, len) != 0))
+        option++;
+    if (!option->name) return unknown_option(command, word, len);
     if (!option->argument) {
         if (value) {
             tw__complain("%s: --%s takes no value", command->name, option->name);
@@ -155,9 +159,16 @@ static int take_letter(struct tw__args *args, const struct tw__command *command,
     return 0;
 }
 
+/* The operand and everything after it belong to another command line. */
+static bool takes_the_rest(const struct tw__command *command)
+{
+    size_t len = command->operand ? strlen(command->operand) : 0;
+    return len > 3 && strcmp(command->operand + len - 3, "...") == 0;
+}
+
 static int check_operands(const struct tw__args *args, const struct tw__command *command)
 {
-    size_t most = command->operand ? 1 : 0, least = command->operand && command->operand[0] != '[';
+    size_t most = takes_the_rest(command) ? SIZE_MAX : command->operand ? 1 : 0, least = command->operand && command->operand[0] != '[';
     if (args->given & TW__OPT_HELP) return 0;
     if (args->operand_count > most) {
         tw__complain("%s: \"%s\" is too much; trackway %s --help", command->name, args->operands[most], command->name);
@@ -197,6 +208,7 @@ int tw__args_parse(struct tw__args *args, const struct tw__command *command, int
         else
             args->operands[args->operand_count++] = argv[i];
         if (code) return code;
+        if (args->operand_count && takes_the_rest(command)) options = false;
     }
     args->look = tw__look_find(args->color);
     return check_operands(args, command);

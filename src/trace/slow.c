@@ -90,7 +90,7 @@ static struct ancestry ancestry_of(struct tw__block *block, const struct tw_span
     if (!(a.trace[0] | a.trace[1])) tw__trace_new(block, a.trace, now);
     /* By the trace id alone, so that every process that sees it would decide alike. */
     bool sampled = (a.trace[1] & 0xffffffffffffffu) >= tw__load_relaxed(&tw__runtime.reject_below);
-    if (options && options->sampling != TW_SAMPLING_BY_RATE) sampled = options->sampling == TW_SAMPLING_ON;
+    if (options && options->sample != TW_SAMPLE_BY_RATE) sampled = options->sample == TW_SAMPLE_ON;
     a.flags = (sampled ? TW_FLAG_SAMPLED : 0) | (tw__runtime.random_trace_ids ? TW_FLAG_RANDOM : 0);
     return a;
 }
