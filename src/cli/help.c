@@ -84,9 +84,12 @@ void tw__help_all(struct tw__buf *out)
 
 void tw__help_command(const struct tw__command *command, struct tw__buf *out)
 {
-    tw__buf_fmt(out, "trackway %s%s%s%s: %s\n\n", command->name, command->operand ? " " : "",
-                command->operand ? command->operand : "",
-                command->options & ~(unsigned)TW__OPT_HELP ? " [OPTIONS]" : "", command->summary);
+    const char *operand = command->operand ? command->operand : "", *gap = command->operand ? " " : "";
+    const char *options = command->options & ~(unsigned)TW__OPT_HELP ? " [OPTIONS]" : "";
+    if (strstr(operand, "...")) /* what follows the first word is not ours */
+        tw__buf_fmt(out, "trackway %s%s%s%s: %s\n\n", command->name, options, gap, operand, command->summary);
+    else
+        tw__buf_fmt(out, "trackway %s%s%s%s: %s\n\n", command->name, gap, operand, options, command->summary);
     wrap(out, command->description, 0, 0);
     tw__buf_cstr(out, "\nOptions:\n");
     for (const struct tw__option *option = tw__options; option->name; option++) {

@@ -23,7 +23,7 @@ import unicodedata
 ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 BUILD = os.path.realpath(os.environ.get("TRACKWAY_BUILD") or os.path.join(ROOT, "build"))
 TRACKWAY, STORY = os.path.join(BUILD, "trackway"), os.path.join(BUILD, "tests/prog_story")
-COMMANDS = ["ps", "traces", "show", "open", "tail", "dump", "stats", "clean", "help", "version", "completion"]
+COMMANDS = ["ps", "traces", "show", "open", "tail", "dump", "stats", "clean", "run", "help", "version", "completion"]
 LOOKING = [["ps"], ["traces"], ["show", "0123456789abcdef0123456789abcdef"], ["show", "abcd"], ["open"], ["dump"], ["stats"]]
 SANITIZED = os.path.exists(TRACKWAY) and b"__asan_init" in open(TRACKWAY, "rb").read()  # its shadow needs terabytes of addresses
 folder = ""
@@ -129,6 +129,22 @@ def completion_and_documentation_know_every_command_and_option():
     words = 'COMP_WORDS=(trackway traces --st); COMP_CWORD=2; _trackway; echo "${COMPREPLY[@]}"'
     done = subprocess.run(["bash", "-c", script + "\n" + words], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["--status"], done
+
+
+def run_gives_a_command_a_span_and_those_it_runs_the_context():
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as own:
+        environment = dict(os.environ, TRACKWAY_DIR=own)
+        script = f"'{TRACKWAY}' run false; exit 3"
+        outer = subprocess.run([TRACKWAY, "run", "--name", "build", "--", "sh", "-c", script], env=environment)
+        assert outer.returncode == 3
+        done = subprocess.run([TRACKWAY, "dump", "--json"], env=environment, capture_output=True, text=True, check=True)
+        spans = {row["name"]: row for row in map(json.loads, done.stdout.splitlines()) if row.get("kind") == "span"}
+        assert spans["false"]["parent_id"] == spans["build"]["span_id"], spans
+        assert spans["false"]["trace_id"] == spans["build"]["trace_id"], spans
+        assert spans["build"]["tags"]["process.exit.code"] == 3 and spans["build"]["status"] == "error", spans
+        assert subprocess.run([TRACKWAY, "run", "no-such-command"], env=environment, capture_output=True).returncode == 127
+        killed = subprocess.run([TRACKWAY, "run", "sh", "-c", "kill -TERM $$"], env=environment)
+        assert killed.returncode == 128 + 15
 
 
 def nothing_recorded_is_no_failure_but_a_process_asked_for_and_not_found_is():

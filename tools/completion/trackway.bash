@@ -1,6 +1,6 @@
 # Completion of trackway for bash. Made by: trackway completion bash
 _trackway() {
-    local commands="ps traces show open tail dump stats clean help version completion"
+    local commands="ps traces show open tail dump stats clean run help version completion"
     local words="" current="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD-1]}"
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
@@ -23,6 +23,7 @@ _trackway() {
         dump) words="--pid --service --file --dir --since --trace --json --color --help" ;;
         stats) words="--pid --service --file --dir --json --color --help" ;;
         clean) words="--pid --service --file --dir --all-dead --yes --json --color --help" ;;
+        run) words="--dir --name --service --help" ;;
         help) words="--help $commands" ;;
         version) words="--json --help" ;;
         completion) words="--help bash" ;;
