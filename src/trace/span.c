@@ -12,9 +12,11 @@
  *     the record fits in the open chunk, whose lease has not run out
  *
  * and each of these is one compare that jumps to slow.c. While inside, current points to poison: a signal handler that sees it
- * keeps off. Counted with callgrind the pair is below 90 instructions through the shared library (bench/).
+ * keeps off. A handler that comes before that may record as it likes, so the cursor, the tags and the free list are looked at
+ * only then. Counted with callgrind the pair is below 90 instructions through the shared library (bench/).
  *
- * Invariant: the bytes of slot->tags from tags_len on are zero. end restores it while it moves the tags, a line at a time.
+ * Invariant: the bytes of slot->tags from tags_len on are zero. end restores it a line at a time, once the record is there: who
+ * is killed before still has the tags in the slot.
  */
 #include <trackway/span.h>
 
@@ -27,8 +29,6 @@
 tw_span tw__span_begin(struct tw_site *site)
 {
     struct tw__block *me = tw__me;
-    struct tw__slot *slot = me->free;
-    if (UNLIKELY(!slot)) return tw__begin_slow(site, NULL);
     struct tw__slot *below = me->current;
     uint64_t head = tw__load_relaxed(&site->head), trace_low = tw__load_relaxed(&below->trace[1]);
     if (UNLIKELY(!head || !trace_low)) return tw__begin_slow(site, NULL);
@@ -36,6 +36,12 @@ tw_span tw__span_begin(struct tw_site *site)
     me->saved = below;
     tw__store_relaxed(&me->current, &tw__poison);
     tw__signal_fence();
+    struct tw__slot *slot = me->free;
+    if (UNLIKELY(!slot)) {
+        tw__signal_fence();
+        tw__store_relaxed(&me->current, below);
+        return tw__begin_slow(site, NULL);
+    }
     struct tw__slot *next = slot->link;
     slot->link = below;
     tw__store_relaxed(&slot->trace[0], tw__load_relaxed(&below->trace[0]));
@@ -52,22 +58,34 @@ tw_span tw__span_begin(struct tw_site *site)
     return (tw_span){slot, id};
 }
 
-static inline void move_line(uint8_t *to, uint64_t *from)
+static inline void copy_line(uint8_t *to, const uint64_t *from)
 {
     tw__words_copy2(to, from);
     tw__words_copy2(to + 16, from + 2);
     tw__words_copy2(to + 32, from + 4);
     tw__words_copy2(to + 48, from + 6);
-    tw__words_clear8(from);
 }
 
-/* Moves tags to the record, and leaves zeros behind. Most spans have no more than a line of them. */
-static inline void move_tags(uint8_t *to, struct tw__slot *slot, uint64_t len)
+/* Most spans have no more than a line of tags. */
+static inline void copy_tags(uint8_t *to, const struct tw__slot *slot, uint64_t len)
 {
-    uint64_t *from = (uint64_t *)(void *)slot->tags;
-    move_line(to, from);
-    for (uint64_t at = 64; UNLIKELY(at < len); at += 64) move_line(to + at, from + at / 8);
+    const uint64_t *from = (const uint64_t *)(const void *)slot->tags;
+    copy_line(to, from);
+    for (uint64_t at = 64; UNLIKELY(at < len); at += 64) copy_line(to + at, from + at / 8);
+}
+
+static inline void clear_tags(struct tw__slot *slot, uint64_t len)
+{
+    uint64_t *tags = (uint64_t *)(void *)slot->tags;
+    tw__words_clear8(tags);
+    for (uint64_t at = 64; UNLIKELY(at < len); at += 64) tw__words_clear8(tags + at / 8);
     slot->tags_len = 0;
+}
+
+static inline void publish(struct tw__block *me, struct tw__slot *slot, uint64_t id, uint8_t *end)
+{
+    tw__store_release(&me->cursor, end);            /* pairs with the reader's cursor: the record is there */
+    tw__store_release(&slot->id, id + TW__ID_STEP); /* pairs with the reader's re-check of open slots */
 }
 
 void tw_span_end(tw_span span)
@@ -78,12 +96,11 @@ void tw_span_end(tw_span span)
         tw__end_slow(span, 0);
         return;
     }
-    uint8_t *record = me->cursor;
-    uint64_t tags_len = slot->tags_len;
     me->saved = slot;
     tw__store_relaxed(&me->current, &tw__poison);
     tw__signal_fence();
-    uint64_t now = tw__clock_tsc();
+    uint8_t *record = me->cursor;
+    uint64_t now = tw__clock_tsc(), tags_len = slot->tags_len;
     uint8_t *end = record + TW__SPAN_HEAD_BYTES + tags_len;
     if (UNLIKELY(end > tw__load_relaxed(&me->limit) || now > me->expire)) {
         tw__signal_fence();
@@ -97,13 +114,15 @@ void tw_span_end(tw_span span)
     tw__words_copy2(record + 32, &slot->id);
     tw__store_relaxed((uint64_t *)(void *)(record + 48), slot->parent);
     tw__store_relaxed((uint64_t *)(void *)(record + 56), now);
-    if (tags_len) {
-        move_tags(record + TW__SPAN_HEAD_BYTES, slot, tags_len);
-        *(uint64_t *)(void *)record += tags_len; /* nobody reads it before cursor says so */
-    }
     struct tw__slot *below = slot->link;
-    tw__store_release(&me->cursor, end);                   /* pairs with the reader's cursor: the record is there */
-    tw__store_release(&slot->id, span.id + TW__ID_STEP);   /* pairs with the reader's re-check of open slots */
+    if (tags_len) {
+        copy_tags(record + TW__SPAN_HEAD_BYTES, slot, tags_len);
+        *(uint64_t *)(void *)record += tags_len; /* nobody reads it before cursor says so */
+        publish(me, slot, span.id, end);
+        clear_tags(slot, tags_len); /* last: until the record is there, they are nowhere else */
+    } else {
+        publish(me, slot, span.id, end);
+    }
     slot->link = me->free;
     me->free = slot;
     tw__signal_fence();
@@ -116,14 +135,14 @@ tw_span tw__span_lap(tw_span span, struct tw_site *site)
     struct tw__slot *slot = span.slot;
     uint64_t head = tw__load_relaxed(&site->head);
     if (UNLIKELY(!head || slot != me->current)) return tw__lap_slow(span, site);
-    if (UNLIKELY(slot->id != span.id || slot->tags_len != 0)) return tw__lap_slow(span, site);
-    uint8_t *record = me->cursor;
+    if (UNLIKELY(slot->id != span.id)) return tw__lap_slow(span, site);
     me->saved = slot;
     tw__store_relaxed(&me->current, &tw__poison);
     tw__signal_fence();
+    uint8_t *record = me->cursor;
     uint64_t now = tw__clock_tsc();
     uint8_t *end = record + TW__SPAN_HEAD_BYTES;
-    if (UNLIKELY(end > tw__load_relaxed(&me->limit) || now > me->expire)) {
+    if (UNLIKELY(slot->tags_len != 0 || end > tw__load_relaxed(&me->limit) || now > me->expire)) {
         tw__signal_fence();
         tw__store_relaxed(&me->current, slot);
         return tw__lap_slow(span, site);
@@ -154,10 +173,10 @@ void tw__event_here(struct tw_site *site)
         tw__event(tw_span_current_or_context(), site, NULL, 0, 0);
         return;
     }
-    uint8_t *record = me->cursor;
     me->saved = at;
     tw__store_relaxed(&me->current, &tw__poison);
     tw__signal_fence();
+    uint8_t *record = me->cursor;
     uint64_t now = tw__clock_tsc(), *words = (uint64_t *)(void *)record;
     uint8_t *end = record + TW__EVENT_HEAD_BYTES;
     if (UNLIKELY(end > tw__load_relaxed(&me->limit) || now > me->expire)) {
