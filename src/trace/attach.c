@@ -165,15 +165,15 @@ struct tw__block *tw__enter(void)
 struct tw__slot *tw__slot_take(struct tw__block *block)
 {
     if (!block->free) tw__block_drain(block);
-    if (!block->free) {
+    /* A block may come without a free slot: all are spans that outlived their threads. Bounded by the number of blocks. */
+    while (!block->free) {
         struct tw__segment *segment = tw__segment_of_thread();
         struct tw__block *more = segment ? tw__block_take(segment, TW__ROLE_MORE) : NULL;
-        if (more) {
-            more->current = more->saved = &tw__no_slot;
-            more->next = block->next;
-            block->next = more;
-            tw__block_adopt(block, more);
-        }
+        if (!more) break;
+        more->current = more->saved = &tw__no_slot;
+        more->next = block->next;
+        block->next = more;
+        tw__block_adopt(block, more);
     }
     struct tw__slot *slot = block->free;
     if (!slot) {

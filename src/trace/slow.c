@@ -233,7 +233,9 @@ tw_span tw__lap_slow(tw_span span, struct tw_site *site)
                                          .parent = tw__load_relaxed(&slot->parent),
                                          .flags = tw__load_relaxed(&slot->misc) >> 32 & 0xff},
                             .tick = segment ? tw__segment_tick(segment) : 0};
-    const struct tw_span_options options = {.detached = tw__load_relaxed(&tw__me->current) != slot};
+    const struct tw__slot *top = tw__load_relaxed(&tw__me->current);
+    bool current = top == slot || (tw__is_holder(top) && top->alias == slot);
+    const struct tw_span_options options = {.detached = !current};
     end_at(span, lap.tick, false);
     return begin_at(site, &options, &lap);
 }

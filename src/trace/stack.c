@@ -9,8 +9,9 @@
  *   - Detached spans (link = &tw__detached) are in no stack and go straight back to their owner.
  *   - When a thread exits, its open spans are orphaned: the one who ends such a span gives the slot back. Exit and end may
  *     meet; each swaps its mark into slot->remote, and who comes second gives the slot back.
- *   - A task switched to another thread brings a stack of foreign slots. Its top is wrapped in a holder with an alias, so that
- *     the fast path, which takes the current slot for its own, never sees a foreign one.
+ *   - A task switched to another thread brings a stack of foreign slots. Its top is wrapped in a holder with an alias (a
+ *     stand-in), so that the fast path, which takes the current slot for its own, never sees a foreign one. What the task
+ *     begins there links to the stand-in; when the task has moved on, stand-ins in its stack are passed by and given back.
  *
  * Rejected: an index or a list of open spans per thread (work on every begin for what hardly ever happens).
  */
@@ -49,12 +50,71 @@ static bool is_zombie(const struct tw__slot *slot)
     return slot != &tw__no_slot && !tw__is_holder(slot) && (tw__load_acquire(&slot->id) & 1) == 0; /* pairs with close_slot */
 }
 
+static bool is_stand_in(const struct tw__slot *slot)
+{
+    return tw__is_holder(slot) && slot->alias;
+}
+
+/* Whether something on top of a stack has ended elsewhere. */
+static bool has_ended(const struct tw__slot *top)
+{
+    return is_zombie(is_stand_in(top) ? top->alias : top);
+}
+
+/* The first in a stack that is alive; what is above it is given back. */
+static struct tw__slot *first_alive(struct tw__block *block, struct tw__slot *slot)
+{
+    while (slot != &tw__no_slot && slot != &tw__detached) {
+        struct tw__slot *gone = slot;
+        if (is_stand_in(slot)) {
+            slot = slot->alias;
+            tw__holder_close(gone);
+        } else if (is_zombie(slot)) {
+            slot = slot->link;
+        } else {
+            return slot;
+        }
+        tw__slot_give(block, gone);
+    }
+    return &tw__no_slot;
+}
+
+/* What the stand-in on top of this block's stack stands for is gone; the next is what lives in the stack below. */
+static void stand_for_next(struct tw__block *block, struct tw__slot *stand_in, struct tw__slot *below)
+{
+    struct tw__slot *next = first_alive(block, below);
+    if (next == &tw__no_slot || tw__load_acquire(&next->owner) == block) {
+        block->saved = next;
+        tw__holder_close(stand_in);
+        tw__slot_give(block, stand_in);
+        return;
+    }
+    stand_in->alias = next;
+    stand_in->alias_id = tw__load_relaxed(&next->id);
+    tw__store_relaxed(&stand_in->trace[0], tw__load_relaxed(&next->trace[0]));
+    tw__store_relaxed(&stand_in->trace[1], tw__load_relaxed(&next->trace[1]));
+    tw__store_relaxed(&stand_in->misc, block->tid | (next->misc >> 32 & 0xff) << 32);
+    tw__store_relaxed(&stand_in->id, stand_in->alias_id);
+}
+
+/* The same, and gives back what it stood for. */
+static void pop_alias(struct tw__block *block, struct tw__slot *stand_in)
+{
+    struct tw__slot *gone = stand_in->alias, *below = gone->link;
+    tw__slot_give(block, gone);
+    stand_for_next(block, stand_in, below);
+}
+
 struct tw__slot *tw__stack_top(struct tw__block *block)
 {
-    while (is_zombie(block->saved)) {
-        struct tw__slot *zombie = block->saved;
-        block->saved = zombie->link;
-        tw__slot_give(block, zombie);
+    while (has_ended(block->saved)) {
+        struct tw__slot *top = block->saved;
+        if (is_stand_in(top)) {
+            pop_alias(block, top);
+        } else {
+            block->saved = top->link;
+            tw__slot_give(block, top);
+        }
     }
     return block->saved;
 }
@@ -76,44 +136,23 @@ static void close_slot(struct tw__slot *slot)
     tw__store_relaxed(&slot->trace[1], 0);
 }
 
-/* The slot of another thread on top of this block's stack goes, and what is below it comes up, wrapped again if need be. */
-static void pop_alias(struct tw__block *block, struct tw__slot *holder, struct tw__slot *ended)
-{
-    struct tw__slot *below = ended->link;
-    struct tw__slot *rest = holder->link;
-    tw__slot_give(block, ended);
-    while (is_zombie(below)) {
-        struct tw__slot *zombie = below;
-        below = zombie->link;
-        tw__slot_give(block, zombie);
-    }
-    if (below == &tw__no_slot || below == &tw__detached) {
-        tw__holder_close(holder);
-        tw__slot_give(block, holder);
-        block->saved = rest;
-        return;
-    }
-    holder->alias = below;
-    holder->alias_id = tw__load_relaxed(&below->id);
-    tw__store_relaxed(&holder->trace[0], tw__load_relaxed(&below->trace[0]));
-    tw__store_relaxed(&holder->trace[1], tw__load_relaxed(&below->trace[1]));
-    tw__store_relaxed(&holder->id, holder->alias_id);
-}
-
 void tw__stack_end(struct tw__block *block, struct tw__slot *slot)
 {
     close_slot(slot);
     if (block->saved == slot) {
         block->saved = slot->link;
         tw__slot_give(block, slot);
-    } else if (tw__is_holder(block->saved) && block->saved->alias == slot) {
-        pop_alias(block, block->saved, slot);
+    } else if (is_stand_in(block->saved) && block->saved->alias == slot) {
+        pop_alias(block, block->saved);
     } else if (slot->link == &tw__detached) {
         tw__slot_give(block, slot);
     } else {
-        if (tw__load_relaxed(&slot->owner) == block) tw__count(&block->losses[TW__LOSS_out_of_order]);
+        bool ours = tw__load_relaxed(&slot->owner) == block;
         /* A zombie from here on, if it still is in its thread's stack; pairs with attach.c: orphan_chain */
-        if (tw__swap_acq_rel(&slot->remote, &tw__detached) == &tw__poison) tw__slot_give(block, slot);
+        if (tw__swap_acq_rel(&slot->remote, &tw__detached) == &tw__poison)
+            tw__slot_give(block, slot); /* its thread is gone, and we may have its block */
+        else if (ours)
+            tw__count(&block->losses[TW__LOSS_out_of_order]);
     }
 }
 
@@ -192,8 +231,15 @@ void tw_context_detach(tw_attach attach)
     if (!attach.holder) return;
     struct tw__block *block = tw__enter();
     if (!block) return;
+    struct tw__slot *top = tw__stack_top(block);
     bool ours = attach.holder->holder == attach.check && tw__load_relaxed(&attach.holder->owner) == block;
-    if (ours && tw__stack_top(block) != attach.holder) {
+    if (attach.holder->holder == attach.check && is_stand_in(top) && top->alias == attach.holder) {
+        tw__holder_close(attach.holder); /* a task attached it on another thread */
+        pop_alias(block, top);
+        tw__leave(block);
+        return;
+    }
+    if (ours && top != attach.holder) {
         tw__count(&block->losses[TW__LOSS_unbalanced]);
         ours = unwind_to(block, attach.holder);
     } else if (!ours) {
@@ -211,7 +257,7 @@ void tw_context_detach(tw_attach attach)
 static tw_task switch_out(struct tw__block *block)
 {
     struct tw__slot *top = tw__stack_top(block);
-    if (tw__is_holder(top) && top->alias) {
+    if (is_stand_in(top)) {
         tw_task task = {top->alias, top->alias_id};
         block->saved = top->link;
         tw__holder_close(top);
@@ -222,19 +268,28 @@ static tw_task switch_out(struct tw__block *block)
     return (tw_task){top == &tw__no_slot ? NULL : top, tw__load_relaxed(&top->id)};
 }
 
+/* The top of the stack that a task brings. Its span may have ended meanwhile; then it waits there as a zombie. */
+static struct tw__slot *resumed(struct tw__block *block, const tw_task *task)
+{
+    struct tw__slot *top = task->current;
+    if (!top || !tw__load_acquire(&top->owner)) return &tw__no_slot; /* no owner: it was the parent's, before a fork */
+    uint64_t id = tw__load_acquire(&top->id);
+    if (id != task->check && id != task->check + TW__ID_STEP) return &tw__no_slot;
+    return first_alive(block, top);
+}
+
 void tw_context_switch(tw_task *mine)
 {
     struct tw__block *block = tw__enter();
     if (!block) return;
     tw_task before = switch_out(block);
-    struct tw__slot *top = mine->current ? mine->current : &tw__no_slot;
+    struct tw__slot *top = resumed(block, mine);
     if (top != &tw__no_slot && tw__load_relaxed(&top->owner) != block) {
-        struct tw__slot *holder = NULL;
-        if (tw__load_relaxed(&top->id) == mine->check)
-            holder = holder_open(block, top->trace, mine->check, (top->misc >> 32) & 0xff);
+        uint64_t id = tw__load_relaxed(&top->id);
+        struct tw__slot *holder = holder_open(block, top->trace, id, (top->misc >> 32) & 0xff);
         if (holder) {
             holder->alias = top;
-            holder->alias_id = mine->check;
+            holder->alias_id = id;
             holder->link = &tw__no_slot;
         }
         top = holder ? holder : &tw__no_slot;
@@ -249,7 +304,7 @@ bool tw_context_current(struct tw_context *out)
     const struct tw__block *block = tw__me;
     const struct tw__slot *top = tw__load_relaxed(&block->current);
     memset(out, 0, sizeof *out);
-    if (top == &tw__poison || is_zombie(top)) { /* in a signal handler, or after another thread ended what was current */
+    if (top == &tw__poison || has_ended(top)) { /* in a signal handler, or after another thread ended what was current */
         struct tw__block *mine = tw__enter();
         if (!mine) return false;
         top = tw__stack_parent(mine);
@@ -268,14 +323,15 @@ static tw_span current_handle(bool holders)
     const struct tw__block *me = tw__me;
     struct tw__slot *top = tw__load_relaxed(&me->current);
     if (top == &tw__no_slot) return none;
-    if (top == &tw__poison || is_zombie(top)) {
+    if (top == &tw__poison || has_ended(top)) {
         struct tw__block *block = tw__enter();
         if (!block) return none;
         top = tw__stack_parent(block);
         tw__leave(block);
     }
     if (top == &tw__no_slot || top == &tw__poison) return none;
-    if (tw__is_holder(top) && !holders) return top->alias ? (tw_span){top->alias, top->alias_id} : none;
+    if (is_stand_in(top) && !tw__is_holder(top->alias)) return (tw_span){top->alias, top->alias_id};
+    if (tw__is_holder(top) && !holders) return none;
     return (tw_span){top, tw__load_relaxed(&top->id)};
 }
 
