@@ -1,0 +1,598 @@
+/* ngx_http_trackway_module: one server span per request, in nginx.
+ *
+ *     rewrite phase   begin: read the caller's context from the headers, write our own in its place
+ *     (any phase)     nothing: proxy_pass and its kin copy the headers, and with them the context, to the upstream
+ *     log phase       end: status, bytes and upstream, all known by now
+ *
+ * A worker has many requests in hand on one thread, in no order. So the spans are detached: none is ever the thread's
+ * current one, each is kept by its request. It lives in a clean-up entry of the request's pool, because an internal redirect
+ * (error_page, try_files, index) forgets the module's context; and should the log phase never come, the clean-up ends it.
+ *
+ * The rewrite phase is the first in which the location, and with it `trackway on|off`, is known. A dynamic module comes before
+ * nginx's own rewrite module in it, so `return` in a location is traced like all else. What ends sooner (a malformed request,
+ * `return` in a server block) is found without a span in the log phase and gets one there, begun when nginx read its first
+ * byte. Subrequests (auth_request, mirror, SSI) share the main request's span and headers and begin none.
+ *
+ * The headers are changed where they are: r->headers_in is what every upstream module copies. A header that was there gets the
+ * new value; one that was given twice cannot be taken out of nginx's list (others point at its elements), so it becomes an
+ * empty `keep-alive`, a name no proxy may forward and nginx's does not. If the caller spoke X-Ray or B3, its headers are
+ * brought up to date too; else the upstream would see the caller's old one beside our traceparent.
+ *
+ * The library belongs to the workers. The master only reads the configuration: it must not leave a segment, nor threads that
+ * would not survive the fork. After a reload the old workers finish their requests and close their own segments.
+ *
+ * Rejected: the content phase or a filter to end in (neither sees requests that die early); X-Forwarded-For by ourselves
+ * (realip decides whom to believe, and client.address is what it decided); making a $request_id nobody else uses (a random
+ * number costs more than the rest of the span: it is taken along when the configuration has made use of it).
+ */
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include <trackway/propagate.h>
+#include <trackway/trackway.h>
+
+enum { FOUND_MAX = 16, SHUTDOWN_NS = 1000000000, NS_PER_MS = 1000000 };
+
+typedef struct {
+    ngx_str_t service;
+    ngx_flag_t used; /* some location has `trackway on` */
+    ngx_int_t request_id; /* index of $request_id */
+} main_conf;
+
+typedef struct {
+    ngx_flag_t on, inject;
+    ngx_array_t *skip; /* of ngx_str_t */
+} location_conf;
+
+/* One request. done: the span has ended, and variables still answer; or, without a span, it is not to be traced. */
+typedef struct {
+    tw_span span;
+    struct tw_context context;
+    ngx_flag_t done;
+} request_state;
+
+extern ngx_module_t ngx_http_trackway_module;
+
+static main_conf *main_conf_of(ngx_http_request_t *r)
+{
+    return ngx_http_get_module_main_conf(r, ngx_http_trackway_module);
+}
+
+/* ---- headers as a carrier */
+
+/* The headers a format could be looking for, picked in one pass: mostly none, and then every look-up is free. */
+typedef struct {
+    ngx_http_request_t *request;
+    ngx_uint_t count;
+    ngx_table_elt_t *found[FOUND_MAX];
+} headers;
+
+static int may_matter(const ngx_table_elt_t *h)
+{
+    const u_char *name = h->lowcase_key;
+    switch (name[0]) {
+    case 't': /* traceparent, tracestate */
+        return h->key.len >= 10 && name[1] == 'r';
+    case 'x': /* x-amzn-trace-id, x-b3-... */
+        return h->key.len >= 8 && (name[2] == 'a' || name[2] == 'b');
+    case 'b': /* b3, baggage */
+        return h->key.len == 2 || h->key.len == 7;
+    default:
+        return 0;
+    }
+}
+
+static void find_headers(ngx_http_request_t *r, headers *out)
+{
+    out->request = r;
+    out->count = 0;
+    for (ngx_list_part_t *part = &r->headers_in.headers.part; part; part = part->next) {
+        ngx_table_elt_t *h = part->elts;
+        for (ngx_uint_t i = 0; i < part->nelts; i++) {
+            if (h[i].lowcase_key && h[i].key.len && may_matter(&h[i]) && out->count < FOUND_MAX)
+                out->found[out->count++] = &h[i];
+        }
+    }
+}
+
+static int is_named(const ngx_table_elt_t *h, const char *name, size_t len)
+{
+    return h->key.len == len && ngx_memcmp(h->lowcase_key, name, len) == 0;
+}
+
+static bool get_header(void *carrier, const char *name, unsigned index, const char **value, size_t *len)
+{
+    const headers *hs = carrier;
+    if (hs->count == 0) return false;
+    const size_t name_len = ngx_strlen(name);
+    for (ngx_uint_t i = 0; i < hs->count; i++) {
+        if (!is_named(hs->found[i], name, name_len) || index-- > 0) continue;
+        *value = (const char *)hs->found[i]->value.data;
+        *len = hs->found[i]->value.len;
+        return true;
+    }
+    return false;
+}
+
+static void give_name(ngx_table_elt_t *h, u_char *name, size_t len)
+{
+    h->key.data = h->lowcase_key = name;
+    h->key.len = len;
+    h->hash = ngx_hash_key(name, len);
+}
+
+static void set_header(void *carrier, const char *name, const char *value, size_t len)
+{
+    headers *hs = carrier;
+    ngx_http_request_t *r = hs->request;
+    const size_t name_len = ngx_strlen(name);
+    u_char *copy = ngx_pnalloc(r->pool, name_len + len + 2);
+    if (copy == NULL) return;
+    u_char *copied_value = copy + name_len + 1;
+    ngx_memcpy(copy, name, name_len + 1);
+    ngx_memcpy(copied_value, value, len);
+    copied_value[len] = '\0';
+
+    ngx_table_elt_t *first = NULL;
+    for (ngx_uint_t i = 0; i < hs->count; i++) {
+        ngx_table_elt_t *h = hs->found[i];
+        if (!is_named(h, name, name_len)) continue;
+        if (first == NULL) {
+            first = h;
+            continue;
+        }
+        static u_char gone[] = "keep-alive";
+        give_name(h, gone, sizeof gone - 1);
+        ngx_str_null(&h->value);
+    }
+    if (first == NULL) {
+        first = ngx_list_push(&r->headers_in.headers);
+        if (first == NULL) return;
+        ngx_memzero(first, sizeof *first);
+        give_name(first, copy, name_len);
+    }
+    first->value.data = copied_value;
+    first->value.len = len;
+}
+
+/* ---- the span of a request */
+
+static void end_span(request_state *state)
+{
+    if (state->done) return;
+    state->done = 1;
+    tw_span_end(state->span);
+}
+
+static void clean_up(void *data)
+{
+    end_span(data);
+}
+
+/* The main request's state, or NULL. An internal redirect has cleared the context, never the pool. */
+static request_state *state_of(ngx_http_request_t *r)
+{
+    r = r->main;
+    request_state *state = ngx_http_get_module_ctx(r, ngx_http_trackway_module);
+    if (state || !(r->internal || r->filter_finalize)) return state;
+    for (ngx_pool_cleanup_t *c = r->pool->cleanup; c; c = c->next) {
+        if (c->handler != clean_up) continue;
+        ngx_http_set_ctx(r, c->data, ngx_http_trackway_module);
+        return c->data;
+    }
+    return NULL;
+}
+
+static request_state *new_state(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t *c = ngx_pool_cleanup_add(r->pool, sizeof(request_state));
+    if (c == NULL) return NULL;
+    ngx_memzero(c->data, sizeof(request_state));
+    c->handler = clean_up;
+    ngx_http_set_ctx(r, c->data, ngx_http_trackway_module);
+    return c->data;
+}
+
+static void not_traced(ngx_http_request_t *r)
+{
+    request_state *state = new_state(r);
+    if (state) state->done = 1;
+}
+
+/* "GET /location/": as many names as the configuration has locations, whatever clients ask for. */
+static void print_name(ngx_http_request_t *r, const ngx_str_t *location, u_char name[TW_NAME_MAX + 1])
+{
+    ngx_str_t method = r->method_name;
+    if (r->method == NGX_HTTP_UNKNOWN || method.len == 0) method = (ngx_str_t)ngx_string("HTTP");
+    u_char *end = ngx_snprintf(name, TW_NAME_MAX, location->len ? "%V %V" : "%V", &method, location);
+    *end = '\0';
+}
+
+static void tag_request(ngx_http_request_t *r, tw_span span, const ngx_str_t *location)
+{
+    if (r->method == NGX_HTTP_UNKNOWN || r->method_name.len == 0) {
+        tw_tag(span, "http.request.method", "_OTHER");
+        if (r->method_name.len)
+            tw_tag_strn(span, "http.request.method_original", (const char *)r->method_name.data, r->method_name.len);
+    } else {
+        tw_tag_strn(span, "http.request.method", (const char *)r->method_name.data, r->method_name.len);
+    }
+    if (r->uri.len) tw_tag_strn(span, "url.path", (const char *)r->uri.data, r->uri.len);
+    if (location->len) tw_tag_strn(span, "http.route", (const char *)location->data, location->len);
+    if (r->headers_in.server.len)
+        tw_tag_strn(span, "server.address", (const char *)r->headers_in.server.data, r->headers_in.server.len);
+    if (r->connection->addr_text.len)
+        tw_tag_strn(span, "client.address", (const char *)r->connection->addr_text.data, r->connection->addr_text.len);
+    if (r->headers_in.user_agent)
+        tw_tag_strn(span, "user_agent.original", (const char *)r->headers_in.user_agent->value.data,
+                    r->headers_in.user_agent->value.len);
+}
+
+/* Adds the caller's own format to those written. */
+static struct tw_propagation answering_in(unsigned format)
+{
+    struct tw_propagation how = tw_propagation_default();
+    for (unsigned i = 0; i < how.write.count; i++)
+        if (how.write.list[i] == format) return how;
+    if (format != TW_FORMAT_NONE && how.write.count < TW_FORMATS_MAX) how.write.list[how.write.count++] = (uint8_t)format;
+    return how;
+}
+
+/* What a caller without a trace said about the one that begins here. */
+static enum tw_sample sample_of(const struct tw_carried *carried)
+{
+    if (carried->sampling == TW_SAMPLING_DENY) return TW_SAMPLE_OFF;
+    if (carried->sampling == TW_SAMPLING_ACCEPT || carried->sampling == TW_SAMPLING_DEBUG) return TW_SAMPLE_ON;
+    return TW_SAMPLE_BY_RATE;
+}
+
+/* start_ns 0: now. Returns the request's new state, or NULL when nothing is recorded. */
+static request_state *begin_span(ngx_http_request_t *r, uint64_t start_ns)
+{
+    static struct tw_carried carried; /* a worker has one thread, and it is used up before this returns */
+    static const ngx_str_t none = ngx_null_string;
+    const location_conf *conf = ngx_http_get_module_loc_conf(r, ngx_http_trackway_module);
+    const ngx_http_core_loc_conf_t *core = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+    const ngx_str_t *location = start_ns ? &none : &core->name; /* begun late, it never came to a location */
+    u_char name[TW_NAME_MAX + 1];
+    struct tw_context caller;
+    headers hs;
+
+    if (!tw__gate) return NULL;
+    find_headers(r, &hs);
+    const int found = tw_extract(NULL, get_header, &hs, &caller, &carried);
+    print_name(r, location, name);
+    const struct tw_span_options options = {
+        .parents = found == TW_EXTRACT_PARENT ? &caller : NULL,
+        .parent_count = found == TW_EXTRACT_PARENT ? 1 : 0,
+        .root = found != TW_EXTRACT_PARENT,
+        .detached = true,
+        .kind = TW_KIND_SERVER,
+        .start_ns = start_ns,
+        .name = (const char *)name,
+        .trace_id = found == TW_EXTRACT_TRACE ? caller.trace_id : NULL,
+        .sample = sample_of(&carried),
+    };
+    const tw_span span = tw_span_begin_with("request", &options);
+    struct tw_context context;
+    if (!tw_span_context(span, &context)) return NULL;
+    request_state *state = new_state(r);
+    if (state == NULL) {
+        tw_span_end(span);
+        return NULL;
+    }
+    state->span = span;
+    state->context = context;
+    tag_request(r, span, location);
+    if (conf->inject && start_ns == 0) {
+        if (carried.format == TW_FORMAT_NONE || carried.format == TW_FORMAT_TRACECONTEXT) {
+            tw_inject(NULL, &context, &carried, set_header, &hs);
+        } else {
+            const struct tw_propagation how = answering_in(carried.format);
+            tw_inject(&how, &context, &carried, set_header, &hs);
+        }
+    }
+    return state;
+}
+
+static void tag_upstream(ngx_http_request_t *r, tw_span span)
+{
+    if (r->upstream_states == NULL || r->upstream_states->nelts == 0) return;
+    const ngx_http_upstream_state_t *states = r->upstream_states->elts, *last = NULL;
+    unsigned tries = 0;
+    for (ngx_uint_t i = 0; i < r->upstream_states->nelts; i++) {
+        if (states[i].peer == NULL) continue; /* a mark between two upstreams */
+        last = &states[i];
+        tries++;
+    }
+    if (last == NULL) return;
+    tw_tag_strn(span, "nginx.upstream.address", (const char *)last->peer->data, last->peer->len);
+    if (last->status) tw_tag(span, "nginx.upstream.status", (int)last->status);
+    if (last->connect_time != (ngx_msec_t)-1) tw_tag(span, "nginx.upstream.connect_time_ms", (uint64_t)last->connect_time);
+    if (last->header_time != (ngx_msec_t)-1) tw_tag(span, "nginx.upstream.header_time_ms", (uint64_t)last->header_time);
+    if (last->response_time != (ngx_msec_t)-1)
+        tw_tag(span, "nginx.upstream.response_time_ms", (uint64_t)last->response_time);
+    if (tries > 1) tw_tag(span, "nginx.upstream.tries", tries);
+}
+
+/* What $status shows. */
+static ngx_uint_t status_of(const ngx_http_request_t *r)
+{
+    return r->err_status ? r->err_status : r->headers_out.status;
+}
+
+static void tag_response(ngx_http_request_t *r, tw_span span)
+{
+    const main_conf *conf = main_conf_of(r);
+    const ngx_uint_t status = status_of(r);
+    const off_t body = r->connection->sent - (off_t)r->header_size;
+    if (status) tw_tag(span, "http.response.status_code", (int)status);
+    if (body > 0) tw_tag(span, "http.response.body.size", (int64_t)body);
+    tw_tag(span, "http.request.size", (int64_t)r->request_length);
+    tag_upstream(r, span);
+    const ngx_http_variable_value_t *id = conf->request_id == NGX_ERROR ? NULL : &r->variables[conf->request_id];
+    if (id && id->valid && !id->not_found && id->len) tw_tag_strn(span, "nginx.request_id", (const char *)id->data, id->len);
+    if (status >= NGX_HTTP_INTERNAL_SERVER_ERROR) {
+        char code[NGX_INT_T_LEN + 1];
+        *ngx_sprintf((u_char *)code, "%ui", status) = '\0';
+        tw_tag(span, "error.type", (const char *)code);
+        tw_span_fail(span, NULL);
+    }
+}
+
+/* ---- phases */
+
+/* `*` stands for any text; everything else for itself. */
+static int matches(const ngx_str_t *pattern, const ngx_str_t *text)
+{
+    size_t p = 0, t = 0, star = 0, resume = 0;
+    int starred = 0;
+    while (t < text->len) {
+        if (p < pattern->len && pattern->data[p] == '*') {
+            star = ++p;
+            resume = t;
+            starred = 1;
+        } else if (p < pattern->len && pattern->data[p] == text->data[t]) {
+            p++;
+            t++;
+        } else if (starred) {
+            p = star;
+            t = ++resume;
+        } else {
+            return 0;
+        }
+    }
+    while (p < pattern->len && pattern->data[p] == '*') p++;
+    return p == pattern->len;
+}
+
+static int is_traced(ngx_http_request_t *r)
+{
+    const location_conf *conf = ngx_http_get_module_loc_conf(r, ngx_http_trackway_module);
+    if (!conf->on) return 0;
+    if (conf->skip == NULL) return 1;
+    const ngx_str_t *patterns = conf->skip->elts;
+    for (ngx_uint_t i = 0; i < conf->skip->nelts; i++)
+        if (matches(&patterns[i], &r->uri)) return 0;
+    return 1;
+}
+
+/* Decides once: whatever error_page or try_files make of the request afterwards, it stays traced or not. */
+static ngx_int_t on_rewrite(ngx_http_request_t *r)
+{
+    if (r != r->main || !main_conf_of(r)->used || state_of(r)) return NGX_DECLINED;
+    if (is_traced(r))
+        begin_span(r, 0);
+    else
+        not_traced(r);
+    return NGX_DECLINED;
+}
+
+static ngx_int_t on_log(ngx_http_request_t *r)
+{
+    if (r != r->main || !main_conf_of(r)->used) return NGX_OK;
+    request_state *state = state_of(r);
+    if (state == NULL && is_traced(r))
+        state = begin_span(r, (uint64_t)r->start_sec * 1000000000 + (uint64_t)r->start_msec * NS_PER_MS);
+    if (state == NULL || state->done) return NGX_OK;
+    tag_response(r, state->span);
+    end_span(state);
+    return NGX_OK;
+}
+
+/* ---- variables */
+
+enum { VARIABLE_TRACEPARENT, VARIABLE_TRACE_ID, VARIABLE_SPAN_ID };
+
+/* Valid for as long as the request is, the access log's line included. Empty for a request that is not traced. */
+static ngx_int_t get_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t which)
+{
+    const request_state *state = state_of(r);
+    v->not_found = 1;
+    if (state == NULL || !state->span.slot) return NGX_OK;
+    u_char *text = ngx_pnalloc(r->pool, TW_TRACEPARENT_LEN + 1);
+    if (text == NULL) return NGX_ERROR;
+    switch (which) {
+    case VARIABLE_TRACE_ID:
+        tw_trace_id_format(state->context.trace_id, (char *)text);
+        v->len = TW_TRACE_ID_HEX_LEN;
+        break;
+    case VARIABLE_SPAN_ID:
+        tw_span_id_format(state->context.span_id, (char *)text);
+        v->len = TW_SPAN_ID_HEX_LEN;
+        break;
+    default:
+        if (tw_traceparent_format(&state->context, (char *)text, TW_TRACEPARENT_LEN) < 0) return NGX_OK;
+        v->len = TW_TRACEPARENT_LEN;
+        break;
+    }
+    v->data = text;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    return NGX_OK;
+}
+
+static ngx_http_variable_t variables[] = {
+    {ngx_string("trackway_traceparent"), NULL, get_variable, VARIABLE_TRACEPARENT, NGX_HTTP_VAR_NOCACHEABLE, 0},
+    {ngx_string("trackway_trace_id"), NULL, get_variable, VARIABLE_TRACE_ID, NGX_HTTP_VAR_NOCACHEABLE, 0},
+    {ngx_string("trackway_span_id"), NULL, get_variable, VARIABLE_SPAN_ID, NGX_HTTP_VAR_NOCACHEABLE, 0},
+    ngx_http_null_variable,
+};
+
+static ngx_int_t add_variables(ngx_conf_t *cf)
+{
+    for (ngx_http_variable_t *v = variables; v->name.len; v++) {
+        ngx_http_variable_t *added = ngx_http_add_variable(cf, &v->name, v->flags);
+        if (added == NULL) return NGX_ERROR;
+        added->get_handler = v->get_handler;
+        added->data = v->data;
+    }
+    return NGX_OK;
+}
+
+/* ---- configuration */
+
+static void *create_main_conf(ngx_conf_t *cf)
+{
+    main_conf *conf = ngx_pcalloc(cf->pool, sizeof *conf);
+    if (conf) conf->request_id = NGX_ERROR;
+    return conf;
+}
+
+static void *create_location_conf(ngx_conf_t *cf)
+{
+    location_conf *conf = ngx_pcalloc(cf->pool, sizeof *conf);
+    if (conf == NULL) return NULL;
+    conf->on = NGX_CONF_UNSET;
+    conf->inject = NGX_CONF_UNSET;
+    conf->skip = NGX_CONF_UNSET_PTR;
+    return conf;
+}
+
+static char *merge_location_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    const location_conf *above = parent;
+    location_conf *conf = child;
+    ngx_conf_merge_value(conf->on, above->on, 0);
+    ngx_conf_merge_value(conf->inject, above->inject, 1);
+    ngx_conf_merge_ptr_value(conf->skip, above->skip, NULL);
+    if (conf->on) ((main_conf *)ngx_http_conf_get_module_main_conf(cf, ngx_http_trackway_module))->used = 1;
+    return NGX_CONF_OK;
+}
+
+/* trackway_skip PATTERN...; repeated, the patterns add up; those of the level above hold where none are given. */
+static char *set_skip(ngx_conf_t *cf, ngx_command_t *command, void *data)
+{
+    location_conf *conf = data;
+    const ngx_str_t *words = cf->args->elts;
+    (void)command;
+    if (conf->skip == NGX_CONF_UNSET_PTR) conf->skip = ngx_array_create(cf->pool, 4, sizeof(ngx_str_t));
+    if (conf->skip == NULL) return NGX_CONF_ERROR;
+    for (ngx_uint_t i = 1; i < cf->args->nelts; i++) {
+        ngx_str_t *pattern = ngx_array_push(conf->skip);
+        if (pattern == NULL) return NGX_CONF_ERROR;
+        *pattern = words[i];
+    }
+    return NGX_CONF_OK;
+}
+
+#define ANYWHERE (NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF)
+
+static ngx_command_t commands[] = {
+    {ngx_string("trackway"), ANYWHERE | NGX_CONF_FLAG, ngx_conf_set_flag_slot, NGX_HTTP_LOC_CONF_OFFSET,
+     offsetof(location_conf, on), NULL},
+    {ngx_string("trackway_inject"), ANYWHERE | NGX_CONF_FLAG, ngx_conf_set_flag_slot, NGX_HTTP_LOC_CONF_OFFSET,
+     offsetof(location_conf, inject), NULL},
+    {ngx_string("trackway_skip"), ANYWHERE | NGX_CONF_1MORE, set_skip, NGX_HTTP_LOC_CONF_OFFSET, 0, NULL},
+    {ngx_string("trackway_service"), NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, ngx_conf_set_str_slot, NGX_HTTP_MAIN_CONF_OFFSET,
+     offsetof(main_conf, service), NULL},
+    ngx_null_command,
+};
+
+static ngx_int_t add_handler(ngx_http_core_main_conf_t *core, ngx_uint_t phase, ngx_http_handler_pt handler)
+{
+    ngx_http_handler_pt *place = ngx_array_push(&core->phases[phase].handlers);
+    if (place == NULL) return NGX_ERROR;
+    *place = handler;
+    return NGX_OK;
+}
+
+static ngx_int_t add_handlers(ngx_conf_t *cf)
+{
+    ngx_http_core_main_conf_t *core = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+    main_conf *conf = ngx_http_conf_get_module_main_conf(cf, ngx_http_trackway_module);
+    ngx_str_t request_id = ngx_string("request_id");
+    if (!conf->used) return NGX_OK;
+    conf->request_id = ngx_http_get_variable_index(cf, &request_id);
+    if (add_handler(core, NGX_HTTP_REWRITE_PHASE, on_rewrite) != NGX_OK) return NGX_ERROR;
+    return add_handler(core, NGX_HTTP_LOG_PHASE, on_log);
+}
+
+/* ---- the worker's life */
+
+static void diagnose(void *log, int error, const char *text)
+{
+    ngx_log_error(NGX_LOG_WARN, (ngx_log_t *)log, 0, "trackway: %s (%s)", text, tw_err_text(error));
+}
+
+static int has_recorder(ngx_cycle_t *cycle)
+{
+    const main_conf *conf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_trackway_module);
+    /* the cache's manager and loader are started like workers, and serve nobody */
+    return conf && conf->used && (ngx_process == NGX_PROCESS_WORKER || ngx_process == NGX_PROCESS_SINGLE);
+}
+
+/* Recording off is a reason to say so, never one not to serve. */
+static ngx_int_t begin_worker(ngx_cycle_t *cycle)
+{
+    if (!has_recorder(cycle)) return NGX_OK;
+    const main_conf *conf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_trackway_module);
+    const struct tw_config config = {
+        .struct_size = sizeof config,
+        .service = conf->service.len ? (const char *)conf->service.data : NULL,
+        .diagnostic = diagnose,
+        .diagnostic_data = cycle->log,
+    };
+    /* nginx does the same in a moment; now, so that the recording does not begin under the master's name */
+    if (ngx_process == NGX_PROCESS_WORKER) ngx_setproctitle("worker process");
+    const int result = tw_init(&config);
+    if (result != 0 && result != TW_ERR_OFF && result != TW_ERR_STATE) {
+        char why[TW_WHY_MAX];
+        tw_recorder_error(why, sizeof why);
+        ngx_log_error(NGX_LOG_WARN, cycle->log, 0, "trackway: serving without a recording: %s", why);
+    }
+    return NGX_OK;
+}
+
+static void end_worker(ngx_cycle_t *cycle)
+{
+    if (has_recorder(cycle)) (void)tw_shutdown(SHUTDOWN_NS);
+}
+
+static ngx_http_module_t hooks = {
+    add_variables,        /* preconfiguration */
+    add_handlers,         /* postconfiguration */
+    create_main_conf,     /* create main configuration */
+    NULL,                 /* init main configuration */
+    NULL,                 /* create server configuration */
+    NULL,                 /* merge server configuration */
+    create_location_conf, /* create location configuration */
+    merge_location_conf,  /* merge location configuration */
+};
+
+ngx_module_t ngx_http_trackway_module = {
+    NGX_MODULE_V1,
+    &hooks,
+    commands,
+    NGX_HTTP_MODULE,
+    NULL,         /* init master */
+    NULL,         /* init module */
+    begin_worker, /* init process */
+    NULL,         /* init thread */
+    NULL,         /* exit thread */
+    end_worker,   /* exit process */
+    NULL,         /* exit master */
+    NGX_MODULE_V1_PADDING,
+};
