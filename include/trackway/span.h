@@ -86,10 +86,11 @@ struct tw_span_options {
         TW__PASTE(var, _h);                                                         \
     })
 #define TW__SPAN_PLAIN(var, name) TW__SPAN(var, name, tw__span_begin(&var))
-#define TW__SPAN_WITH(var, name, options) TW__SPAN(var, name, tw__span_begin_with(&var, options))
+/* Arguments that may be compound literals, whose commas a macro takes for its own, come last and as __VA_ARGS__. */
+#define TW__SPAN_WITH(var, name, ...) TW__SPAN(var, name, tw__span_begin_with(&var, __VA_ARGS__))
 #define TW__SPAN_LAP(var, span, name) TW__SPAN(var, name, tw__span_lap(span, &var))
-#define TW__SPAN_UNDER(var, name, ctx) TW__SPAN(var, name, tw__span_begin_under(&var, ctx, 1))
-#define TW__SPAN_JOIN(var, name, ctxs, n) TW__SPAN(var, name, tw__span_begin_under(&var, ctxs, n))
+#define TW__SPAN_UNDER(var, name, ...) TW__SPAN(var, name, tw__span_begin_under(&var, __VA_ARGS__, 1))
+#define TW__SPAN_JOIN(var, name, ...) TW__SPAN(var, name, tw__span_begin_under(&var, __VA_ARGS__))
 #define TW__SPAN_ROOT(var, name) TW__SPAN(var, name, tw__span_begin_root(&var))
 #define TW__NEW(prefix) TW__PASTE(prefix, __COUNTER__)
 
@@ -102,9 +103,9 @@ struct tw_span_options {
  * tw_span_begin_named    as tw_span_begin, with a name known at run time */
 #define tw_span_begin(name) TW__SPAN_PLAIN(TW__NEW(tw__site_), name)
 #define tw_span_begin_root(name) TW__SPAN_ROOT(TW__NEW(tw__site_), name)
-#define tw_span_begin_under(name, context) TW__SPAN_UNDER(TW__NEW(tw__site_), name, context)
-#define tw_span_begin_joined(name, contexts, count) TW__SPAN_JOIN(TW__NEW(tw__site_), name, contexts, count)
-#define tw_span_begin_with(name, options) TW__SPAN_WITH(TW__NEW(tw__site_), name, options)
+#define tw_span_begin_under(name, ...) TW__SPAN_UNDER(TW__NEW(tw__site_), name, __VA_ARGS__)
+#define tw_span_begin_joined(name, ...) TW__SPAN_JOIN(TW__NEW(tw__site_), name, __VA_ARGS__)
+#define tw_span_begin_with(name, ...) TW__SPAN_WITH(TW__NEW(tw__site_), name, __VA_ARGS__)
 #define tw_span_begin_named(text) TW__SPAN(tw__site_named, "?", tw__span_begin_named(&tw__site_named, text))
 
 /* Ends span and begins the next one with one clock read: same parent, same depth. For phases in a row.
@@ -176,8 +177,7 @@ struct tw_attr {
 #define tw_event_tags(name, ...) TW__EVENT_TAGS(TW__NEW(tw__site_), name, tw_span_current_or_context(), __VA_ARGS__)
 #define tw_span_event(span, name) TW__EVENT(TW__NEW(tw__site_), name, span, 0, 0, 0)
 #define tw_span_event_tags(span, name, ...) TW__EVENT_TAGS(TW__NEW(tw__site_), name, span, __VA_ARGS__)
-#define tw_span_event_with(span, name, attrs, count, time_ns) \
-    TW__EVENT(TW__NEW(tw__site_), name, span, attrs, count, time_ns)
+#define tw_span_event_with(span, name, ...) TW__EVENT(TW__NEW(tw__site_), name, span, __VA_ARGS__)
 
 /* Messages: something handed between threads, processes, queues or sockets. Recorded under the trace of the sender, on
  * both sides, with the same message id, so that a reader can draw who sent what to whom and see what never arrived. */
@@ -256,10 +256,10 @@ struct tw_attr tw_attr_bytes(const char *key, const void *data, size_t len);
         TW__SITE(var, 2, name);                                                         \
         if (TW__LIKELY(tw__gate)) tw__event_here(&var);                                 \
     } while (0)
-#define TW__EVENT(var, name, span, attrs, count, time_ns)                               \
+#define TW__EVENT(var, name, span, ...)                                                 \
     do {                                                                                \
         TW__SITE(var, 2, name);                                                         \
-        if (TW__LIKELY(tw__gate)) tw__event(span, &var, attrs, count, time_ns);         \
+        if (TW__LIKELY(tw__gate)) tw__event(span, &var, __VA_ARGS__);                   \
     } while (0)
 #define TW__EVENT_TAGS(var, name, span, ...)                                            \
     do {                                                                                \
