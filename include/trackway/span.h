@@ -82,7 +82,7 @@ struct tw_span_options {
     __extension__({                                                                 \
         TW__SITE(var, 1, name);                                                     \
         tw_span TW__PASTE(var, _h) = {0, 0};                                        \
-        if (TW__LIKELY(tw__gate)) TW__PASTE(var, _h) = call;                        \
+        if (tw__gate) TW__PASTE(var, _h) = call;                                    \
         TW__PASTE(var, _h);                                                         \
     })
 #define TW__SPAN_PLAIN(var, name) TW__SPAN(var, name, tw__span_begin(&var))
@@ -225,9 +225,16 @@ TW__DIRECT void tw__event(tw_span span, struct tw_site *site, const struct tw_at
 /* The current span, or a handle of the attached context that only the event calls understand. */
 tw_span tw_span_current_or_context(void);
 
+/* Off, a span is none, and nothing is called; on, a handle that is none is counted by the callee. */
+static inline __attribute__((always_inline)) void tw__span_end(tw_span span)
+{
+    if (span.slot || tw__gate) (tw_span_end)(span);
+}
+#define tw_span_end(span) tw__span_end(span)
+
 static inline void tw__scope_end(tw_span *span)
 {
-    tw_span_end(*span);
+    tw__span_end(*span);
 }
 
 struct tw_attr tw_attr_int(const char *key, int64_t value);
@@ -254,17 +261,17 @@ struct tw_attr tw_attr_bytes(const char *key, const void *data, size_t len);
 #define TW__EVENT_HERE(var, name)                                                       \
     do {                                                                                \
         TW__SITE(var, 2, name);                                                         \
-        if (TW__LIKELY(tw__gate)) tw__event_here(&var);                                 \
+        if (tw__gate) tw__event_here(&var);                                 \
     } while (0)
 #define TW__EVENT(var, name, span, ...)                                                 \
     do {                                                                                \
         TW__SITE(var, 2, name);                                                         \
-        if (TW__LIKELY(tw__gate)) tw__event(span, &var, __VA_ARGS__);                   \
+        if (tw__gate) tw__event(span, &var, __VA_ARGS__);                   \
     } while (0)
 #define TW__EVENT_TAGS(var, name, span, ...)                                            \
     do {                                                                                \
         TW__SITE(var, 2, name);                                                         \
-        if (TW__LIKELY(tw__gate)) {                                                     \
+        if (tw__gate) {                                                                 \
             const struct tw_attr TW__PASTE(var, _a)[] = {__VA_ARGS__};                  \
             tw__event(span, &var, TW__PASTE(var, _a), sizeof TW__PASTE(var, _a) / sizeof(struct tw_attr), 0); \
         }                                                                               \

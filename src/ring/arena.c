@@ -113,7 +113,7 @@ static bool take(struct tw__segment *segment, struct tw__block *block, uint64_t 
     if (state == TW__CHUNK_OPEN && !abandoned(segment, chunk, now)) return false;
     uint64_t lost = content(segment, chunk, state);
     if (!tw__cas_acq_rel(&chunk->word, &word, word_of(ticket, 0, TW__CHUNK_TAKEN))) return false;
-    if (lost) tw__add_relaxed(&header->overwritten_bytes, lost);
+    block->overwritten += lost;
 
     uint64_t open = word_of(ticket, 0, TW__CHUNK_OPEN), expire = now + lease(segment);
     tw__store_relaxed(&chunk->block, block->index);
@@ -125,6 +125,12 @@ static bool take(struct tw__segment *segment, struct tw__block *block, uint64_t 
     return true;
 }
 
+void tw__arena_account(struct tw__segment *segment, struct tw__block *block)
+{
+    if (block->overwritten) tw__add_relaxed(&segment->header->overwritten_bytes, block->overwritten);
+    block->overwritten = 0;
+}
+
 static uint64_t next_ticket(struct tw__segment *segment, struct tw__block *block, bool busy)
 {
     uint64_t *next = &segment->header->next_ticket;
@@ -134,6 +140,7 @@ static uint64_t next_ticket(struct tw__segment *segment, struct tw__block *block
         if (tw__load_relaxed(next) - block->ticket < count / 2) return block->ticket++;
     }
     uint64_t n = busy ? BATCH : 1;
+    tw__arena_account(segment, block);
     block->ticket = tw__add_relaxed(next, n) + 1; /* tickets begin with 1: chunks never used hold ticket 0 */
     block->ticket_end = block->ticket + n;
     return block->ticket++;

@@ -144,6 +144,7 @@ void tw__block_drain(struct tw__block *owner)
 void tw__block_dissolve(struct tw__segment *segment, struct tw__block *owner)
 {
     tw__block_drain(owner);
+    tw__arena_account(segment, owner);
     for (struct tw__block *block = owner; block; block = block->next)
         for (unsigned i = 0; i < TW__SLOTS; i++) /* who ends it from now on returns it to its own block */
             tw__store_release(&tw__block_slot(block, i)->owner, block); /* pairs with tw__block_return */

@@ -149,10 +149,11 @@ struct tw__block {
     uint64_t losses[16];      /* order of TW_LOSS_TABLE */
     uint64_t generation;
     uint64_t message_id;
+    uint64_t overwritten;     /* bytes, not yet added to the header */
     struct tw__slot *spare;   /* the free list, while free is kept empty because the clock is not the TSC */
     uint64_t seed[2];         /* of trace ids */
     uint64_t seconds, seconds_until; /* for trace ids: epoch seconds, and the tick up to which they hold */
-    uint8_t pad[TW__BLOCK_HEAD_BYTES - 192 - 128 - 56];
+    uint8_t pad[TW__BLOCK_HEAD_BYTES - 192 - 128 - 64];
 };
 enum tw__block_state { TW__BLOCK_FREE = 0, TW__BLOCK_USED = 1 };
 enum tw__block_role { TW__ROLE_THREAD = 1, TW__ROLE_MORE = 2, TW__ROLE_LANE = 3 };

@@ -117,6 +117,9 @@ bool tw__arena_room(struct tw__segment *segment, struct tw__block *block, size_t
 /* Closes the chunk a block holds open. */
 void tw__arena_close(struct tw__segment *segment, struct tw__block *block, uint64_t now);
 
+/* Adds what a block has overwritten to the header: not at each chunk, because all threads share that line. */
+void tw__arena_account(struct tw__segment *segment, struct tw__block *block);
+
 enum { TW__RECORD_MAX = TW__CHUNK_BYTES - TW__CHUNK_HEAD_BYTES - 64 };
 
 static inline struct tw__block *tw__block_at(const struct tw__segment *segment, uint32_t index)

@@ -30,8 +30,8 @@ tw_span tw__span_begin(struct tw_site *site)
 {
     struct tw__block *me = tw__me;
     struct tw__slot *below = me->current;
-    uint64_t head = tw__load_relaxed(&site->head), trace_low = tw__load_relaxed(&below->trace[1]);
-    if (UNLIKELY(!head || !trace_low)) return tw__begin_slow(site, NULL);
+    uint64_t head = tw__load_relaxed(&site->head);
+    if (UNLIKELY(!head || !tw__load_relaxed(&below->trace[1]))) return tw__begin_slow(site, NULL);
 
     me->saved = below;
     tw__store_relaxed(&me->current, &tw__poison);
@@ -44,8 +44,7 @@ tw_span tw__span_begin(struct tw_site *site)
     }
     struct tw__slot *next = slot->link;
     slot->link = below;
-    tw__store_relaxed(&slot->trace[0], tw__load_relaxed(&below->trace[0]));
-    tw__store_relaxed(&slot->trace[1], trace_low);
+    tw__words_copy2(&slot->trace[0], &below->trace[0]);
     tw__store_relaxed(&slot->misc, tw__load_relaxed(&below->misc));
     tw__store_relaxed(&slot->parent, tw__load_relaxed(&below->id));
     tw__store_relaxed(&slot->head, head);
@@ -88,7 +87,7 @@ static inline void publish(struct tw__block *me, struct tw__slot *slot, uint64_t
     tw__store_release(&slot->id, id + TW__ID_STEP); /* pairs with the reader's re-check of open slots */
 }
 
-void tw_span_end(tw_span span)
+void (tw_span_end)(tw_span span)
 {
     struct tw__block *me = tw__me;
     struct tw__slot *slot = span.slot;
@@ -96,7 +95,7 @@ void tw_span_end(tw_span span)
         tw__end_slow(span, 0);
         return;
     }
-    me->saved = slot;
+    /* saved stays what the last begin left: a handler that comes now finds a live span there, or none */
     tw__store_relaxed(&me->current, &tw__poison);
     tw__signal_fence();
     uint8_t *record = me->cursor;
