@@ -190,10 +190,14 @@ int tw__segment_resize(struct tw__segment *segment, size_t chunks)
     }
     if (chunks > high) tw__store_release(&h->chunk_high, (uint32_t)chunks); /* pairs with the reader's scan */
     tw__store_release(&h->chunk_count, (uint32_t)chunks);                   /* pairs with arena.c: take */
-    for (uint32_t i = (uint32_t)chunks; i < count; i++) { /* empty what is no longer in use; who still writes there, finishes */
+    /* Empty what is no longer in use, but for what a smaller arena would hold still; who still writes there, finishes. Those
+     * chunks are never taken again: what is in them fades behind the bound that came with the new size. */
+    uint64_t next = tw__load_relaxed(&h->next_ticket);
+    for (uint32_t i = (uint32_t)chunks; i < count; i++) {
         struct tw__chunk *chunk = tw__chunk_at(segment, i);
         uint64_t word = tw__load_acquire(&chunk->word);
-        if ((word & 3) == TW__CHUNK_CLOSED) (void)tw__cas_acq_rel(&chunk->word, &word, TW__CHUNK_FREE);
+        if ((word & 3) == TW__CHUNK_CLOSED && (word >> 16) + chunks < next)
+            (void)tw__cas_acq_rel(&chunk->word, &word, TW__CHUNK_FREE);
     }
     return 0;
 }

@@ -143,7 +143,7 @@ void tw_mark_with(const char *name, const struct tw_attr *attrs, size_t count)
     struct tw__owner owner;
     tw__owner_of_context(&context, &owner);
     struct tw__tag_in tags[TW__TAGS_MAX + 1];
-    tags[0] = tw__text_tag(block, TW__TAG_NAME, 0, name, strlen(name), TW_NAME_MAX);
+    tags[0] = tw__text_tag(block, TW__TAG_NAME, 0, name ? name : "?", name ? strlen(name) : 1, TW_NAME_MAX);
     size_t n = 1 + tags_of(block, attrs, count, tags + 1);
     (void)tw__record_append(block, tw__site_head(block, &site, TW__EVENT_HEAD_BYTES), 0, &owner, tags, n);
     tw__leave(block);

@@ -110,6 +110,7 @@ static void forget_parent(void)
     if (segment) state.previous = segment;
     tw__export_forget();
     tw__attach_forget();
+    tw__recorder_after_fork();
     tw__runtime.segment = NULL;
     if (state.phase == RECORDING || state.phase == FAILED) state.phase = NOT_BEGUN;
     set_gate();

@@ -63,6 +63,9 @@ struct tw__slot *tw__slot_take(struct tw__block *block);
 /* Gives a slot back to whoever owns it. */
 void tw__slot_give(struct tw__block *block, struct tw__slot *slot);
 
+/* recorder.c: what its lock guards is the parent's business. */
+void tw__recorder_after_fork(void);
+
 /* Counts where there may be no block. */
 void tw__lost(enum tw__loss loss);
 
