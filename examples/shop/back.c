@@ -92,9 +92,9 @@ static void get_report(void *data, const struct request *request, struct reply *
 int back_run(const struct role_options *options)
 {
     static const struct route routes[] = {
-        {"GET", "/item/", "GET /item/{id}", get_item},
-        {"POST", "/order/", "POST /order/{id}", post_order},
-        {"GET", "/report", "GET /report", get_report},
+        {"GET", "/item/", "/item/{id}", get_item},
+        {"POST", "/order/", "/order/{id}", post_order},
+        {"GET", "/report", "/report", get_report},
     };
     struct back back;
     const struct server_options serving = {

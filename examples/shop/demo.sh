@@ -17,9 +17,13 @@ done
 work=$(mktemp -d "${TMPDIR:-/tmp}/shop-demo.XXXXXX")
 segments=$(mktemp -d "/dev/shm/shop-demo.$$.XXXXXX" 2>/dev/null) || segments=$(mktemp -d "$work/segments.XXXXXX")
 export TRACKWAY_DIR=$segments
-front='' back='' hung='' # process ids; empty: not running
+front='' back='' hung='' edge='' # process ids; empty: not running
 
 end() {
+    if [ -n "$edge" ]; then # its master ends its workers
+        kill -TERM "$edge" 2>/dev/null || true
+        wait "$edge" 2>/dev/null || true
+    fi
     for pid in $hung $front $back; do
         kill -KILL "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || true
@@ -76,6 +80,38 @@ await is_ready front
 url=$(address front)
 printf 'front: process %s on %s\nback:  process %s on %s\n' "$front" "$url" "$back" "$(address back)"
 
+# Debian's own nginx before the front, with our module, where both are to be had.
+start_edge() {
+    local module nginx port='' try
+    nginx=$(command -v nginx || echo /usr/sbin/nginx)
+    [ -x "$nginx" ] && module=$("$root/integrations/nginx/build.sh" "$build" 2>/dev/null) || return
+    mkdir "$work/edge"
+    for try in 1 2 3 4 5; do
+        port=$((20000 + (RANDOM + try) % 12000))
+        sed "s|MODULE|$module|; s|WORK|$work/edge|g; s|PORT|$port|; s|FRONT|$url|; s|USER|$(id -un)|" \
+            "$root/examples/shop/nginx.conf" >"$work/edge/nginx.conf"
+        [ "$(id -u)" -eq 0 ] || sed -i '/^user /d' "$work/edge/nginx.conf"
+        "$nginx" -t -p "$work/edge" -c "$work/edge/nginx.conf" 2>/dev/null || return
+        "$nginx" -p "$work/edge" -c "$work/edge/nginx.conf" 2>/dev/null & edge=$!
+        for _ in $(seq 100); do
+            kill -0 "$edge" 2>/dev/null || break
+            if [ -s "$work/edge/pid" ] && curl -s "http://127.0.0.1:$port/ready"; then
+                url=http://127.0.0.1:$port
+                return
+            fi
+            sleep 0.05
+        done
+        { kill -TERM "$edge"; wait "$edge"; } 2>/dev/null || true # the port was taken
+        edge=''
+    done
+}
+start_edge || true
+if [ -n "$edge" ]; then
+    printf 'edge:  process %s on %s: nginx, before the front\n' "$edge" "$url"
+else
+    echo 'edge:  none: nginx or nginx-dev is missing'
+fi
+
 # Sends one request. Prints "STATUS TRACE METHOD PATH: ANSWER".
 ask() {
     local answer
@@ -118,6 +154,7 @@ heading 'Who is recording'
 run ps
 expect shop-front 'the front'
 expect shop-back 'the back'
+[ -z "$edge" ] || expect shop-edge 'nginx'
 
 heading 'The slowest requests, and the slowest of them'
 run traces --sort duration --limit 5
@@ -125,6 +162,7 @@ expect 'GET /report' 'a report among the slowest requests'
 slowest=$("$trackway" traces --sort duration --limit 1 --json | first_trace)
 run show "$slowest"
 expect 'call back' 'the way of the slowest request through both processes'
+[ -z "$edge" ] || expect ' 3 processes ' 'nginx, front and back in one trace'
 
 heading 'What failed'
 run traces --status error --limit 8

@@ -48,7 +48,7 @@ static void get_basket(void *data, const struct request *request, struct reply *
         snprintf(path, sizeof path, "/item/%ld", id);
         client_call(front->back, "GET", path, reply);
         if (reply->status != 200) {
-            tw_event_tags("basket.broken", TW_ATTR("item.id", id), TW_ATTR("http.status_code", reply->status));
+            tw_event_tags("basket.broken", TW_ATTR("item.id", id), TW_ATTR("http.response.status_code", reply->status));
             return;
         }
         count++;
@@ -87,10 +87,10 @@ static void get_report(void *data, const struct request *request, struct reply *
 int front_run(const struct role_options *options)
 {
     static const struct route routes[] = {
-        {"GET", "/item/", "GET /item/{id}", get_item},
-        {"GET", "/basket/", "GET /basket/{ids}", get_basket},
-        {"POST", "/order/", "POST /order/{id}", post_order},
-        {"GET", "/report", "GET /report", get_report},
+        {"GET", "/item/", "/item/{id}", get_item},
+        {"GET", "/basket/", "/basket/{ids}", get_basket},
+        {"POST", "/order/", "/order/{id}", post_order},
+        {"GET", "/report", "/report", get_report},
     };
     struct front front = {.back = options->back};
     const struct server_options serving = {

@@ -1,8 +1,7 @@
-/* The server: libmicrohttpd in front, one span per request behind it.
- *
- * answer() is all the tracing a server needs. It takes the caller's context out of the traceparent header, begins the
- * request's span under it, and ends the span when the reply is handed over. Handlers run in between on the same thread,
- * so whatever span they begin is a child of it; they pass no context along and need not know that they are traced.
+/* The server: libmicrohttpd with integrations/microhttpd, which begins a span for each request under its caller's
+ * context and ends it when the reply is sent. Handlers run in between on the same thread, so whatever span they begin
+ * is a child of it; they pass no context along and need not know that they are traced. Left to do here: the route's
+ * name, and what went wrong.
  *
  * Each thread of the pool takes one connection at a time. A handler may therefore wait (for a query, a commit, another
  * server) without holding up any request but its own; those beyond the pool wait in the listen queue.
@@ -18,11 +17,13 @@
 #include <string.h>
 
 #include <trackway/trackway.h>
+#include <trackway_microhttpd.h>
 
 enum { IDLE_TIMEOUT_S = 10 };
 
 struct server {
     struct server_options options;
+    struct tw_mhd traced;
     struct MHD_Daemon *daemon;
 };
 
@@ -62,28 +63,12 @@ static void no_such_page(void *data, const struct request *request, struct reply
 
 static const struct route *find_route(const struct server *server, const char *method, const char *path)
 {
-    static const struct route none = {"", "", "no route", no_such_page};
+    static const struct route none = {"", "", NULL, no_such_page};
     for (size_t i = 0; i < server->options.route_count; i++) {
         const struct route *route = &server->options.routes[i];
         if (!strcmp(method, route->method) && !strncmp(path, route->prefix, strlen(route->prefix))) return route;
     }
     return &none;
-}
-
-/* The span of one request: continues the caller's trace, or begins one. */
-static tw_span begin_request(struct MHD_Connection *connection, const char *name)
-{
-    const char *header = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "traceparent");
-    struct tw_context caller;
-    const bool called = header && tw_traceparent_parse(header, strlen(header), &caller) == 0;
-    const struct tw_span_options options = {
-        .parents = called ? &caller : NULL,
-        .parent_count = called ? 1 : 0,
-        .root = !called,
-        .kind = TW_KIND_SERVER,
-        .name = name,
-    };
-    return tw_span_begin_with("request", &options);
 }
 
 /* Sends the reply, with the trace id in a header: what a customer quotes to support, `trackway show` understands. */
@@ -122,15 +107,11 @@ static enum MHD_Result answer(void *data, struct MHD_Connection *connection, con
     const struct request request = {.rest = path + strlen(route->prefix), .connection = connection};
     struct reply reply = {.status = MHD_HTTP_INTERNAL_SERVER_ERROR};
 
-    tw_span span = begin_request(connection, route->name);
-    tw_tag(span, "http.method", method);
-    tw_tag(span, "url.path", path);
+    tw_span span = tw_mhd_span(seen);
+    if (route->pattern) tw_mhd_route(seen, route->pattern);
     route->handle(server->options.data, &request, &reply);
-    tw_tag(span, "http.status_code", reply.status);
     if (reply.status >= MHD_HTTP_BAD_REQUEST) tw_span_fail(span, reply.text);
-    const enum MHD_Result result = send_reply(connection, &reply, span);
-    tw_span_end(span);
-    return result;
+    return send_reply(connection, &reply, span);
 }
 
 int server_open(const struct server_options *options, struct server **out)
@@ -138,6 +119,7 @@ int server_open(const struct server_options *options, struct server **out)
     struct server *server = malloc(sizeof *server);
     if (!server) return -1;
     server->options = *options;
+    server->traced = (struct tw_mhd){.handler = answer, .data = server};
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(options->port)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     struct MHD_OptionItem settings[] = {
@@ -149,7 +131,8 @@ int server_open(const struct server_options *options, struct server **out)
     };
     const unsigned flags = MHD_USE_AUTO | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ERROR_LOG;
     server->daemon =
-        MHD_start_daemon(flags, options->port, NULL, NULL, answer, server, MHD_OPTION_ARRAY, settings, MHD_OPTION_END);
+        MHD_start_daemon(flags, options->port, NULL, NULL, tw_mhd_handle, &server->traced, MHD_OPTION_NOTIFY_COMPLETED,
+                         tw_mhd_completed, &server->traced, MHD_OPTION_ARRAY, settings, MHD_OPTION_END);
     if (!server->daemon) {
         free(server);
         return -1;

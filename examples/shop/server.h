@@ -26,9 +26,10 @@ void reply_print(struct reply *reply, unsigned status, const char *format, ...) 
 
 typedef void route_handler(void *data, const struct request *request, struct reply *reply);
 
-/* Requests of this method whose path begins with prefix. name is the span's: a few distinct ones, so never the path. */
+/* Requests of this method whose path begins with prefix. pattern names the span: a few distinct ones, so never the
+ * path. */
 struct route {
-    const char *method, *prefix, *name;
+    const char *method, *prefix, *pattern;
     route_handler *handle;
 };
 

@@ -36,8 +36,8 @@ for line in '^\$ trackway ps$' '^\$ trackway traces --sort duration --limit 5$' 
 done
 
 # The processes it started are told by the numbers it printed.
-for pid in $(sed -n 's/^\(front\|back\): *process \([0-9]*\) on .*/\2/p' "$out"); do
-    [ "$(cat "/proc/$pid/comm" 2>/dev/null)" != shop ] || bad "process $pid was left behind"
+for pid in $(sed -n 's/^\(front\|back\|edge\): *process \([0-9]*\) on .*/\2/p' "$out"); do
+    case "$(cat "/proc/$pid/comm" 2>/dev/null)" in shop | nginx) bad "process $pid was left behind" ;; esac
 done
 [ -z "$(ls -A "$work/tmp")" ] || bad "files were left behind: $(ls -A "$work/tmp")"
 for folder in "/dev/shm/shop-demo.$demo."*; do
