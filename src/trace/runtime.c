@@ -212,9 +212,13 @@ int tw_init(const struct tw_config *config)
     }
     tw__attach_hold(true);
     pthread_mutex_lock(&state.lock);
-    state.diagnostic = whole.diagnostic;
-    state.diagnostic_data = whole.diagnostic_data;
-    int result = state.phase == RECORDING ? TW_ERR_STATE : begin(config ? &whole : NULL);
+    int result = TW_ERR_STATE;
+    if (state.phase != RECORDING) {
+        state.diagnostic = whole.diagnostic;
+        state.diagnostic_data = whole.diagnostic_data;
+        state.kept_settings = false; /* those of an attempt that failed are not the environment's */
+        result = begin(config ? &whole : NULL);
+    }
     pthread_mutex_unlock(&state.lock);
     tw__attach_hold(false);
     return result;
