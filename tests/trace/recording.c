@@ -12,13 +12,18 @@ enum { KEPT_MAX = 512 };
 
 static struct tw_records *records_kept[KEPT_MAX];
 static size_t kept_count;
-static char dir[64];
+static char dir[160];
 
 const char *private_dir(void)
 {
+    static char base[128]; /* of tools/run_tests, which removes it also after a crash */
+    const char *given = getenv("TRACKWAY_DIR"), *slash = given ? strrchr(given, '/') : NULL;
+    if (!base[0] && slash && slash - given < (ptrdiff_t)sizeof base - 1)
+        (void)snprintf(base, sizeof base, "%.*s", (int)(slash - given), given);
+    if (!base[0]) (void)snprintf(base, sizeof base, "/dev/shm");
     if (!dir[0]) {
-        (void)snprintf(dir, sizeof dir, "/dev/shm/trackway-test-XXXXXX");
-        if (!mkdtemp(dir)) fail_msg("no folder below /dev/shm");
+        (void)snprintf(dir, sizeof dir, "%s/trackway-test-XXXXXX", base);
+        if (!mkdtemp(dir)) fail_msg("no folder below %s", base);
     }
     return dir;
 }
@@ -30,7 +35,7 @@ void remove_private_dir(void)
     for (const struct dirent *entry; list && (entry = readdir(list));) {
         char path[sizeof dir + sizeof entry->d_name];
         (void)snprintf(path, sizeof path, "%s/%s", dir, entry->d_name);
-        if (entry->d_name[0] != '.') (void)unlink(path);
+        if (entry->d_name[0] != '.') (void)remove(path);
     }
     if (list) (void)closedir(list);
     (void)rmdir(dir);

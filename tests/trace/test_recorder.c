@@ -628,14 +628,20 @@ static void defect_5_a_thread_that_dies_takes_nobodys_records_along(void **state
     assert_no_losses();
 }
 
+static void *writes_200000_spans(void *data)
+{
+    tw_attach at = tw_context_attach(data);
+    for (int i = 0; i < 200000; i++) tw_span_end(tw_span_begin("span"));
+    tw_context_detach(at);
+    return NULL;
+}
+
 static void defect_6_memory_is_bounded_and_what_is_overwritten_is_counted(void **state)
 {
     (void)state;
     struct tw_context ctx = trace_number(1);
-    uint64_t written = 0;
-    tw_attach at = tw_context_attach(&ctx);
-    for (int i = 0; i < 200000; i++, written += 64) tw_span_end(tw_span_begin("span"));
-    tw_context_detach(at);
+    uint64_t written = UINT64_C(200000) * 64;
+    on_thread(writes_200000_spans, &ctx); /* what a thread overwrites is added up now and then, and when it exits */
     struct tw_process process = process_now();
     size_t there = read_all()->count;
     assert_int_equal(process.arena_bytes, ARENA);
