@@ -44,7 +44,7 @@ struct tw_export_stats {
 };
 
 /* The counters of exporter number index. Returns 0, or TW_ERR_NOT_FOUND when there are fewer. */
-int tw_export_stats(size_t index, struct tw_export_stats *out);
+int tw_export_counters(size_t index, struct tw_export_stats *out);
 
 #ifdef __cplusplus
 }

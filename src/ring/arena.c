@@ -113,7 +113,7 @@ static bool take(struct tw__segment *segment, struct tw__block *block, uint64_t 
     if (state == TW__CHUNK_OPEN && !abandoned(segment, chunk, now)) return false;
     uint64_t lost = content(segment, chunk, state);
     if (!tw__cas_acq_rel(&chunk->word, &word, word_of(ticket, 0, TW__CHUNK_TAKEN))) return false;
-    block->overwritten += lost;
+    tw__store_relaxed(&block->overwritten, block->overwritten + lost);
 
     uint64_t open = word_of(ticket, 0, TW__CHUNK_OPEN), expire = now + lease(segment);
     tw__store_relaxed(&chunk->block, block->index);
@@ -127,8 +127,9 @@ static bool take(struct tw__segment *segment, struct tw__block *block, uint64_t 
 
 void tw__arena_account(struct tw__segment *segment, struct tw__block *block)
 {
-    if (block->overwritten) tw__add_relaxed(&segment->header->overwritten_bytes, block->overwritten);
-    block->overwritten = 0;
+    uint64_t bytes = block->overwritten;
+    tw__store_relaxed(&block->overwritten, 0);
+    if (bytes) tw__add_relaxed(&segment->header->overwritten_bytes, bytes);
 }
 
 static uint64_t next_ticket(struct tw__segment *segment, struct tw__block *block, bool busy)

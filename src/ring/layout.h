@@ -220,6 +220,7 @@ static_assert(offsetof(struct tw__slot, tags) == TW__SLOT_TAGS_AT, "inlined");
 static_assert((int)TW__SLOT_TAG_BYTES == (int)TW__SLOT_TAGS_MAX, "inlined");
 static_assert(sizeof(struct tw__block) == TW__BLOCK_HEAD_BYTES, "block");
 static_assert(offsetof(struct tw__block, current) == 64, "block");
+static_assert(offsetof(struct tw__block, losses) == 192 && offsetof(struct tw__block, overwritten) == 336, "block");
 static_assert(sizeof(struct tw__chunk) == TW__CHUNK_HEAD_BYTES, "chunk");
 
 #endif

@@ -123,6 +123,7 @@ static void read_blocks(const struct tw_reader *reader, struct tw_process *out, 
             tw__load_relaxed(&block->role) == TW__ROLE_THREAD)
             out->threads++;
         add_losses(&out->losses, block->losses);
+        out->overwritten_bytes += tw__load_relaxed(&block->overwritten);
         newer(newest, tw__load_relaxed(&block->attached_tick));
         newer(newest, tw__load_relaxed(&block->detached_tick));
         for (unsigned s = 0; s < TW__SLOTS; s++) {

@@ -29,6 +29,7 @@ enum tw__loss {
 static_assert(TW__LOSS_COUNT <= 16, "room in header and blocks");
 
 struct tw__segment {
+    struct tw__segment *older; /* all there ever were: threads may still hold what they had of one */
     uint8_t *map;
     size_t map_len;
     struct tw__header *header;

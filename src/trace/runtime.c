@@ -40,6 +40,7 @@ static struct {
     bool hooked;
     bool switched_off; /* by tw_recorder_disable */
     bool kept_settings;
+    struct tw__segment *newest;   /* and by its older all before it: never freed, see above */
     struct tw__segment *previous; /* ended, or the parent's: its dictionary goes on in the next */
     struct tw__settings settings;
     int error;
@@ -177,6 +178,8 @@ static int begin(const struct tw_config *config)
         state.hooked = true;
         pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
     }
+    segment->older = state.newest;
+    state.newest = segment;
     if (state.previous) tw__segment_drop_dict(state.previous);
     state.previous = NULL;
     state.error = 0;
