@@ -23,7 +23,7 @@
 enum { EXPORTERS_MAX = 8 };
 #define INTERVAL_NS ((uint64_t)20000000)
 
-static const struct tw__exporter_class *const classes[] = {&tw__exporter_file};
+static const struct tw__exporter_class *const classes[] = {&tw__exporter_file, &tw__exporter_network_lossy};
 
 static struct {
     pthread_mutex_t lock; /* guards what follows up to running */
@@ -229,7 +229,7 @@ void tw__export_forget(void)
     export.running = false;
 }
 
-int tw_export_stats(size_t index, struct tw_export_stats *out)
+int tw_export_counters(size_t index, struct tw_export_stats *out)
 {
     pthread_mutex_lock(&export.lock);
     int result = index < export.count ? 0 : TW_ERR_NOT_FOUND;

@@ -119,7 +119,7 @@ static int read_export(struct tw__settings *settings, const struct tw_config *co
     copy_cut(settings->exporter, sizeof settings->exporter, first_set(config->exporter, getenv("TRACKWAY_EXPORTER"), ""));
     copy_cut(settings->file, sizeof settings->file, first_set(getenv("TRACKWAY_FILE"), NULL, ""));
     copy_cut(settings->fdb_address, sizeof settings->fdb_address, first_set(getenv("TRACKWAY_FDB"), NULL, "127.0.0.1:8889"));
-    const char *layout = first_set(getenv("TRACKWAY_FDB_LAYOUT"), NULL, "12");
+    const char *layout = first_set(getenv("TRACKWAY_FDB_LAYOUT"), NULL, "7");
     *what = "TRACKWAY_FDB_LAYOUT (7, 8 or 12)";
     settings->fdb_layout = strcmp(layout, "7") == 0 ? 7 : strcmp(layout, "8") == 0 ? 8 : strcmp(layout, "12") == 0 ? 12 : 0;
     if (!settings->fdb_layout) return TW_ERR_RANGE;
