@@ -151,10 +151,14 @@ struct tw__block *tw__enter(void)
         block = lane_of(block);
         if (!block) return NULL;
     }
-    block->saved = block->current;
+    /* saved twice: for a handler that comes right after the poison, and because one that came right before it has left its own
+     * there. tw__leave makes saved current again. */
+    struct tw__slot *current = tw__load_relaxed(&block->current);
+    block->saved = current;
     tw__signal_fence();
     tw__store_relaxed(&block->current, &tw__poison);
     tw__signal_fence();
+    block->saved = current;
     if (tw__runtime.slow_clock && block->spare) {
         block->free = block->spare;
         block->spare = NULL;
