@@ -68,7 +68,9 @@ static void put(struct tw__block *block, struct tw__slot *slot, const struct tw_
 {
     uint32_t size = tw__tag_size(tag);
     /* What was set before goes out before, so that a reader finds the tags in the order in which they were set. */
-    bool room = slot->tags_len + size <= TW__SLOT_TAG_BYTES || flush_slot(block, slot);
+    bool room = slot->tags_len + size <= TW__SLOT_TAG_BYTES;
+    /* Not from a handler that has interrupted a call: the call may be moving the tags of this very span. */
+    if (!room && (block->role != TW__ROLE_LANE || tw__load_relaxed(&slot->owner) == block)) room = flush_slot(block, slot);
     if (size > TW__SLOT_TAG_BYTES || !room) {
         struct tw__owner owner = {{slot->trace[0], slot->trace[1]}, slot->id, (slot->misc >> 32) & 0xff};
         uint64_t head = (uint64_t)TW__TYPE_TAGS << 16 | (slot->head & 0xffffffff00000000u);
