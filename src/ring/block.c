@@ -73,6 +73,7 @@ struct tw__block *tw__block_take(struct tw__segment *segment, enum tw__block_rol
         while (seen <= index && !tw__cas_acq_rel(high, &seen, index + 1)) {} /* pairs with the reader's scan */
     }
     block->index = index;
+    block->segment = segment;
     block->role = role;
     block->tid = tw__os_tid();
     tw__os_thread_name(block->name);

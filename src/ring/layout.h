@@ -153,7 +153,8 @@ struct tw__block {
     struct tw__slot *spare;   /* the free list, while free is kept empty because the clock is not the TSC */
     uint64_t seed[2];         /* of trace ids */
     uint64_t seconds, seconds_until; /* for trace ids: epoch seconds, and the tick up to which they hold */
-    uint8_t pad[TW__BLOCK_HEAD_BYTES - 192 - 128 - 64];
+    struct tw__segment *segment; /* where the block lies: stays there, also when recording has ended */
+    uint8_t pad[TW__BLOCK_HEAD_BYTES - 192 - 128 - 72];
 };
 enum tw__block_state { TW__BLOCK_FREE = 0, TW__BLOCK_USED = 1 };
 enum tw__block_role { TW__ROLE_THREAD = 1, TW__ROLE_MORE = 2, TW__ROLE_LANE = 3 };

@@ -38,6 +38,7 @@ struct tw__segment {
     uint32_t dedup[TW__DEDUP_SLOTS];         /* dictionary ids by hash of their bytes; 0 empty */
     uint32_t dict_backed;                    /* bytes of the dictionary that have memory */
     uint32_t calibrating;                    /* somebody is; others go on */
+    uint32_t generation;                     /* its number in this process */
     uint64_t calibrated_tick;
     uint64_t ticks_per_second;
     bool tsc;

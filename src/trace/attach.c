@@ -36,7 +36,7 @@ void tw__attach_forget(void)
 
 void tw__lost(enum tw__loss loss)
 {
-    struct tw__segment *segment = tw__segment_of_thread();
+    const struct tw__segment *segment = tw__load_acquire(&tw__runtime.segment);
     if (segment) tw__add_relaxed(&segment->header->losses[loss], 1);
 }
 
@@ -95,7 +95,7 @@ static struct tw__block *take_block(struct tw__segment *segment, enum tw__block_
         tw__lost(TW__LOSS_no_thread);
         return NULL;
     }
-    block->generation = tw__load_relaxed(&tw__runtime.generation);
+    block->generation = segment->generation; /* not the runtime's: it may have gone on */
     block->saved = &tw__no_slot;
     tw__store_release(&block->current, &tw__no_slot); /* pairs with arena.c: abandoned */
     tw__block_adopt(block, block);
@@ -128,7 +128,7 @@ static struct tw__block *lane_of(struct tw__block *block)
     if (!block->lane && !held) {
         held = true;
         tw__signal_fence();
-        block->lane = take_block(tw__segment_of_thread(), TW__ROLE_LANE);
+        block->lane = take_block(tw__segment_of(block), TW__ROLE_LANE);
         tw__signal_fence();
         held = false;
     }
@@ -171,8 +171,7 @@ struct tw__slot *tw__slot_take(struct tw__block *block)
     if (!block->free) tw__block_drain(block);
     /* A block may come without a free slot: all are spans that outlived their threads. Bounded by the number of blocks. */
     while (!block->free) {
-        struct tw__segment *segment = tw__segment_of_thread();
-        struct tw__block *more = segment ? tw__block_take(segment, TW__ROLE_MORE) : NULL;
+        struct tw__block *more = tw__block_take(tw__segment_of(block), TW__ROLE_MORE);
         if (!more) break;
         more->current = more->saved = &tw__no_slot;
         more->next = block->next;

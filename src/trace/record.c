@@ -35,8 +35,7 @@ void tw__owner_of_context(const struct tw_context *context, struct tw__owner *ou
 bool tw__record_append(struct tw__block *block, uint64_t head, uint64_t tick, const struct tw__owner *owner,
                        const struct tw__tag_in *tags, size_t count)
 {
-    struct tw__segment *segment = tw__segment_of_thread();
-    if (!segment) return false;
+    struct tw__segment *segment = tw__segment_of(block);
     size_t len = TW__EVENT_HEAD_BYTES;
     for (size_t i = 0; i < count; i++) len += tw__tag_size(&tags[i]);
     uint64_t now = tw__segment_tick(segment);
@@ -119,7 +118,7 @@ void tw__event(tw_span span, struct tw_site *site, const struct tw_attr *attrs, 
     } else {
         uint64_t head = tw__site_head(block, site, TW__EVENT_HEAD_BYTES), tick = 0;
         if (time_ns) {
-            tick = tw__segment_tick_of(tw__segment_of_thread(), time_ns);
+            tick = tw__segment_tick_of(tw__segment_of(block), time_ns);
             head |= (uint64_t)TW__MARK_OWN_TIME << 24;
         }
         if (count == 0) {

@@ -188,6 +188,7 @@ static int begin(const struct tw_config *config)
     tw__runtime.slow_clock = !segment->tsc;
     tw__runtime.payload_max = state.settings.payload_max;
     tw__store_relaxed(&tw__runtime.generation, tw__runtime.generation + 1);
+    segment->generation = tw__runtime.generation;
     tw__store_release(&tw__runtime.segment, segment); /* pairs with tw__runtime_segment */
     state.phase = RECORDING;
     set_gate();

@@ -51,10 +51,16 @@ static inline void tw__leave(struct tw__block *block)
     tw__store_release(&block->current, block->saved); /* pairs with arena.c: abandoned */
 }
 
-/* The segment behind a block that tw__enter gave. */
-static inline struct tw__segment *tw__segment_of_thread(void)
+/* The segment behind a block that tw__enter gave. It may have ended meanwhile; it is there all the same. */
+static inline struct tw__segment *tw__segment_of(const struct tw__block *block)
 {
-    return tw__load_relaxed(&tw__runtime.segment);
+    return block->segment;
+}
+
+/* Whether ids of the block's dictionary are those of the next segments too: none has begun since. Ask after entering. */
+static inline bool tw__ids_hold(const struct tw__block *block)
+{
+    return block->generation == tw__load_acquire(&tw__runtime.generation);
 }
 
 /* A slot for a span or a holder, from the block's free list, its remote list, or a further block; NULL: counted. */

@@ -42,22 +42,24 @@ uint64_t tw__site_head(struct tw__block *block, struct tw_site *site, uint16_t h
     cut(block, site->name, name);
     cut(block, site->function, function);
     const struct tw__dict_site entry = {name, module, function, site->line, site->type, site->level};
-    uint32_t id = tw__dict_site(tw__segment_of_thread(), &entry);
+    uint32_t id = tw__dict_site(tw__segment_of(block), &entry);
     if (!id) tw__count(&block->losses[TW__LOSS_no_dictionary]);
     head = head_bytes | (uint64_t)site->type << 16 | (uint64_t)id << 32;
-    tw__store_relaxed(&site->head, head);
+    if (tw__ids_hold(block)) tw__store_relaxed(&site->head, head);
     return head;
 }
 
 uint16_t tw__key_id(struct tw__block *block, const char *name)
 {
-    uint16_t id = tw__dict_key(tw__segment_of_thread(), name, kept_of(block, name));
+    uint16_t id = tw__dict_key(tw__segment_of(block), name, kept_of(block, name));
     if (!id) tw__count(&block->losses[TW__LOSS_no_dictionary]);
     return id;
 }
 
 void tw__key_register(struct tw__block *block, struct tw_key *key, enum tw__tag type)
 {
-    tw__store_relaxed(&key->head, tw__key_id(block, key->name) | (uint32_t)type << 16);
+    uint32_t head = tw__key_id(block, key->name) | (uint32_t)type << 16;
+    if (!tw__ids_hold(block)) return;
+    tw__store_relaxed(&key->head, head);
     tw__store_release(&key->size, 16); /* pairs with <trackway/tag.h> */
 }

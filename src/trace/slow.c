@@ -29,7 +29,7 @@ void tw__trace_new(struct tw__block *block, uint64_t trace[2], uint64_t now)
     if (tw__load_relaxed(&tw__runtime.random_trace_ids)) return;
     if (now >= block->seconds_until) {
         block->seconds = tw__os_seconds();
-        block->seconds_until = now + tw__load_relaxed(&tw__segment_of_thread()->ticks_per_second) / 4;
+        block->seconds_until = now + tw__load_relaxed(&tw__segment_of(block)->ticks_per_second) / 4;
     }
     trace[0] = (trace[0] & 0xffffffffu) | block->seconds << 32;
 }
@@ -39,7 +39,7 @@ void tw_trace_id_new(uint8_t id[16])
     uint64_t trace[2] = {0, 0};
     struct tw__block *block = tw__enter();
     if (block) {
-        tw__trace_new(block, trace, tw__segment_tick(tw__segment_of_thread()));
+        tw__trace_new(block, trace, tw__segment_tick(tw__segment_of(block)));
         tw__leave(block);
     } else { /* recording is off: ids are wanted all the same */
         tw__os_random(trace, sizeof trace);
@@ -106,8 +106,8 @@ static tw_span begin_at(struct tw_site *site, const struct tw_span_options *opti
     tw_span none = {NULL, 0};
     struct tw__block *block = tw__enter();
     if (!block) return none;
-    struct tw__segment *segment = tw__segment_of_thread();
-    struct tw__slot *slot = segment ? tw__slot_take(block) : NULL;
+    struct tw__segment *segment = tw__segment_of(block);
+    struct tw__slot *slot = tw__slot_take(block);
     if (!slot) {
         tw__leave(block);
         return none;
@@ -176,8 +176,7 @@ static bool write_span(struct tw__block *block, struct tw__slot *slot, uint64_t 
 {
     uint64_t tags_len = slot->tags_len <= TW__SLOT_TAG_BYTES ? slot->tags_len : 0;
     uint64_t len = TW__SPAN_HEAD_BYTES + tags_len;
-    struct tw__segment *segment = tw__segment_of_thread();
-    if (!segment || !tw__arena_room(segment, block, len, now)) return false;
+    if (!tw__arena_room(tw__segment_of(block), block, len, now)) return false;
     uint64_t image[(TW__SPAN_HEAD_BYTES + TW__SLOT_TAG_BYTES) / 8];
     memcpy(image, slot, 56);
     image[0] = slot->head + tags_len;
@@ -200,8 +199,7 @@ static void end_at(tw_span span, uint64_t end_tick, bool own)
     if (tw__load_acquire(&slot->id) != span.id || tw__is_holder(slot)) {
         tw__count(&block->losses[TW__LOSS_stale]);
     } else {
-        struct tw__segment *segment = tw__segment_of_thread();
-        uint64_t now = segment ? tw__segment_tick(segment) : 0;
+        uint64_t now = tw__segment_tick(tw__segment_of(block));
         if (own) slot->head |= (uint64_t)TW__MARK_OWN_TIME << 24;
         (void)write_span(block, slot, end_tick ? end_tick : now, now);
         tw__stack_end(block, slot);
@@ -216,7 +214,7 @@ void tw__end_slow(tw_span span, uint64_t end_tick)
 
 void tw_span_end_at(tw_span span, uint64_t end_ns)
 {
-    const struct tw__segment *segment = tw__segment_of_thread();
+    const struct tw__segment *segment = tw__load_acquire(&tw__runtime.segment);
     tw__end_slow(span, segment && end_ns ? tw__segment_tick_of(segment, end_ns) : 0);
 }
 
@@ -228,7 +226,7 @@ tw_span tw__lap_slow(tw_span span, struct tw_site *site)
         return none;
     }
     const struct tw__slot *slot = span.slot;
-    const struct tw__segment *segment = tw__segment_of_thread();
+    const struct tw__segment *segment = tw__load_acquire(&tw__runtime.segment);
     const struct lap lap = {.ancestry = {.trace = {tw__load_relaxed(&slot->trace[0]), tw__load_relaxed(&slot->trace[1])},
                                          .parent = tw__load_relaxed(&slot->parent),
                                          .flags = tw__load_relaxed(&slot->misc) >> 32 & 0xff},

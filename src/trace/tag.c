@@ -44,9 +44,9 @@ static bool all_written(const struct tw__slot *slot, uint64_t used)
 /* Moves the tags of a slot to a record of their own. Between tw__enter and tw__leave. False: not now. */
 static bool flush_slot(struct tw__block *block, struct tw__slot *slot)
 {
-    struct tw__segment *segment = tw__segment_of_thread();
+    struct tw__segment *segment = tw__segment_of(block);
     uint64_t used = slot->tags_len;
-    if (!segment || used > TW__SLOT_TAG_BYTES || !all_written(slot, used)) return false;
+    if (used > TW__SLOT_TAG_BYTES || !all_written(slot, used)) return false;
     uint64_t len = TW__EVENT_HEAD_BYTES + used;
     uint64_t image[(TW__EVENT_HEAD_BYTES + TW__SLOT_TAG_BYTES) / 8];
     uint64_t now = tw__segment_tick(segment);
@@ -203,8 +203,10 @@ void tw__tag_literal_slow(tw_span span, struct tw_key *key, const char *text)
     if (tw__load_relaxed(&key->head) == 0) tw__key_register(block, key, TW__TAG_STR);
     uint16_t id = (uint16_t)key->head;
     if (len <= TW_NAME_MAX && tw__load_acquire(&key->literal) == none && tw__cas_acq_rel(&key->literal, &none, &key->literal)) {
-        uint32_t value = tw__dict_text(tw__segment_of_thread(), text, len);
-        if (value) {
+        uint32_t value = tw__dict_text(tw__segment_of(block), text, len);
+        if (!tw__ids_hold(block)) {
+            tw__store_release(&key->literal, none); /* another time */
+        } else if (value) {
             tw__store_relaxed(&key->pair, id | (uint64_t)TW__TAG_LITERAL << 16 | (uint64_t)value << 32);
             tw__store_release(&key->literal, text); /* pairs with span_tag.h: tw__tag_literal */
         }
