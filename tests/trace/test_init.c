@@ -270,10 +270,13 @@ static void recording_may_end_and_begin_while_other_threads_record(void **state)
     in_child(with_threads_running);
 }
 
+static atomic_bool begun;
+
 static void *exits_after_the_end(void *data)
 {
     (void)data;
     (void)tw_span_begin("open");
+    atomic_store(&begun, true);
     while (!atomic_load(&stop)) {}
     return NULL;
 }
@@ -284,7 +287,7 @@ static int threads_that_end_later(void)
     struct tw_config config = small_config();
     MUST(tw_init(&config) == 0);
     MUST(pthread_create(&thread, NULL, exits_after_the_end, NULL) == 0);
-    (void)usleep(10000);
+    while (!atomic_load(&begun)) {}
     MUST(tw_shutdown(SECOND) == 0);
     MUST(tw_init(&config) == 0);
     atomic_store(&stop, true);
