@@ -249,6 +249,27 @@ void tw__os_replace_with_zero(uint8_t *map, size_t len)
     errno = saved;
 }
 
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+void tw__os_fill_with_zero(uint8_t *at, size_t len)
+{
+    enum { LEAST = 65536 };
+    int saved = errno;
+    void *got = mmap(at, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    if (got != at) { /* taken, all or some; kernels before 4.17 give another place instead */
+        if (got != MAP_FAILED) munmap(got, len);
+        if (len > LEAST) {
+            size_t half = len / 2 / LEAST * LEAST;
+            if (half == 0) half = LEAST;
+            tw__os_fill_with_zero(at, half);
+            tw__os_fill_with_zero(at + half, len - half);
+        }
+    }
+    errno = saved;
+}
+
 void tw__os_unlink(const char *path)
 {
     int saved = errno;

@@ -56,6 +56,9 @@ void tw__os_unback(uint8_t *map, size_t at, size_t len);
 /* Puts private zero memory in the place of a mapping: whoever still writes there harms nobody. */
 void tw__os_replace_with_zero(uint8_t *map, size_t len);
 
+/* Puts private zero memory where nothing is mapped; what somebody else has mapped there meanwhile is left alone. */
+void tw__os_fill_with_zero(uint8_t *at, size_t len);
+
 void tw__os_unlink(const char *path);
 
 /* Names this thread. */

@@ -213,6 +213,7 @@ void tw__segment_drop_arena(struct tw__segment *segment)
 {
     size_t arena = (size_t)(segment->arena - segment->map);
     tw__os_replace_with_zero(segment->arena, segment->map_len - arena);
+    segment->dropped = true;
 }
 
 void tw__segment_drop_dict(struct tw__segment *segment)
@@ -222,6 +223,8 @@ void tw__segment_drop_dict(struct tw__segment *segment)
 
 void tw__segment_forget(struct tw__segment *segment)
 {
-    size_t blocks = (size_t)(segment->blocks - segment->map);
-    tw__os_replace_with_zero(segment->blocks, segment->map_len - blocks);
+    const uint8_t *end = segment->dropped ? segment->arena : segment->map + segment->map_len;
+    if (segment->forgotten) return; /* by a parent: private memory, it came along */
+    segment->forgotten = true;
+    tw__os_fill_with_zero(segment->blocks, (size_t)(end - segment->blocks));
 }

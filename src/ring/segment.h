@@ -43,6 +43,8 @@ struct tw__segment {
     uint64_t ticks_per_second;
     bool tsc;
     bool keep_file;
+    bool dropped;   /* the arena is zero memory that goes on to a forked child */
+    bool forgotten; /* so are the blocks */
     char path[TW__PATH_MAX];
 };
 

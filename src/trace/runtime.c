@@ -37,7 +37,6 @@ enum phase { NOT_BEGUN, RECORDING, FAILED, ENDED };
 static struct {
     pthread_mutex_t lock;
     enum phase phase;
-    bool hooked;
     bool switched_off; /* by tw_recorder_disable */
     bool kept_settings;
     struct tw__segment *newest;   /* and by its older all before it: never freed, see above */
@@ -107,7 +106,7 @@ static void after_fork_in_parent(void)
 static void forget_parent(void)
 {
     struct tw__segment *segment = tw__runtime.segment;
-    if (segment) tw__segment_forget(segment);
+    for (struct tw__segment *s = state.newest; s; s = s->older) tw__segment_forget(s);
     if (segment) state.previous = segment;
     tw__export_forget();
     tw__attach_forget();
@@ -121,6 +120,12 @@ static void after_fork_in_child(void)
 {
     forget_parent();
     pthread_mutex_unlock(&state.lock);
+}
+
+/* When the library is loaded, not when recording begins: a fork may come while another thread is about to begin it. */
+__attribute__((constructor)) static void at_load(void)
+{
+    (void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
 void tw_after_fork(void)
@@ -173,10 +178,6 @@ static int begin(const struct tw_config *config)
         problem(result, what);
         set_gate();
         return result;
-    }
-    if (!state.hooked) {
-        state.hooked = true;
-        pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
     }
     segment->older = state.newest;
     state.newest = segment;
