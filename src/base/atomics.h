@@ -6,6 +6,8 @@
  *   relaxed   the word is whole, nothing is promised about its neighbours.
  *   release   what this thread wrote before is visible to whoever reads this word with acquire. The caller names that reader.
  *   acquire   what the writer wrote before its release is visible from here on.
+ *   seq_cst   for the one pattern that needs it: I announce myself and then look, you change and then look for me. One of us
+ *             sees the other. The caller says which other line is its partner.
  *
  * Built on the compilers' __atomic builtins, not <stdatomic.h>: the words live in a file format and in headers that C++
  * includes, where _Atomic types do not belong.
@@ -40,6 +42,10 @@
 #define tw__store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define tw__add_relaxed(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
 #define tw__or_relaxed(p, v) __atomic_fetch_or((p), (v), __ATOMIC_RELAXED)
+#define tw__add_seq_cst(p, v) __atomic_fetch_add((p), (v), __ATOMIC_SEQ_CST)
+#define tw__load_seq_cst(p) __atomic_load_n((p), __ATOMIC_SEQ_CST)
+#define tw__swap_seq_cst(p, v) __atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST)
+#define tw__sub_release(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_RELEASE)
 #define tw__swap_acq_rel(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
 
 /* Compare and swap. On failure *expected holds what is there. */
