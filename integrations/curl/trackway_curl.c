@@ -313,23 +313,22 @@ static void tag_outcome(struct tw_curl_call *call, CURLcode result)
 
 static void end(struct tw_curl_call *call, CURLcode result)
 {
+    long redirects = 0;
     take_headers_back(call);
-    if (tw_span_is_open(call->span)) {
-        long redirects = 0;
-        curl_easy_getinfo(call->curl, CURLINFO_REDIRECT_COUNT, &redirects);
-        if (redirects > 0) {
-            tag_redirects(call, redirects);
-        } else if (take_method(call)) {
-            char name[NAME_SIZE];
-            tw_tag(call->span, "http.request.method", (const char *)call->method);
-            print_name(call, name);
-            if (!call->own_name) tw_span_rename(call->span, name);
-        }
-        tag_outcome(call, result);
-        tag_where(call);
-        tag_sizes(call->curl, call->span);
-        tag_phases(call->curl, call->span);
+    if (!tw_span_is_open(call->span)) return;
+    curl_easy_getinfo(call->curl, CURLINFO_REDIRECT_COUNT, &redirects);
+    if (redirects > 0) {
+        tag_redirects(call, redirects);
+    } else if (take_method(call)) {
+        char name[NAME_SIZE];
+        tw_tag(call->span, "http.request.method", (const char *)call->method);
+        print_name(call, name);
+        if (!call->own_name) tw_span_rename(call->span, name);
     }
+    tag_outcome(call, result);
+    tag_where(call);
+    tag_sizes(call->curl, call->span);
+    tag_phases(call->curl, call->span);
     tw_span_end(call->span);
 }
 

@@ -300,8 +300,10 @@ void tw_mhd_completed(void *data, struct MHD_Connection *connection, void **requ
     }
     tw_context_switch(&state->task);
     if (traced->completed) traced->completed(traced->completed_data, connection, &state->user, how);
-    if (tw_span_is_open(state->span)) tag_response(connection, state, how);
-    tw_span_end(state->span);
+    if (tw_span_is_open(state->span)) { /* ending none would be counted as a mistake */
+        tag_response(connection, state, how);
+        tw_span_end(state->span);
+    }
     tw_context_switch(&state->task);
     state->magic = 0;
     free(state);

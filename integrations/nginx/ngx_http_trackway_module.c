@@ -65,17 +65,18 @@ static main_conf *main_conf_of(ngx_http_request_t *r)
 typedef struct {
     ngx_http_request_t *request;
     ngx_uint_t count;
+    ngx_flag_t more; /* there are others, which are not read but must not be sent on either */
     ngx_table_elt_t *found[FOUND_MAX];
 } headers;
 
 static int may_matter(const ngx_table_elt_t *h)
 {
-    const u_char *name = h->lowcase_key;
+    const char *name = (const char *)h->lowcase_key;
     switch (name[0]) {
     case 't': /* traceparent, tracestate */
-        return h->key.len >= 10 && name[1] == 'r';
+        return h->key.len >= 10 && ngx_strncmp(name, "trace", 5) == 0;
     case 'x': /* x-amzn-trace-id, x-b3-... */
-        return h->key.len >= 8 && (name[2] == 'a' || name[2] == 'b');
+        return h->key.len >= 8 && (ngx_strncmp(name, "x-b3-", 5) == 0 || ngx_strncmp(name, "x-amzn-trace", 12) == 0);
     case 'b': /* b3, baggage */
         return h->key.len == 2 || h->key.len == 7;
     default:
@@ -87,10 +88,14 @@ static void find_headers(ngx_http_request_t *r, headers *out)
 {
     out->request = r;
     out->count = 0;
+    out->more = 0;
     for (ngx_list_part_t *part = &r->headers_in.headers.part; part; part = part->next) {
         ngx_table_elt_t *h = part->elts;
         for (ngx_uint_t i = 0; i < part->nelts; i++) {
-            if (h[i].lowcase_key && h[i].key.len && may_matter(&h[i]) && out->count < FOUND_MAX)
+            if (h[i].lowcase_key == NULL || h[i].key.len == 0 || !may_matter(&h[i])) continue;
+            if (out->count == FOUND_MAX)
+                out->more = 1;
+            else
                 out->found[out->count++] = &h[i];
         }
     }
@@ -122,11 +127,29 @@ static void give_name(ngx_table_elt_t *h, u_char *name, size_t len)
     h->hash = ngx_hash_key(name, len);
 }
 
+static void take_out(ngx_table_elt_t *h)
+{
+    static u_char gone[] = "keep-alive";
+    give_name(h, gone, sizeof gone - 1);
+    ngx_str_null(&h->value);
+}
+
+/* What nobody sends: more headers of a trace than were looked at. */
+static void take_out_rest(ngx_http_request_t *r, const char *name, size_t len, const ngx_table_elt_t *but)
+{
+    for (ngx_list_part_t *part = &r->headers_in.headers.part; part; part = part->next) {
+        ngx_table_elt_t *h = part->elts;
+        for (ngx_uint_t i = 0; i < part->nelts; i++)
+            if (&h[i] != but && h[i].lowcase_key && is_named(&h[i], name, len)) take_out(&h[i]);
+    }
+}
+
 static void set_header(void *carrier, const char *name, const char *value, size_t len)
 {
     headers *hs = carrier;
     ngx_http_request_t *r = hs->request;
     const size_t name_len = ngx_strlen(name);
+    ngx_table_elt_t *first = NULL;
     u_char *copy = ngx_pnalloc(r->pool, name_len + len + 2);
     if (copy == NULL) return;
     u_char *copied_value = copy + name_len + 1;
@@ -134,17 +157,12 @@ static void set_header(void *carrier, const char *name, const char *value, size_
     ngx_memcpy(copied_value, value, len);
     copied_value[len] = '\0';
 
-    ngx_table_elt_t *first = NULL;
     for (ngx_uint_t i = 0; i < hs->count; i++) {
-        ngx_table_elt_t *h = hs->found[i];
-        if (!is_named(h, name, name_len)) continue;
-        if (first == NULL) {
-            first = h;
-            continue;
-        }
-        static u_char gone[] = "keep-alive";
-        give_name(h, gone, sizeof gone - 1);
-        ngx_str_null(&h->value);
+        if (!is_named(hs->found[i], name, name_len)) continue;
+        if (first)
+            take_out(hs->found[i]);
+        else
+            first = hs->found[i];
     }
     if (first == NULL) {
         first = ngx_list_push(&r->headers_in.headers);
@@ -154,6 +172,7 @@ static void set_header(void *carrier, const char *name, const char *value, size_
     }
     first->value.data = copied_value;
     first->value.len = len;
+    if (hs->more) take_out_rest(r, name, name_len, first);
 }
 
 /* ---- the span of a request */
@@ -534,6 +553,7 @@ static ngx_int_t add_handlers(ngx_conf_t *cf)
 
 static void diagnose(void *log, int error, const char *text)
 {
+    if (error == TW_ERR_OFF) return; /* as was wished */
     ngx_log_error(NGX_LOG_WARN, (ngx_log_t *)log, 0, "trackway: %s (%s)", text, tw_err_text(error));
 }
 
