@@ -160,7 +160,7 @@ class Segment:
         }
 
     def records(self):
-        """Of each chunk with records: (ticket, offset, bytes of the record)."""
+        """Of each chunk with records: (ticket, offset, bytes of the record, tick when it was written)."""
         for number in range(self.chunk_high):
             chunk = self.arena_off + number * 8192
             word = u64(self.data, chunk)
@@ -174,12 +174,14 @@ class Segment:
                     end = (cursor - self.map_addr - chunk) % 2**64
             if not 64 <= end <= 8192 or end % 8:
                 end = 64
-            at = 64
+            at, written = 64, u64(self.data, chunk + 16)
             while at + 48 <= end:
                 length, kind = u16(self.data, chunk + at), self.data[chunk + at + 2]
                 if length % 8 or length < (64 if kind == 1 else 48) or at + length > end:
                     break
-                yield word >> 16, at, self.data[chunk + at:chunk + at + length]
+                if not self.data[chunk + at + 3] & 0x40:
+                    written = u64(self.data, chunk + at + (56 if kind == 1 else 8))
+                yield word >> 16, at, self.data[chunk + at:chunk + at + length], written
                 at += length
 
     def slots(self):
@@ -194,7 +196,7 @@ def decode(segment, raw):
     kinds = {1: "span", 2: "event", 3: "mark", 4: "send", 5: "receive", 6: "created", 7: "exited", 8: "tags"}
     result, more, finished = [], {}, set()
     found = sorted(segment.records(), key=lambda r: r[:2])
-    for _, _, b in found:
+    for _, _, b, _ in found:
         key = b[16:40]
         if b[2] == 8:
             more.setdefault(bytes(key), []).append(b)
@@ -205,14 +207,14 @@ def decode(segment, raw):
         for other in [] if raw else more.get(bytes(b[16:40]), []):
             segment.add_tags(other, 48, len(other), out)
 
-    for ticket, offset, b in found:
+    for ticket, offset, b, written in found:
         kind = b[2]
         if kind not in kinds or (kind == 8 and not raw):
             continue
         out = segment.fixed(b, 0, kinds[kind])
         if kind == 1:
             out["end_tick"] = u64(b, 56)
-        if segment.cleared and out["end_tick"] <= segment.cleared and not raw:
+        if segment.cleared and written <= segment.cleared and not raw:
             continue
         out["ticket"], out["offset"] = ticket, offset
         if kind == 1:
