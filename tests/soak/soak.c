@@ -22,20 +22,19 @@ static uint64_t ids_of(const uint8_t trace_id[16], const uint8_t span_id[8])
     return sum;
 }
 
-/* 0 to 60 letters, different at every place. */
-static size_t text_of(uint64_t seed, char text[64])
+/* 0 to 60 letters, from a place in the alphabet that the seed tells. */
+static size_t text_of(uint64_t seed, const char **text)
 {
-    size_t len = soak_mix(seed) % 61;
-    for (size_t i = 0; i < len; i++) text[i] = (char)('a' + (seed + i * 7) % 26);
-    text[len] = 0;
-    return len;
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijk";
+    *text = letters + seed % 26;
+    return soak_mix(seed) % 61;
 }
 
 void soak_tag(tw_span span, uint64_t thread, uint64_t seed)
 {
     struct tw_context context;
-    char text[64];
-    size_t len = text_of(seed, text);
+    const char *text;
+    size_t len = text_of(seed, &text);
     tw_tag(span, "thread", thread);
     tw_tag(span, "seed", seed);
     tw_tag_strn(span, "text", text, len);
@@ -46,10 +45,10 @@ void soak_tag(tw_span span, uint64_t thread, uint64_t seed)
 
 void soak_event(uint64_t thread, uint64_t seed)
 {
-    char text[64];
-    (void)text_of(seed, text);
-    tw_event_tags("soak event", TW_ATTR("thread", thread), TW_ATTR("seed", seed), TW_ATTR("text", (const char *)text),
-                  TW_ATTR("check", soak_mix(seed ^ thread << 56)));
+    const char *text;
+    size_t len = text_of(seed, &text);
+    const struct tw_attr words = {.key = "text", .type = TW_TYPE_STR, .len = (uint32_t)len, .value.p = text};
+    tw_event_tags("soak event", TW_ATTR("thread", thread), TW_ATTR("seed", seed), words, TW_ATTR("check", soak_mix(seed ^ thread << 56)));
 }
 
 static bool key_is(const struct tw_tag_value *tag, const char *key)
@@ -73,8 +72,8 @@ enum soak_verdict soak_check(const struct tw_record *record, uint64_t *thread, u
     if (!found[0] || !found[1]) return record->kind == TW_RECORD_OPEN ? SOAK_PARTIAL : SOAK_WRONG;
     *thread = found[0]->value.u;
     *seed = found[1]->value.u;
-    char text[64];
-    size_t len = text_of(*seed, text);
+    const char *text;
+    size_t len = text_of(*seed, &text);
     if (found[2] && (found[2]->text.len != len || (len && memcmp(found[2]->text.ptr, text, len) != 0))) return SOAK_WRONG;
     if (found[3] && found[3]->value.u != ids_of(record->trace_id, record->span_id)) return SOAK_WRONG;
     if (found[4] && (found[4]->text.len != 15 || memcmp(found[4]->text.ptr, "always the same", 15) != 0)) return SOAK_WRONG;
