@@ -20,7 +20,8 @@
  *     TRACKWAY_PAYLOAD       bytes of each message to keep; default 0
  *     TRACKWAY_TSC           off: read the kernel's clock even where the TSC can be trusted
  *     TRACKWAY_RANDOM_IDS    1: fully random trace ids, without the time in front
- *     TRACKWAY_SAMPLE_RATE   share of the traces begun here that is exported, 0 to 1; default 1 (or OTEL_TRACES_SAMPLER)
+ *     TRACKWAY_SAMPLE_RATE   share of the traces begun here that is exported, 0 to 1; default 1
+ *     TRACKWAY_SAMPLER       rate=0.1, always_on, always_off, xray:/path/rules.json; default OTEL_TRACES_SAMPLER(_ARG)
  *     TRACKWAY_EXPORTER      exporters by name, with commas; see <trackway/export.h>; default none
  */
 

@@ -1,20 +1,21 @@
 /* sampler: the one that decides, at the root of each trace.
  *
  *     static struct tw__sampler sampler;
- *     tw__sampler_init(&sampler, NULL, NULL);                          everything is sampled, a parent's decision is
- * followed tw__sampler_load(&sampler, "rate=0.1", NULL, why);               from TRACKWAY_SAMPLER
- *     tw__sampler_load(&sampler, "traceidratio", "0.25", why);         from OTEL_TRACES_SAMPLER and
- * OTEL_TRACES_SAMPLER_ARG
+ *     tw__sampler_init(&sampler, NULL, NULL);                   everything is sampled, a parent's decision is followed
+ *     tw__sampler_load(&sampler, "rate=0.1", NULL, why);        from TRACKWAY_SAMPLER
+ *     tw__sampler_load(&sampler, "traceidratio", "0.25", why);  from OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG
  *     ...
  *     if (tw__sampler_decide(&sampler, &request, now_ns)) flags |= TW_FLAG_SAMPLED;
  *
  * Forms of configuration (letters in any case):
- *     rate=0.1                    of ten traces one, by trace id; a parent's decision is followed
- *     xray:/path/rules.json       X-Ray's local rules; likewise
- *     xray-central                central rules; X-Ray's built-in rule until there are some; likewise. OpenTelemetry's
- * name: xray xray-central:/path/rules.json   the same with local rules of one's own behind it always_on, always_off
- * whatever the parent says traceidratio                rate in the argument, default 1; whatever the parent says
- *     parentbased_always_on, parentbased_always_off, parentbased_traceidratio   a parent's decision is followed
+ *
+ *     rate=0.1                 of ten traces one, by trace id; a parent's decision is followed
+ *     xray:/path/rules.json    X-Ray's local rules; likewise
+ *     xray-central             central rules, X-Ray's built-in one until there are some; likewise. OpenTelemetry calls it xray
+ *     xray-central:/path/...   the same with local rules of one's own behind it
+ *     always_on, always_off    whatever the parent says
+ *     traceidratio             rate in the argument, default 1; whatever the parent says
+ *     parentbased_...          the three above, but a parent's decision is followed
  */
 #ifndef TW_SAMPLE_SAMPLER_H
 #define TW_SAMPLE_SAMPLER_H

@@ -2,6 +2,7 @@
 #include "trace/env.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,46 +72,22 @@ static int read_bytes(size_t given, const char *variable, size_t usual, size_t *
     return !given && text && *text ? tw__bytes_parse(text, out) : 0;
 }
 
-/* "0.25": digits and one point, whatever the locale. */
-static int rate_parse(const char *text, double *rate)
+/* A rate from config; else ours from the environment; else OpenTelemetry's. The sampler says what it does not understand. */
+static int read_sampler(struct tw__settings *settings, const struct tw_config *config, const char **what)
 {
-    double value = 0, unit = 1;
-    bool point = false, digits = false;
-    for (const char *c = text; *c; c++) {
-        if (*c == '.' && !point) {
-            point = true;
-        } else if (*c >= '0' && *c <= '9') {
-            digits = true;
-            if (point) unit /= 10;
-            value = point ? value + unit * (*c - '0') : value * 10 + (*c - '0');
-        } else {
-            return TW_ERR_SYNTAX;
-        }
-    }
-    if (!digits) return TW_ERR_SYNTAX;
-    if (value > 1) return TW_ERR_RANGE;
-    *rate = value;
-    return 0;
-}
-
-/* Ours, else OpenTelemetry's names for the same. */
-static int read_rate(struct tw__settings *settings, const struct tw_config *config, const char **what)
-{
-    const char *ours = getenv("TRACKWAY_SAMPLE_RATE"), *sampler = getenv("OTEL_TRACES_SAMPLER");
-    const char *argument = getenv("OTEL_TRACES_SAMPLER_ARG");
-    settings->sample_rate = 1;
-    *what = "TRACKWAY_SAMPLE_RATE";
+    const char *rate = getenv("TRACKWAY_SAMPLE_RATE"), *ours = getenv("TRACKWAY_SAMPLER");
+    *what = "sample_rate";
+    if (config->sample_rate > 1) return TW_ERR_RANGE;
     if (config->sample_rate != 0) {
-        settings->sample_rate = config->sample_rate < 0 ? 0 : config->sample_rate;
-        return config->sample_rate <= 1 ? 0 : TW_ERR_RANGE;
+        unsigned millionths = config->sample_rate < 0 ? 0 : (unsigned)(config->sample_rate * 1e6 + 0.5);
+        (void)snprintf(settings->sampler, sizeof settings->sampler, "rate=%u.%06u", millionths / 1000000, millionths % 1000000);
+    } else if (rate && *rate) {
+        (void)snprintf(settings->sampler, sizeof settings->sampler, "rate=%s", rate);
+    } else {
+        copy_cut(settings->sampler, sizeof settings->sampler, first_set(ours, getenv("OTEL_TRACES_SAMPLER"), ""));
+        copy_cut(settings->sampler_argument, sizeof settings->sampler_argument,
+                 first_set(getenv("OTEL_TRACES_SAMPLER_ARG"), NULL, ""));
     }
-    if (ours && *ours) return rate_parse(ours, &settings->sample_rate);
-    if (!sampler) return 0;
-    *what = "OTEL_TRACES_SAMPLER";
-    if (strncmp(sampler, "parentbased_", 12) == 0) sampler += 12;
-    if (strcmp(sampler, "always_off") == 0) settings->sample_rate = 0;
-    *what = "OTEL_TRACES_SAMPLER_ARG";
-    if (strcmp(sampler, "traceidratio") == 0 && argument) return rate_parse(argument, &settings->sample_rate);
     return 0;
 }
 
@@ -149,6 +126,6 @@ int tw__settings_read(struct tw__settings *settings, const struct tw_config *con
     result = read_bytes(config->payload_max, "TRACKWAY_PAYLOAD", 0, &settings->payload_max, what);
     if (result < 0) return result;
     if (settings->payload_max > TW_TEXT_MAX) settings->payload_max = TW_TEXT_MAX;
-    result = read_rate(settings, config, what);
+    result = read_sampler(settings, config, what);
     return result < 0 ? result : read_export(settings, config, what);
 }

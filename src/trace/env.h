@@ -7,7 +7,7 @@
 
 #include <trackway/recorder.h>
 
-enum { TW__SERVICE_MAX = 128, TW__DIR_MAX = 200, TW__EXPORTER_MAX = 128, TW__FILE_MAX = 256, TW__ADDRESS_MAX = 128 };
+enum { TW__SERVICE_MAX = 128, TW__DIR_MAX = 200, TW__EXPORTER_MAX = 128, TW__FILE_MAX = 256, TW__ADDRESS_MAX = 128, TW__SAMPLER_TEXT_MAX = 320 };
 
 /* What is in force: own copies, so that a forked child can begin anew with the same. */
 struct tw__settings {
@@ -15,7 +15,7 @@ struct tw__settings {
     char dir[TW__DIR_MAX]; /* "" the default folder */
     size_t arena_bytes;
     size_t payload_max;
-    double sample_rate;
+    char sampler[TW__SAMPLER_TEXT_MAX], sampler_argument[64]; /* see src/sample/sampler.h; "" everything */
     char exporter[TW__EXPORTER_MAX];  /* names with commas; "" none */
     char file[TW__FILE_MAX];          /* of exporter file; "" trackway-<service>-<pid>.jsonl in the current folder */
     size_t file_max_bytes;            /* rotate beyond; 0 never */

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/os.h"
 #include "trace/attach.h"
 #include "trace/env.h"
@@ -62,25 +63,37 @@ static void problem(int error, const char *what)
 static void notice(int error, const char *what)
 {
     char text[sizeof state.error_text];
-    (void)snprintf(text, sizeof text, "nothing is exported: %s: %s", what, tw_err_text(error));
+    (void)snprintf(text, sizeof text, "export: %s: %s", what, tw_err_text(error));
     if (strcmp(text, state.error_text) == 0) return;
     state.error = error;
     memcpy(state.error_text, text, sizeof text);
     if (state.diagnostic) state.diagnostic(state.diagnostic_data, error, state.error_text);
 }
 
+/* What is sent without being asked for: the sampler, and the exporters. */
 static void begin_export(const struct tw__segment *segment)
 {
+    static struct tw__sampler sampler;
+    static bool made;
     const char *what = "";
-    double rate = state.settings.sample_rate;
-    tw__store_relaxed(&tw__runtime.reject_below, (uint64_t)((1 - rate) * 72057594037927936.0)); /* 2^56 */
+    char why[TW_WHY_MAX] = "";
+    bool configured = state.settings.sampler[0] != 0;
+    if (configured) {
+        if (!made) tw__sampler_init(&sampler, NULL, NULL);
+        made = true;
+        int loaded = tw__sampler_load(&sampler, state.settings.sampler, state.settings.sampler_argument, why);
+        if (loaded < 0 || why[0]) notice(loaded < 0 ? loaded : TW_ERR_RANGE, why);
+    }
+    tw__runtime.service = (struct tw_text){state.settings.service, strlen(state.settings.service)};
+    /* None: everything is sampled, which is most programs, and roots cost 17 ns less. Pairs with slow.c. */
+    tw__store_release(&tw__runtime.sampler, configured ? &sampler : NULL);
     int result = tw__export_begin(segment, &state.settings, &what);
     if (result < 0) {
         notice(result, what);
-    } else if (state.settings.exporter[0] && rate <= 0) {
+    } else if (configured && state.settings.exporter[0] && !tw__sampler_can_sample(&sampler)) {
         notice(TW_ERR_STATE, "there is an exporter, but the sample rate is 0");
-    } else if (!state.settings.exporter[0] && rate < 1) {
-        notice(TW_ERR_STATE, "there is a sample rate, but no exporter");
+    } else if (configured && !state.settings.exporter[0]) {
+        notice(TW_ERR_STATE, "there is a sampler, but no exporter");
     }
 }
 
@@ -95,10 +108,12 @@ static void set_gate(void)
 static void before_fork(void)
 {
     pthread_mutex_lock(&state.lock);
+    if (tw__runtime.sampler) tw__sampler_before_fork(tw__runtime.sampler);
 }
 
 static void after_fork_in_parent(void)
 {
+    if (tw__runtime.sampler) tw__sampler_after_fork(tw__runtime.sampler, false, tw__clock_wall_ns());
     pthread_mutex_unlock(&state.lock);
 }
 
@@ -118,6 +133,7 @@ static void forget_parent(void)
 
 static void after_fork_in_child(void)
 {
+    if (tw__runtime.sampler) tw__sampler_after_fork(tw__runtime.sampler, true, tw__clock_wall_ns());
     forget_parent();
     pthread_mutex_unlock(&state.lock);
 }

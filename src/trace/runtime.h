@@ -12,6 +12,7 @@
 
 #include "base/atomics.h"
 #include "ring/segment.h"
+#include "sample/sampler.h"
 
 /* This thread's block; tw__nobody before it has one. */
 extern _Thread_local struct tw__block *tw__me __attribute__((tls_model("initial-exec")));
@@ -26,7 +27,8 @@ struct tw__runtime {
     uint32_t random_trace_ids;
     bool slow_clock; /* ticks are not the TSC */
     size_t payload_max;
-    uint64_t reject_below; /* sampled: roots whose trace id's low 56 bits are at least this */
+    struct tw__sampler *sampler; /* decides at roots; never freed */
+    struct tw_text service;
 };
 extern struct tw__runtime tw__runtime;
 

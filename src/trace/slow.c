@@ -62,6 +62,23 @@ static void from_context(struct ancestry *a, const struct tw_context *context)
     a->flags = context->flags;
 }
 
+/* Whether the trace is exported: at its root, and where it comes from another process. Children of what is current follow it. */
+static void decide(const struct tw__block *block, struct ancestry *a, enum tw__sample_parent parent)
+{
+    struct tw__sampler *sampler = tw__load_acquire(&tw__runtime.sampler); /* pairs with runtime.c: begin_export */
+    if (!sampler) {
+        if (parent == TW__PARENT_NONE) a->flags |= TW_FLAG_SAMPLED;
+        return;
+    }
+    uint8_t id[16];
+    tw__id_to_bytes(a->trace[0], id);
+    tw__id_to_bytes(a->trace[1], id + 8);
+    const struct tw__sample_request request = {.trace_id = id, .parent = parent, .service = tw__runtime.service};
+    uint64_t seconds = block->seconds ? block->seconds : tw__os_seconds(); /* of the last trace id made here: at most 250 ms late */
+    bool sampled = tw__sampler_decide(sampler, &request, seconds * 1000000000u);
+    a->flags = (a->flags & ~(uint64_t)TW_FLAG_SAMPLED) | (sampled ? TW_FLAG_SAMPLED : 0);
+}
+
 /* Trace, tree parent and flags; *links gets how many of the given parents are used up or invalid at the front. */
 static struct ancestry ancestry_of(struct tw__block *block, const struct tw_span_options *options, uint64_t now, size_t *first)
 {
@@ -71,6 +88,7 @@ static struct ancestry ancestry_of(struct tw__block *block, const struct tw_span
         while (*first < options->parent_count && !tw__context_is_valid(&options->parents[*first])) ++*first;
         if (*first < options->parent_count) {
             from_context(&a, &options->parents[(*first)++]);
+            decide(block, &a, a.flags & TW_FLAG_SAMPLED ? TW__PARENT_SAMPLED : TW__PARENT_NOT_SAMPLED);
             return a;
         }
     } else if (!options || !options->root) {
@@ -88,10 +106,11 @@ static struct ancestry ancestry_of(struct tw__block *block, const struct tw_span
         a.trace[1] = tw__id_from_bytes(options->trace_id + 8);
     }
     if (!(a.trace[0] | a.trace[1])) tw__trace_new(block, a.trace, now);
-    /* By the trace id alone, so that every process that sees it would decide alike. */
-    bool sampled = (a.trace[1] & 0xffffffffffffffu) >= tw__load_relaxed(&tw__runtime.reject_below);
-    if (options && options->sample != TW_SAMPLE_BY_RATE) sampled = options->sample == TW_SAMPLE_ON;
-    a.flags = (sampled ? TW_FLAG_SAMPLED : 0) | (tw__runtime.random_trace_ids ? TW_FLAG_RANDOM : 0);
+    a.flags = tw__runtime.random_trace_ids ? TW_FLAG_RANDOM : 0;
+    if (options && options->sample != TW_SAMPLE_BY_RATE)
+        a.flags |= options->sample == TW_SAMPLE_ON ? TW_FLAG_SAMPLED : 0;
+    else
+        decide(block, &a, TW__PARENT_NONE);
     return a;
 }
 
