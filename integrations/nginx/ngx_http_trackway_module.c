@@ -1,8 +1,9 @@
 /* ngx_http_trackway_module: one server span per request, in nginx.
  *
- *     rewrite phase   begin: read the caller's context from the headers, write our own in its place
- *     (any phase)     nothing: proxy_pass and its kin copy the headers, and with them the context, to the upstream
- *     log phase       end: status, bytes and upstream, all known by now
+ *     rewrite phase     begin: read the caller's context from the headers
+ *     preaccess phase   if there is a content handler (proxy_pass and its kin): write our context in place of the caller's
+ *     (later phases)    nothing: an upstream module copies the headers, and with them the context
+ *     log phase         end: status, bytes and upstream, all known by now
  *
  * A worker has many requests in hand on one thread, in no order. So the spans are detached: none is ever the thread's
  * current one, each is kept by its request. It lives in a clean-up entry of the request's pool, because an internal redirect
@@ -11,7 +12,8 @@
  * The rewrite phase is the first in which the location, and with it `trackway on|off`, is known. A dynamic module comes before
  * nginx's own rewrite module in it, so `return` in a location is traced like all else. What ends sooner (a malformed request,
  * `return` in a server block) is found without a span in the log phase and gets one there, begun when nginx read its first
- * byte. Subrequests (auth_request, mirror, SSI) share the main request's span and headers and begin none.
+ * byte. Subrequests (auth_request, mirror, SSI) share the main request's span and begin none. They have its headers too, by a copy
+ * of the list's head: one that goes upstream while the main request does not gets a list of its own before ours are added.
  *
  * The headers are changed where they are: r->headers_in is what every upstream module copies. A header that was there gets the
  * new value; one that was given twice cannot be taken out of nginx's list (others point at its elements), so it becomes an
@@ -23,7 +25,8 @@
  *
  * Rejected: the content phase or a filter to end in (neither sees requests that die early); X-Forwarded-For by ourselves
  * (realip decides whom to believe, and client.address is what it decided); making a $request_id nobody else uses (a random
- * number costs more than the rest of the span: it is taken along when the configuration has made use of it).
+ * number costs more than the rest of the span: it is taken along when the configuration has made use of it); headers for a page
+ * from a file (a third of the module's cost, and nobody reads them).
  */
 #include <ngx_config.h>
 #include <ngx_core.h>
@@ -38,18 +41,24 @@ typedef struct {
     ngx_str_t service;
     ngx_flag_t used; /* some location has `trackway on` */
     ngx_int_t request_id; /* index of $request_id */
+    ngx_flag_t shows_ids; /* the configuration has one of our variables */
 } main_conf;
+
+/* names: of the spans of a location, for the methods of METHODS; made when first used. */
+enum { METHODS = 3 };
 
 typedef struct {
     ngx_flag_t on, inject;
     ngx_array_t *skip; /* of ngx_str_t */
+    char *names[METHODS];
 } location_conf;
 
 /* One request. done: the span has ended, and variables still answer; or, without a span, it is not to be traced. */
 typedef struct {
     tw_span span;
     struct tw_context context;
-    ngx_flag_t done;
+    struct tw_carried *carried; /* what came with the caller's context; NULL: nothing came */
+    unsigned done : 1, injected : 1, known : 1; /* known: context is there */
 } request_state;
 
 extern ngx_module_t ngx_http_trackway_module;
@@ -177,6 +186,13 @@ static void set_header(void *carrier, const char *name, const char *value, size_
 
 /* ---- the span of a request */
 
+/* NULL when there is none. Asked for only when somebody wants to know. */
+static const struct tw_context *context_of(request_state *state)
+{
+    if (!state->known && tw_span_context(state->span, &state->context)) state->known = 1;
+    return state->known ? &state->context : NULL;
+}
+
 static void end_span(request_state *state)
 {
     if (state->done) return;
@@ -220,17 +236,36 @@ static void not_traced(ngx_http_request_t *r)
 }
 
 /* "GET /location/": as many names as the configuration has locations, whatever clients ask for. */
-static void print_name(ngx_http_request_t *r, const ngx_str_t *location, u_char name[TW_NAME_MAX + 1])
+static void print_name(ngx_http_request_t *r, const ngx_str_t *location, char name[TW_NAME_MAX + 1])
 {
     ngx_str_t method = r->method_name;
     if (r->method == NGX_HTTP_UNKNOWN || method.len == 0) method = (ngx_str_t)ngx_string("HTTP");
-    u_char *end = ngx_snprintf(name, TW_NAME_MAX, location->len ? "%V %V" : "%V", &method, location);
+    u_char *end = ngx_snprintf((u_char *)name, TW_NAME_MAX, location->len ? "%V %V" : "%V", &method, location);
     *end = '\0';
+}
+
+/* The name as a string that stays; room is for those that are not kept. Kept ones are the worker's, for as long as it lives. */
+static const char *name_of(ngx_http_request_t *r, location_conf *conf, const ngx_str_t *location, char room[TW_NAME_MAX + 1])
+{
+    char **kept = NULL;
+    if (r->method == NGX_HTTP_GET) kept = &conf->names[0];
+    if (r->method == NGX_HTTP_HEAD) kept = &conf->names[1];
+    if (r->method == NGX_HTTP_POST) kept = &conf->names[2];
+    if (kept && *kept) return *kept;
+    print_name(r, location, room);
+    if (kept == NULL) return room;
+    const size_t size = ngx_strlen(room) + 1;
+    *kept = ngx_palloc(ngx_cycle->pool, size);
+    if (*kept == NULL) return room;
+    ngx_memcpy(*kept, room, size);
+    return *kept;
 }
 
 static void tag_request(ngx_http_request_t *r, tw_span span, const ngx_str_t *location)
 {
-    if (r->method == NGX_HTTP_UNKNOWN || r->method_name.len == 0) {
+    if (r->method == NGX_HTTP_GET) {
+        tw_tag(span, "http.request.method", "GET");
+    } else if (r->method == NGX_HTTP_UNKNOWN || r->method_name.len == 0) {
         tw_tag(span, "http.request.method", "_OTHER");
         if (r->method_name.len)
             tw_tag_strn(span, "http.request.method_original", (const char *)r->method_name.data, r->method_name.len);
@@ -266,22 +301,34 @@ static enum tw_sample sample_of(const struct tw_carried *carried)
     return TW_SAMPLE_BY_RATE;
 }
 
+/* Reads the caller's context. What came with it is kept only if something came: it is 9 KB. */
+static int extract(ngx_http_request_t *r, struct tw_context *caller, struct tw_carried **carried)
+{
+    static struct tw_carried read; /* a worker has one thread */
+    headers hs;
+    *carried = NULL;
+    find_headers(r, &hs);
+    if (hs.count == 0) return TW_EXTRACT_NONE;
+    const int found = tw_extract(NULL, get_header, &hs, caller, &read);
+    *carried = ngx_palloc(r->pool, sizeof read);
+    if (*carried) ngx_memcpy(*carried, &read, sizeof read);
+    return found;
+}
+
 /* start_ns 0: now. Returns the request's new state, or NULL when nothing is recorded. */
 static request_state *begin_span(ngx_http_request_t *r, uint64_t start_ns)
 {
-    static struct tw_carried carried; /* a worker has one thread, and it is used up before this returns */
     static const ngx_str_t none = ngx_null_string;
-    const location_conf *conf = ngx_http_get_module_loc_conf(r, ngx_http_trackway_module);
+    location_conf *conf = ngx_http_get_module_loc_conf(r, ngx_http_trackway_module);
     const ngx_http_core_loc_conf_t *core = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
     const ngx_str_t *location = start_ns ? &none : &core->name; /* begun late, it never came to a location */
-    u_char name[TW_NAME_MAX + 1];
+    char room[TW_NAME_MAX + 1];
     struct tw_context caller;
-    headers hs;
+    struct tw_carried *carried;
 
     if (!tw__gate) return NULL;
-    find_headers(r, &hs);
-    const int found = tw_extract(NULL, get_header, &hs, &caller, &carried);
-    print_name(r, location, name);
+    const int found = extract(r, &caller, &carried);
+    if (start_ns) print_name(r, location, room);
     const struct tw_span_options options = {
         .parents = found == TW_EXTRACT_PARENT ? &caller : NULL,
         .parent_count = found == TW_EXTRACT_PARENT ? 1 : 0,
@@ -289,30 +336,53 @@ static request_state *begin_span(ngx_http_request_t *r, uint64_t start_ns)
         .detached = true,
         .kind = TW_KIND_SERVER,
         .start_ns = start_ns,
-        .name = (const char *)name,
+        .name = start_ns ? room : name_of(r, conf, location, room),
         .trace_id = found == TW_EXTRACT_TRACE ? caller.trace_id : NULL,
-        .sample = sample_of(&carried),
+        .sample = carried ? sample_of(carried) : TW_SAMPLE_BY_RATE,
     };
     const tw_span span = tw_span_begin_with("request", &options);
-    struct tw_context context;
-    if (!tw_span_context(span, &context)) return NULL;
+    if (!span.slot) return NULL;
     request_state *state = new_state(r);
     if (state == NULL) {
         tw_span_end(span);
         return NULL;
     }
     state->span = span;
-    state->context = context;
+    state->carried = carried;
     tag_request(r, span, location);
-    if (conf->inject && start_ns == 0) {
-        if (carried.format == TW_FORMAT_NONE || carried.format == TW_FORMAT_TRACECONTEXT) {
-            tw_inject(NULL, &context, &carried, set_header, &hs);
-        } else {
-            const struct tw_propagation how = answering_in(carried.format);
-            tw_inject(&how, &context, &carried, set_header, &hs);
+    return state;
+}
+
+/* A list of the subrequest's own: its head is a copy of the main request's, but what hangs on it is not. */
+static int own_headers(ngx_http_request_t *r)
+{
+    ngx_list_t own;
+    if (ngx_list_init(&own, r->pool, 16, sizeof(ngx_table_elt_t)) != NGX_OK) return 0;
+    for (ngx_list_part_t *part = &r->headers_in.headers.part; part; part = part->next) {
+        const ngx_table_elt_t *h = part->elts;
+        for (ngx_uint_t i = 0; i < part->nelts; i++) {
+            ngx_table_elt_t *copy = ngx_list_push(&own);
+            if (copy == NULL) return 0;
+            *copy = h[i];
         }
     }
-    return state;
+    const int alone = own.last == &own.part; /* last points into the list itself then */
+    r->headers_in.headers = own;
+    if (alone) r->headers_in.headers.last = &r->headers_in.headers.part;
+    return 1;
+}
+
+static void inject(ngx_http_request_t *r, request_state *state)
+{
+    static const struct tw_carried nothing;
+    const struct tw_carried *carried = state->carried ? state->carried : &nothing;
+    const struct tw_context *context = context_of(state);
+    headers hs;
+    if (context == NULL || (r != r->main && !own_headers(r))) return;
+    if (r == r->main) state->injected = 1;
+    find_headers(r, &hs);
+    const struct tw_propagation how = answering_in(carried->format);
+    tw_inject(&how, context, carried, set_header, &hs);
 }
 
 static void tag_upstream(ngx_http_request_t *r, tw_span span)
@@ -408,6 +478,16 @@ static ngx_int_t on_rewrite(ngx_http_request_t *r)
     return NGX_DECLINED;
 }
 
+/* By now `if` and `rewrite` have had their say, and no subrequest has begun. */
+static ngx_int_t on_preaccess(ngx_http_request_t *r)
+{
+    const location_conf *conf = ngx_http_get_module_loc_conf(r, ngx_http_trackway_module);
+    if (r->content_handler == NULL || !conf->inject) return NGX_DECLINED;
+    request_state *state = state_of(r);
+    if (state && !state->done && !state->injected) inject(r, state);
+    return NGX_DECLINED;
+}
+
 static ngx_int_t on_log(ngx_http_request_t *r)
 {
     if (r != r->main || !main_conf_of(r)->used) return NGX_OK;
@@ -416,6 +496,7 @@ static ngx_int_t on_log(ngx_http_request_t *r)
         state = begin_span(r, (uint64_t)r->start_sec * 1000000000 + (uint64_t)r->start_msec * NS_PER_MS);
     if (state == NULL || state->done) return NGX_OK;
     tag_response(r, state->span);
+    if (main_conf_of(r)->shows_ids) (void)context_of(state); /* for the access log, which is written after us */
     end_span(state);
     return NGX_OK;
 }
@@ -427,22 +508,23 @@ enum { VARIABLE_TRACEPARENT, VARIABLE_TRACE_ID, VARIABLE_SPAN_ID };
 /* Valid for as long as the request is, the access log's line included. Empty for a request that is not traced. */
 static ngx_int_t get_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t which)
 {
-    const request_state *state = state_of(r);
+    request_state *state = state_of(r);
+    const struct tw_context *context = state ? context_of(state) : NULL;
     v->not_found = 1;
-    if (state == NULL || !state->span.slot) return NGX_OK;
+    if (context == NULL) return NGX_OK;
     u_char *text = ngx_pnalloc(r->pool, TW_TRACEPARENT_LEN + 1);
     if (text == NULL) return NGX_ERROR;
     switch (which) {
     case VARIABLE_TRACE_ID:
-        tw_trace_id_format(state->context.trace_id, (char *)text);
+        tw_trace_id_format(context->trace_id, (char *)text);
         v->len = TW_TRACE_ID_HEX_LEN;
         break;
     case VARIABLE_SPAN_ID:
-        tw_span_id_format(state->context.span_id, (char *)text);
+        tw_span_id_format(context->span_id, (char *)text);
         v->len = TW_SPAN_ID_HEX_LEN;
         break;
     default:
-        if (tw_traceparent_format(&state->context, (char *)text, TW_TRACEPARENT_LEN) < 0) return NGX_OK;
+        if (tw_traceparent_format(context, (char *)text, TW_TRACEPARENT_LEN) < 0) return NGX_OK;
         v->len = TW_TRACEPARENT_LEN;
         break;
     }
@@ -538,14 +620,24 @@ static ngx_int_t add_handler(ngx_http_core_main_conf_t *core, ngx_uint_t phase, 
     return NGX_OK;
 }
 
+static int uses_our_variables(const ngx_http_core_main_conf_t *core)
+{
+    const ngx_http_variable_t *used = core->variables.elts;
+    for (ngx_uint_t i = 0; i < core->variables.nelts; i++)
+        if (used[i].name.len > 9 && ngx_strncmp(used[i].name.data, "trackway_", 9) == 0) return 1;
+    return 0;
+}
+
 static ngx_int_t add_handlers(ngx_conf_t *cf)
 {
     ngx_http_core_main_conf_t *core = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
     main_conf *conf = ngx_http_conf_get_module_main_conf(cf, ngx_http_trackway_module);
     ngx_str_t request_id = ngx_string("request_id");
     if (!conf->used) return NGX_OK;
+    conf->shows_ids = uses_our_variables(core);
     conf->request_id = ngx_http_get_variable_index(cf, &request_id);
     if (add_handler(core, NGX_HTTP_REWRITE_PHASE, on_rewrite) != NGX_OK) return NGX_ERROR;
+    if (add_handler(core, NGX_HTTP_PREACCESS_PHASE, on_preaccess) != NGX_OK) return NGX_ERROR;
     return add_handler(core, NGX_HTTP_LOG_PHASE, on_log);
 }
 
