@@ -12,6 +12,8 @@ rules for a running process are obeyed as far as one process can that reads the 
 """
 
 import json
+import mmap
+import os
 import struct
 import sys
 
@@ -239,7 +241,9 @@ def main(arguments):
         return 2
     try:
         with open(arguments[-1], "rb") as file:
-            segment = Segment(file.read())
+            if os.fstat(file.fileno()).st_size == 0:
+                raise Bad("not a segment: empty")
+            segment = Segment(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))  # sparse: most of it is never touched
     except (OSError, Bad) as problem:
         print("%s: %s" % (arguments[-1], problem), file=sys.stderr)
         return 1
