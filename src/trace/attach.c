@@ -40,23 +40,6 @@ void tw__lost(enum tw__loss loss)
     if (segment) tw__add_relaxed(&segment->header->losses[loss], 1);
 }
 
-/* The spans that are still open when their thread ends belong to nobody's chain any more. */
-static void orphan_chain(struct tw__block *block)
-{
-    struct tw__slot *slot = block->saved, *below;
-    for (; slot != &tw__no_slot && slot; slot = below) {
-        below = slot->link;
-        if (tw__is_holder(slot)) {
-            tw__count(&block->losses[TW__LOSS_unbalanced]);
-            tw__holder_close(slot);
-            tw__slot_give(block, slot);
-        } else if (tw__swap_acq_rel(&slot->remote, &tw__poison) == &tw__detached) { /* pairs with stack.c: leave_zombie */
-            tw__slot_give(block, slot);
-        }
-    }
-    block->saved = &tw__no_slot;
-}
-
 static void dissolve(struct tw__segment *segment, struct tw__block *block)
 {
     if (block->current != &tw__poison) block->saved = block->current;
@@ -64,7 +47,8 @@ static void dissolve(struct tw__segment *segment, struct tw__block *block)
     tw__signal_fence();
     if (block->spare) block->free = block->spare;
     block->spare = NULL;
-    orphan_chain(block);
+    unsigned left = block->saved ? tw__stack_abandon(block, &tw__no_slot) : 0;
+    while (left-- > 0) tw__count(&block->losses[TW__LOSS_unbalanced]);
     tw__arena_close(segment, block, tw__segment_tick(segment));
     tw__block_dissolve(segment, block);
 }
@@ -169,6 +153,7 @@ struct tw__block *tw__enter(void)
 struct tw__slot *tw__slot_take(struct tw__block *block)
 {
     if (!block->free) tw__block_drain(block);
+    if (!block->free) tw__stack_sweep(block);
     /* A block may come without a free slot: all are spans that outlived their threads. Bounded by the number of blocks. */
     while (!block->free) {
         struct tw__block *more = tw__block_take(tw__segment_of(block), TW__ROLE_MORE);

@@ -5,10 +5,11 @@
  * begin pushes, end pops; span.c does that alone as long as the span that ends is the current one. Here are the rest:
  *
  *   - A span that ends below others, or on another thread, cannot be unlinked by its ender. It becomes a zombie: its id is
- *     even again, its trace is zeroed (so that begin takes the slow way), and whoever finds it on top takes it away.
+ *     even again, its trace is zeroed (so that begin takes the slow way), and its thread takes it away: when it finds it on
+ *     top, or when it has no free slot left (sweep; else spans that overlap one another for ever would take ever more).
  *   - Detached spans (link = &tw__detached) are in no stack and go straight back to their owner.
- *   - When a thread exits, its open spans are orphaned: the one who ends such a span gives the slot back. Exit and end may
- *     meet; each swaps its mark into slot->remote, and who comes second gives the slot back.
+ *   - A slot leaves a stack (taken away, or abandoned when its thread exits or detaches what is below) and its span ends, in
+ *     either order and on two threads at once. Each swaps its mark into slot->remote: who comes second gives the slot back.
  *   - A task switched to another thread brings a stack of foreign slots. Its top is wrapped in a holder with an alias (a
  *     stand-in), so that the fast path, which takes the current slot for its own, never sees a foreign one. What the task
  *     begins there links to the stand-in; when the task has moved on, stand-ins in its stack are passed by and given back.
@@ -61,6 +62,12 @@ static bool has_ended(const struct tw__slot *top)
     return is_zombie(is_stand_in(top) ? top->alias : top);
 }
 
+/* The slot is in no stack from here on; pairs with tw__stack_end. */
+static void leave_stack(struct tw__block *block, struct tw__slot *slot)
+{
+    if (tw__swap_acq_rel(&slot->remote, &tw__poison) == &tw__detached) tw__slot_give(block, slot);
+}
+
 /* The first in a stack that is alive; what is above it is given back. */
 static struct tw__slot *first_alive(struct tw__block *block, struct tw__slot *slot)
 {
@@ -69,14 +76,57 @@ static struct tw__slot *first_alive(struct tw__block *block, struct tw__slot *sl
         if (is_stand_in(slot)) {
             slot = slot->alias;
             tw__holder_close(gone);
+            tw__slot_give(block, gone);
         } else if (is_zombie(slot)) {
             slot = slot->link;
+            leave_stack(block, gone);
         } else {
             return slot;
         }
-        tw__slot_give(block, gone);
     }
     return &tw__no_slot;
+}
+
+void tw__stack_sweep(struct tw__block *block)
+{
+    struct tw__slot *above = NULL, *next;
+    for (struct tw__slot *slot = block->saved; slot != &tw__no_slot && slot != &tw__detached; slot = next) {
+        next = slot->link;
+        if (is_stand_in(slot)) { /* what it stands for is a stack_top's business */
+            above = slot->alias;
+            next = above->link;
+            continue;
+        }
+        if (!is_zombie(slot)) {
+            above = slot;
+            continue;
+        }
+        if (above)
+            tw__store_relaxed(&above->link, next);
+        else
+            block->saved = next;
+        leave_stack(block, slot);
+    }
+}
+
+unsigned tw__stack_abandon(struct tw__block *block, const struct tw__slot *end)
+{
+    struct tw__slot *slot = block->saved;
+    unsigned contexts = 0;
+    while (slot != end && slot != &tw__no_slot && slot != &tw__detached) {
+        struct tw__slot *gone = slot;
+        bool stand_in = is_stand_in(slot);
+        slot = stand_in ? slot->alias : slot->link;
+        if (!tw__is_holder(gone)) {
+            leave_stack(block, gone);
+            continue;
+        }
+        contexts += stand_in ? 0 : 1;
+        tw__holder_close(gone);
+        tw__slot_give(block, gone);
+    }
+    block->saved = slot == end ? slot : &tw__no_slot;
+    return contexts;
 }
 
 /* What the stand-in on top of this block's stack stands for is gone; the next is what lives in the stack below. */
@@ -97,7 +147,7 @@ static void stand_for_next(struct tw__block *block, struct tw__slot *stand_in, s
     tw__store_relaxed(&stand_in->id, stand_in->alias_id);
 }
 
-/* The same, and gives back what it stood for. */
+/* The same, and gives back what it stood for, which has ended or been detached here. */
 static void pop_alias(struct tw__block *block, struct tw__slot *stand_in)
 {
     struct tw__slot *gone = stand_in->alias, *below = gone->link;
@@ -110,10 +160,10 @@ struct tw__slot *tw__stack_top(struct tw__block *block)
     while (has_ended(block->saved)) {
         struct tw__slot *top = block->saved;
         if (is_stand_in(top)) {
-            pop_alias(block, top);
+            stand_for_next(block, top, top->alias);
         } else {
             block->saved = top->link;
-            tw__slot_give(block, top);
+            leave_stack(block, top);
         }
     }
     return block->saved;
@@ -130,10 +180,10 @@ static void close_slot(struct tw__slot *slot)
 {
     uint64_t used = tw__load_relaxed(&slot->tags_len);
     tw__store_release(&slot->id, tw__load_relaxed(&slot->id) + TW__ID_STEP); /* pairs with the reader's re-check */
+    tw__store_relaxed(&slot->trace[1], 0);
     for (uint64_t i = 0; i < (used + 7) / 8 && i < TW__SLOT_TAG_BYTES / 8; i++)
         tw__store_relaxed((uint64_t *)(void *)slot->tags + i, 0);
     tw__store_relaxed(&slot->tags_len, 0);
-    tw__store_relaxed(&slot->trace[1], 0);
 }
 
 void tw__stack_end(struct tw__block *block, struct tw__slot *slot)
@@ -144,13 +194,13 @@ void tw__stack_end(struct tw__block *block, struct tw__slot *slot)
         tw__slot_give(block, slot);
     } else if (is_stand_in(block->saved) && block->saved->alias == slot) {
         pop_alias(block, block->saved);
-    } else if (slot->link == &tw__detached) {
+    } else if (tw__load_relaxed(&slot->link) == &tw__detached) {
         tw__slot_give(block, slot);
     } else {
         bool ours = tw__load_relaxed(&slot->owner) == block;
-        /* A zombie from here on, if it still is in its thread's stack; pairs with attach.c: orphan_chain */
+        /* Its thread may give it back from here on; pairs with leave_stack */
         if (tw__swap_acq_rel(&slot->remote, &tw__detached) == &tw__poison)
-            tw__slot_give(block, slot); /* its thread is gone, and we may have its block */
+            tw__slot_give(block, slot); /* it has left the stack already */
         else if (ours)
             tw__count(&block->losses[TW__LOSS_out_of_order]);
     }
@@ -205,25 +255,11 @@ tw_attach tw_context_attach(const struct tw_context *context)
     return result;
 }
 
-/* Takes everything above holder off the stack; false, and nothing done, when holder is not in it. */
-static bool unwind_to(struct tw__block *block, const struct tw__slot *holder)
+static bool is_in_stack(const struct tw__block *block, const struct tw__slot *holder)
 {
     const struct tw__slot *s = block->saved;
-    while (s != &tw__no_slot && s != &tw__detached && s != holder) s = s->link;
-    if (s != holder) return false;
-    while (block->saved != holder) {
-        struct tw__slot *top = block->saved;
-        block->saved = top->link;
-        if (tw__is_holder(top)) {
-            tw__holder_close(top);
-            tw__slot_give(block, top);
-        } else if (is_zombie(top)) {
-            tw__slot_give(block, top);
-        } else {
-            top->link = &tw__detached; /* still open; whoever has its handle ends it */
-        }
-    }
-    return true;
+    while (s != &tw__no_slot && s != &tw__detached && s != holder) s = is_stand_in(s) ? s->alias : s->link;
+    return s == holder;
 }
 
 void tw_context_detach(tw_attach attach)
@@ -241,7 +277,8 @@ void tw_context_detach(tw_attach attach)
     }
     if (ours && top != attach.holder) {
         tw__count(&block->losses[TW__LOSS_unbalanced]);
-        ours = unwind_to(block, attach.holder);
+        ours = is_in_stack(block, attach.holder);
+        if (ours) (void)tw__stack_abandon(block, attach.holder);
     } else if (!ours) {
         tw__count(&block->losses[TW__LOSS_unbalanced]);
     }

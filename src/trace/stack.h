@@ -20,6 +20,13 @@ struct tw__slot *tw__stack_parent(struct tw__block *block);
 /* After the record of an open span has been written: closes the slot and takes it out of whatever stack it is in. */
 void tw__stack_end(struct tw__block *block, struct tw__slot *slot);
 
+/* Gives back ended spans from the middle of the stack. */
+void tw__stack_sweep(struct tw__block *block);
+
+/* Takes everything above end off the stack, all of it when end is &tw__no_slot. Open spans stay open: who has their handles
+ * may end them. Returns how many attached contexts were among it. */
+unsigned tw__stack_abandon(struct tw__block *block, const struct tw__slot *end);
+
 /* Makes a slot stop being a holder. */
 void tw__holder_close(struct tw__slot *slot);
 
