@@ -166,7 +166,7 @@ static uint64_t check_progress(uint64_t thread, bool whole)
         uint8_t is = found[thread][n];
         total.committed += ended;
         if (ended && is == 1) wrong("shown as open, had ended", number_of(thread, n));
-        if (is == 0 && (ended || (!whole && n == of->tagged))) missing++;
+        if (is == 0 && (ended || (!whole && (n == of->tagged || is_outer(n))))) missing++;
         else if (!ended && n <= of->tagged && is == 0) wrong("an open span is missing", number_of(thread, n));
         if (!ended && n > of->tagged) total.in_flight += is != 0;
     }
