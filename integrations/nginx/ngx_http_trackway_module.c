@@ -44,13 +44,14 @@ typedef struct {
     ngx_flag_t shows_ids; /* the configuration has one of our variables */
 } main_conf;
 
-/* names: of the spans of a location, for the methods of METHODS; made when first used. */
+/* sites: of the spans of a location, one a method, as if they stood in a program; made when first used. A site's name is looked
+ * up once, one given at run time for each span: an eighth of the module's cost. Hence tw__span_begin_with, with no macro. */
 enum { METHODS = 3 };
 
 typedef struct {
     ngx_flag_t on, inject;
     ngx_array_t *skip; /* of ngx_str_t */
-    char *names[METHODS];
+    struct tw_site *sites[METHODS];
 } location_conf;
 
 /* One request. done: the span has ended, and variables still answer; or, without a span, it is not to be traced. */
@@ -244,21 +245,34 @@ static void print_name(ngx_http_request_t *r, const ngx_str_t *location, char na
     *end = '\0';
 }
 
-/* The name as a string that stays; room is for those that are not kept. Kept ones are the worker's, for as long as it lives. */
-static const char *name_of(ngx_http_request_t *r, location_conf *conf, const ngx_str_t *location, char room[TW_NAME_MAX + 1])
+static struct tw_site **site_place(const ngx_http_request_t *r, location_conf *conf)
 {
-    char **kept = NULL;
-    if (r->method == NGX_HTTP_GET) kept = &conf->names[0];
-    if (r->method == NGX_HTTP_HEAD) kept = &conf->names[1];
-    if (r->method == NGX_HTTP_POST) kept = &conf->names[2];
-    if (kept && *kept) return *kept;
-    print_name(r, location, room);
-    if (kept == NULL) return room;
-    const size_t size = ngx_strlen(room) + 1;
-    *kept = ngx_palloc(ngx_cycle->pool, size);
-    if (*kept == NULL) return room;
-    ngx_memcpy(*kept, room, size);
-    return *kept;
+    switch (r->method) {
+    case NGX_HTTP_GET:
+        return &conf->sites[0];
+    case NGX_HTTP_HEAD:
+        return &conf->sites[1];
+    case NGX_HTTP_POST:
+        return &conf->sites[2];
+    default:
+        return NULL;
+    }
+}
+
+/* NULL: for this method there is none. Sites stay as long as the process: spans point to them. */
+static struct tw_site *site_of(ngx_http_request_t *r, location_conf *conf, const ngx_str_t *location)
+{
+    struct tw_site **place = site_place(r, conf);
+    char name[TW_NAME_MAX + 1];
+    if (place == NULL || *place) return place ? *place : NULL;
+    print_name(r, location, name);
+    const size_t size = ngx_strlen(name) + 1;
+    struct tw_site *site = ngx_calloc(sizeof *site + size, r->connection->log);
+    if (site == NULL) return NULL;
+    ngx_memcpy(site + 1, name, size);
+    *site = (struct tw_site){.name = (const char *)(site + 1), .module = "nginx", .function = "", .type = 1};
+    *place = site;
+    return site;
 }
 
 static void tag_request(ngx_http_request_t *r, tw_span span, const ngx_str_t *location)
@@ -328,7 +342,8 @@ static request_state *begin_span(ngx_http_request_t *r, uint64_t start_ns)
 
     if (!tw__gate) return NULL;
     const int found = extract(r, &caller, &carried);
-    if (start_ns) print_name(r, location, room);
+    struct tw_site *site = start_ns ? NULL : site_of(r, conf, location);
+    if (site == NULL) print_name(r, location, room);
     const struct tw_span_options options = {
         .parents = found == TW_EXTRACT_PARENT ? &caller : NULL,
         .parent_count = found == TW_EXTRACT_PARENT ? 1 : 0,
@@ -336,11 +351,11 @@ static request_state *begin_span(ngx_http_request_t *r, uint64_t start_ns)
         .detached = true,
         .kind = TW_KIND_SERVER,
         .start_ns = start_ns,
-        .name = start_ns ? room : name_of(r, conf, location, room),
+        .name = site ? NULL : room,
         .trace_id = found == TW_EXTRACT_TRACE ? caller.trace_id : NULL,
         .sample = carried ? sample_of(carried) : TW_SAMPLE_BY_RATE,
     };
-    const tw_span span = tw_span_begin_with("request", &options);
+    const tw_span span = site ? tw__span_begin_with(site, &options) : tw_span_begin_with("request", &options);
     if (!span.slot) return NULL;
     request_state *state = new_state(r);
     if (state == NULL) {
