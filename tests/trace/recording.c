@@ -95,7 +95,7 @@ const struct tw_records *read_all(void)
 
 static bool text_is(struct tw_text text, const char *expected)
 {
-    return text.len == strlen(expected) && memcmp(text.ptr, expected, text.len) == 0;
+    return text.len == strlen(expected) && (text.len == 0 || memcmp(text.ptr, expected, text.len) == 0);
 }
 
 size_t count_of(const struct tw_records *records, const char *name)

@@ -1,3 +1,4 @@
+/* TSAN: contexts and tasks that go from thread to thread. */
 #include "trace/recording.h"
 
 #include <pthread.h>

@@ -1,4 +1,4 @@
-/* Of every block: free + open + zombies + remote + loose = 31 (src/ring/block.c), after any misuse, and nothing leaks. */
+/* TSAN. Of every block: free + open + zombies + remote + loose = 31 (src/ring/block.c), after any misuse, and nothing leaks. */
 #include "trace/recording.h"
 
 #include <pthread.h>

@@ -457,7 +457,7 @@ static void any_number_of_tags_is_kept_in_the_order_set(void **state)
     (void)state;
     tw_span span = tw_span_begin("many");
     for (int i = 0; i < 1000; i++) {
-        char text[8];
+        char text[12];
         (void)snprintf(text, sizeof text, "%d", i);
         tw_tag(span, "number", i);
         tw_tag(span, "text", text);
@@ -468,7 +468,7 @@ static void any_number_of_tags_is_kept_in_the_order_set(void **state)
         const struct tw_record *r = the("many");
         assert_int_equal(r->tag_count, 3000);
         for (int i = 0; i < 1000; i++) {
-            char text[8];
+            char text[12];
             (void)snprintf(text, sizeof text, "%d", i);
             assert_int_equal(r->tags[3 * i].value.i, i);
             assert_text_is(r->tags[3 * i + 1].text, text);
