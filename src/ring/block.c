@@ -55,6 +55,14 @@ static void release_bit(struct tw__segment *segment, uint32_t index)
     while (!tw__cas_acq_rel(&segment->block_bits[index / 64], &bits, bits & ~((uint64_t)1 << index % 64))) {}
 }
 
+/* Readers look at it at any time; a name that changes meanwhile may come in two halves. */
+static void take_name(struct tw__block *block)
+{
+    _Alignas(uint64_t) char name[sizeof block->name];
+    tw__os_thread_name(name);
+    tw__words_copy_to(block->name, name, sizeof name);
+}
+
 struct tw__block *tw__block_take(struct tw__segment *segment, enum tw__block_role role)
 {
     uint32_t index;
@@ -72,15 +80,15 @@ struct tw__block *tw__block_take(struct tw__segment *segment, enum tw__block_rol
         uint32_t seen = tw__load_relaxed(high);
         while (seen <= index && !tw__cas_acq_rel(high, &seen, index + 1)) {} /* pairs with the reader's scan */
     }
-    block->index = index;
+    tw__store_relaxed(&block->index, index);
     block->segment = segment;
-    block->role = role;
-    block->tid = tw__os_tid();
-    tw__os_thread_name(block->name);
-    block->attached_tick = tw__segment_tick(segment);
-    block->detached_tick = 0;
+    tw__store_relaxed(&block->role, role);
+    tw__store_relaxed(&block->tid, tw__os_tid());
+    take_name(block);
+    tw__store_relaxed(&block->attached_tick, tw__segment_tick(segment));
+    tw__store_relaxed(&block->detached_tick, 0);
     block->free = NULL;
-    block->cursor = (uint8_t *)block; /* in no chunk */
+    tw__store_relaxed(&block->cursor, (uint8_t *)block); /* in no chunk */
     block->limit = NULL;
     block->chunk = NULL;
     block->next = block->lane = NULL;
@@ -91,15 +99,15 @@ struct tw__block *tw__block_take(struct tw__segment *segment, enum tw__block_rol
 
 static void give(struct tw__segment *segment, struct tw__block *block)
 {
-    block->detached_tick = tw__segment_tick(segment);
+    tw__store_relaxed(&block->detached_tick, tw__segment_tick(segment));
     tw__store_release(&block->state, TW__BLOCK_FREE); /* pairs with the reader's scan */
     release_bit(segment, block->index);
 }
 
 static void push_free(struct tw__block *owner, struct tw__slot *slot)
 {
-    slot->misc = owner->tid;
-    slot->link = owner->free;
+    tw__store_relaxed(&slot->misc, owner->tid);
+    tw__store_relaxed(&slot->link, owner->free);
     owner->free = slot;
 }
 
@@ -122,7 +130,7 @@ void tw__block_adopt(struct tw__block *owner, struct tw__block *block)
         struct tw__slot *slot = tw__block_slot(block, i);
         tw__store_release(&slot->owner, owner); /* pairs with tw__block_return */
         if (!slot->loose) continue;
-        slot->loose = 0;
+        tw__store_relaxed(&slot->loose, 0);
         push_free(owner, slot);
     }
     take_remote(owner, block);
@@ -149,11 +157,11 @@ void tw__block_dissolve(struct tw__segment *segment, struct tw__block *owner)
     for (struct tw__block *block = owner; block; block = block->next)
         for (unsigned i = 0; i < TW__SLOTS; i++) /* who ends it from now on returns it to its own block */
             tw__store_release(&tw__block_slot(block, i)->owner, block); /* pairs with tw__block_return */
-    for (struct tw__slot *slot = owner->free; slot; slot = slot->link) slot->loose = 1;
+    for (struct tw__slot *slot = owner->free; slot; slot = slot->link) tw__store_relaxed(&slot->loose, 1);
     owner->free = NULL;
     for (struct tw__block *block = owner, *next; block; block = next) {
         next = block->next;
-        tw__os_thread_name(block->name); /* the last it had */
+        take_name(block); /* the last it had */
         give(segment, block);
     }
 }

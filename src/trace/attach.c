@@ -176,8 +176,8 @@ void tw__slot_give(struct tw__block *block, struct tw__slot *slot)
 {
     if (tw__load_acquire(&slot->owner) == block) {
         tw__store_relaxed(&slot->remote, NULL);
-        slot->misc = block->tid;
-        slot->link = block->free;
+        tw__store_relaxed(&slot->misc, block->tid);
+        tw__store_relaxed(&slot->link, block->free);
         block->free = slot;
     } else {
         tw__block_return(slot);

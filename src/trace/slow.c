@@ -143,7 +143,7 @@ static tw_span begin_at(struct tw_site *site, const struct tw_span_options *opti
         }
     }
     struct tw__slot *below = tw__stack_top(block);
-    slot->link = detached ? &tw__detached : below;
+    tw__store_relaxed(&slot->link, detached ? &tw__detached : below);
     tw__store_relaxed(&slot->trace[0], a.trace[0]);
     tw__store_relaxed(&slot->trace[1], a.trace[1]);
     tw__store_relaxed(&slot->misc, block->tid | a.flags << 32);

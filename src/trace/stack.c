@@ -217,8 +217,8 @@ static struct tw__slot *holder_open(struct tw__block *block, const uint64_t trac
     tw__store_relaxed(&slot->trace[0], trace[0]);
     tw__store_relaxed(&slot->trace[1], trace[1]);
     tw__store_relaxed(&slot->misc, block->tid | flags << 32);
-    slot->holder = check;
-    slot->alias = NULL;
+    tw__store_relaxed(&slot->holder, check);
+    tw__store_relaxed(&slot->alias, NULL);
     tw__store_release(&slot->id, id); /* pairs with the reader, who sees the type and passes on */
     return slot;
 }
@@ -227,8 +227,8 @@ void tw__holder_close(struct tw__slot *slot)
 {
     tw__store_relaxed(&slot->trace[1], 0);
     tw__store_release(&slot->id, slot->time); /* even: before the type can say span again */
-    slot->holder = 0;
-    slot->alias = NULL;
+    tw__store_relaxed(&slot->holder, 0);
+    tw__store_relaxed(&slot->alias, NULL);
 }
 
 tw_attach tw_context_attach(const struct tw_context *context)
