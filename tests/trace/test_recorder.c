@@ -474,12 +474,12 @@ static void *writes_until_told(void *data)
 static void sizes_may_change_while_others_write(void **state)
 {
     (void)state;
-    static const size_t sizes[] = {10, 100000, 1, 5000, 60000, 64, 20000};
+    static const size_t sizes[] = {10, 20000, 1, 5000, 12000, 64, 8000};
     pthread_t writers[2];
     atomic_store(&stop, false);
     for (int i = 0; i < 2; i++) assert_int_equal(pthread_create(&writers[i], NULL, writes_until_told, NULL), 0);
     struct tw_context ctx = trace_number(3);
-    for (int i = 0; i < 70; i++) {
+    for (int i = 0; i < 35; i++) {
         size_t size = sizes[i % 7];
         assert_int_equal(tw_recorder_set_buffer_size(size), 0);
         assert_int_equal(tw_recorder_get_trace_id(ctx.trace_id, &taken), 0);
