@@ -43,6 +43,7 @@ struct out {
     bool full;
     bool short_str16, bare_maps, counts_threes; /* the faults */
     size_t text_max, item_max, tag_max;
+    size_t shown; /* tags of the span */
     struct tw__fdb_cuts cuts;
 };
 
@@ -146,10 +147,17 @@ static void put_pairs(struct out *out, const struct pairs *pairs, size_t from, s
     }
 }
 
-static void put_map(struct out *out, const struct tw_record *record, const struct pairs *pairs)
+/* How many tags have not been replaced by later ones. */
+static size_t count_shown(const struct tw_record *record)
 {
-    size_t shown = 0, room = out->tag_max - pairs->count;
+    size_t shown = 0;
     for (size_t i = 0; i < record->tag_count; i++) shown += !tw__tag_replaced(record->tags, record->tag_count, i);
+    return shown;
+}
+
+static void put_map(struct out *out, const struct tw_record *record, size_t shown, const struct pairs *pairs)
+{
+    size_t room = out->tag_max - pairs->count;
     size_t taken = shown < room ? shown : room, entries = taken + pairs->count;
     out->cuts.tags += (uint32_t)(shown - taken);
     if (entries <= FIXED_MAX || !out->bare_maps) put_count(out, FIXMAP, FIXED_MAX, MAP16, entries);
@@ -210,7 +218,7 @@ static void put_seven(struct out *out, const struct tw__fdb_options *options, co
     put_seconds(out, backwards ? -duration : duration);
     put_text(out, record->name);
     own_tags(record, &pairs);
-    put_map(out, record, &pairs);
+    put_map(out, record, out->shown, &pairs);
     if (parents == 0) return;
     put_count(out, FIXARRAY, FIXED_MAX, ARRAY16, parents);
     if (first) put_u64(out, tree_parent);
@@ -239,7 +247,7 @@ static void put_events(struct out *out, const struct tw__span_in *span)
         if (kind) add_pair(&pairs, "trackway.kind", text_of(kind));
         put_text(out, event->name);
         put_seconds(out, seconds_of(event->time_ns));
-        put_map(out, event, &pairs);
+        put_map(out, event, count_shown(event), &pairs);
     }
 }
 
@@ -264,7 +272,16 @@ static void put_twelve(struct out *out, const struct tw__fdb_options *options, c
     if (options->source.len) add_pair(&pairs, "address", options->source);
     pairs.in_front = pairs.count;
     if (record->status_message.len) add_pair(&pairs, "otel.status_description", record->status_message);
-    put_map(out, record, &pairs);
+    put_map(out, record, out->shown, &pairs);
+}
+
+/* Beyond this many of each, item_max changes nothing. */
+static size_t most_items(const struct tw__span_in *span)
+{
+    const struct tw_record *record = span->record;
+    size_t most = record->tag_count > record->parent_count + 1 ? record->tag_count : record->parent_count + 1;
+    if (span->event_count > most) most = span->event_count;
+    return most < COUNT_MAX / 3 ? most : COUNT_MAX / 3;
 }
 
 int tw__fdb_enc(const struct tw__fdb_options *options, const struct tw__span_in *span, uint8_t *out, size_t cap,
@@ -272,17 +289,18 @@ int tw__fdb_enc(const struct tw__fdb_options *options, const struct tw__span_in 
 {
     bool seven = options->layout == TW__FDB_7 || options->layout == TW__FDB_7_FAULTY;
     bool faulty_12 = options->layout == TW__FDB_12_FAULTY;
-    size_t text_max = COUNT_MAX, item_max = COUNT_MAX / 3;
+    size_t text_max = COUNT_MAX, item_max = most_items(span), shown = 0;
 
     if (cap < TW__FDB_LEAST) return TW_ERR_SPACE;
     if (span->record->kind != TW_RECORD_SPAN) return TW_ERR_STATE;
     if (cap > TW__FDB_MAX) cap = TW__FDB_MAX;
+    shown = count_shown(span->record);
     for (;;) {
-        struct out try = {.at = out, .end = out + cap, .text_max = text_max, .item_max = item_max};
+        struct out try = {.at = out, .end = out + cap, .text_max = text_max, .item_max = item_max, .shown = shown};
         try.tag_max = item_max + 3; /* our own always find room */
         try.short_str16 = options->layout == TW__FDB_7_FAULTY;
         try.bare_maps = try.counts_threes = faulty_12;
-        if (try.short_str16) try.tag_max = FIXED_MAX;
+        if (try.short_str16 && try.tag_max > FIXED_MAX) try.tag_max = FIXED_MAX;
         if (seven)
             put_seven(&try, options, span->record);
         else
@@ -293,7 +311,9 @@ int tw__fdb_enc(const struct tw__fdb_options *options, const struct tw__span_in 
         }
         if (text_max > TEXT_LEAST)
             text_max = text_max > 4096 ? 4096 : text_max / 2;
-        else
+        else if (item_max > 0)
             item_max /= 2;
+        else
+            return TW_ERR_SPACE; /* cannot be: TW__FDB_LEAST holds any span with nothing in it */
     }
 }

@@ -256,14 +256,14 @@ static void a_span_fits_into_every_room_from_the_least_on(void **state)
     (void)state;
     enum { MANY = 2000 };
     static struct tw_tag_value tags[MANY];
-    static char keys[MANY][8], name[5000];
+    static char keys[MANY][40], name[5000];
     static struct tw_context parents[MANY];
     struct tw__span_in in = made_story();
     struct tw_record record = *in.record;
     in.record = &record;
     memset(name, 'n', sizeof name);
     for (unsigned i = 0; i < MANY; i++) {
-        (void)sprintf(keys[i], "k%u", i);
+        (void)sprintf(keys[i], "k%u.with.a.name.that.is.rather.long", i);
         tags[i] = made_str(keys[i], "some value");
         parents[i] = made_context(1, 2, i + 1);
     }
@@ -271,7 +271,7 @@ static void a_span_fits_into_every_room_from_the_least_on(void **state)
     record.parents = parents;
     record.parent_count = MANY;
     record.name = record.status_message = (struct tw_text){name, sizeof name};
-    for (size_t cap = TW__FDB_LEAST; cap <= TW__FDB_MAX + 1; cap += cap < 2000 ? 1 : 997) {
+    for (size_t cap = TW__FDB_LEAST; cap <= TW__FDB_MAX + 1; cap += cap < 600 ? 1 : 1997) {
         for (enum tw__fdb_layout layout = TW__FDB_7; layout <= TW__FDB_12_FAULTY; layout++) {
             const struct tw__fdb_options options = {layout, {name, 300}};
             struct tw__fdb_cuts cuts;
