@@ -59,7 +59,11 @@ static struct census take_census(void)
             bool returned = !holder && !open && is_returned(segment, slot);
             bool free = !holder && !open && !loose && !returned && is_free(slot);
             bool zombie = !holder && !open && !loose && !free && !returned && is_in_a_stack(segment, slot);
-            all.holders += holder, all.open += open, all.loose += loose, all.free += free, all.remote += returned;
+            all.holders += holder;
+            all.open += open;
+            all.loose += loose;
+            all.free += free;
+            all.remote += returned;
             all.zombies += zombie;
             here += (unsigned)(holder + open + loose + free + returned + zombie);
         }

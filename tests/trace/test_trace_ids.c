@@ -47,7 +47,10 @@ static void random_ids_are_random_in_all_bits_and_flagged(void **state)
     memset(all, 0xff, sizeof all);
     for (int i = 0; i < 200; i++) {
         tw_trace_id_new(id);
-        for (int b = 0; b < 16; b++) any[b] |= id[b], all[b] &= id[b];
+        for (int b = 0; b < 16; b++) {
+            any[b] |= id[b];
+            all[b] &= id[b];
+        }
     }
     for (int b = 0; b < 16; b++) { /* each bit was seen set and clear, but the last one: never all zero */
         assert_int_equal(any[b], 0xff);
