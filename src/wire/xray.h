@@ -70,7 +70,7 @@ size_t tw__xray_link(struct tw__xray_node *nodes, size_t count, struct tw__xray_
  * Shape    scratch is reset and used for all documents. emit returns 0, or an error to stop with.
  * Returns  the number of documents, or TW_ERR_MEMORY, or what emit returned.
  * Threads  one scratch and one tree are used by one thread at a time
- * Cost     no allocation once scratch is as large as a document; 2 us for a span with five tags. */
+ * Cost     no allocation once scratch is as large as a document; 4 us for a span with eight tags. */
 int tw__xray_enc(const struct tw__xray_options *options, struct tw__xray_node *top, struct tw__buf *scratch,
                  int (*emit)(void *arg, const struct tw__xray_doc *doc), void *arg);
 

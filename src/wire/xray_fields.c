@@ -12,84 +12,88 @@
 
 struct name {
     const char *key;
+    uint8_t len, rank;
     enum tw__xray_field field;
-    uint8_t rank;
 };
+#define NAME(key, field, rank)                                                                                         \
+    {                                                                                                                  \
+        key, sizeof key - 1, rank, field                                                                               \
+    }
 
 static const struct name names[] = {
-    {"aws.account_id", TW__XRAY_AWS_ACCOUNT, 1},
-    {"aws.dynamodb.table_names", TW__XRAY_AWS_TABLE, 1},
-    {"aws.operation", TW__XRAY_AWS_OPERATION, 0},
-    {"aws.queue.url", TW__XRAY_AWS_QUEUE, 1},
-    {"aws.queue_url", TW__XRAY_AWS_QUEUE, 2},
-    {"aws.region", TW__XRAY_AWS_REGION, 1},
-    {"aws.request_id", TW__XRAY_AWS_REQUEST, 0},
-    {"aws.sqs.queue.url", TW__XRAY_AWS_QUEUE, 0},
-    {"aws.table_name", TW__XRAY_AWS_TABLE, 0},
-    {"aws.xray.namespace", TW__XRAY_NAMESPACE, 0},
-    {"aws.xray.rule_name", TW__XRAY_RULE, 0},
-    {"aws.xray.traced", TW__XRAY_TRACED, 0},
-    {"aws.xray.x_forwarded_for", TW__XRAY_IS_FORWARDED, 0},
-    {"cause", TW__XRAY_CAUSE, 0},
-    {"client.address", TW__XRAY_CLIENT_IP, 0},
-    {"cloud.account.id", TW__XRAY_AWS_ACCOUNT, 0},
-    {"cloud.region", TW__XRAY_AWS_REGION, 0},
-    {"db.connection_string", TW__XRAY_SQL_CONNECTION, 0},
-    {"db.driver.version", TW__XRAY_SQL_DRIVER, 0},
-    {"db.name", TW__XRAY_SQL_DATABASE, 1},
-    {"db.namespace", TW__XRAY_SQL_DATABASE, 0},
-    {"db.preparation", TW__XRAY_SQL_PREPARATION, 0},
-    {"db.query.text", TW__XRAY_SQL_QUERY, 0},
-    {"db.statement", TW__XRAY_SQL_QUERY, 1},
-    {"db.system", TW__XRAY_SQL_TYPE, 1},
-    {"db.system.name", TW__XRAY_SQL_TYPE, 0},
-    {"db.user", TW__XRAY_SQL_USER, 0},
-    {"db.version", TW__XRAY_SQL_VERSION, 0},
-    {"enduser.id", TW__XRAY_USER, 0},
-    {"error", TW__XRAY_ERROR, 0},
-    {"error.type", TW__XRAY_ERROR_TYPE, 0},
-    {"exception.message", TW__XRAY_EXCEPTION_MESSAGE, 0},
-    {"exception.stacktrace", TW__XRAY_EXCEPTION_STACK, 0},
-    {"exception.type", TW__XRAY_EXCEPTION_TYPE, 0},
-    {"fault", TW__XRAY_FAULT, 0},
-    {"http.client_ip", TW__XRAY_CLIENT_IP, 1},
-    {"http.host", TW__XRAY_HOST, 1},
-    {"http.method", TW__XRAY_METHOD, 1},
-    {"http.request.header.x-forwarded-for", TW__XRAY_FORWARDED, 0},
-    {"http.request.method", TW__XRAY_METHOD, 0},
-    {"http.response.body.size", TW__XRAY_CONTENT_LENGTH, 0},
-    {"http.response.header.content-length", TW__XRAY_CONTENT_LENGTH, 1},
-    {"http.response.status_code", TW__XRAY_STATUS, 0},
-    {"http.response_content_length", TW__XRAY_CONTENT_LENGTH, 2},
-    {"http.scheme", TW__XRAY_SCHEME, 1},
-    {"http.status_code", TW__XRAY_STATUS, 1},
-    {"http.target", TW__XRAY_PATH, 1},
-    {"http.url", TW__XRAY_URL, 1},
-    {"http.user_agent", TW__XRAY_USER_AGENT, 1},
-    {"net.host.name", TW__XRAY_HOST, 2},
-    {"net.host.port", TW__XRAY_PORT, 1},
-    {"net.peer.ip", TW__XRAY_CLIENT_IP, 4},
-    {"net.peer.name", TW__XRAY_HOST, 3},
-    {"net.peer.port", TW__XRAY_PORT, 2},
-    {"net.sock.peer.addr", TW__XRAY_CLIENT_IP, 3},
-    {"network.peer.address", TW__XRAY_CLIENT_IP, 2},
-    {"rpc.method", TW__XRAY_RPC_METHOD, 0},
-    {"rpc.system", TW__XRAY_RPC_SYSTEM, 0},
-    {"server.address", TW__XRAY_HOST, 0},
-    {"server.port", TW__XRAY_PORT, 0},
-    {"throttle", TW__XRAY_THROTTLE, 0},
-    {"url.full", TW__XRAY_URL, 0},
-    {"url.path", TW__XRAY_PATH, 0},
-    {"url.query", TW__XRAY_QUERY, 0},
-    {"url.scheme", TW__XRAY_SCHEME, 0},
-    {"user_agent.original", TW__XRAY_USER_AGENT, 0},
+    NAME("aws.account_id", TW__XRAY_AWS_ACCOUNT, 1),
+    NAME("aws.dynamodb.table_names", TW__XRAY_AWS_TABLE, 1),
+    NAME("aws.operation", TW__XRAY_AWS_OPERATION, 0),
+    NAME("aws.queue.url", TW__XRAY_AWS_QUEUE, 1),
+    NAME("aws.queue_url", TW__XRAY_AWS_QUEUE, 2),
+    NAME("aws.region", TW__XRAY_AWS_REGION, 1),
+    NAME("aws.request_id", TW__XRAY_AWS_REQUEST, 0),
+    NAME("aws.sqs.queue.url", TW__XRAY_AWS_QUEUE, 0),
+    NAME("aws.table_name", TW__XRAY_AWS_TABLE, 0),
+    NAME("aws.xray.namespace", TW__XRAY_NAMESPACE, 0),
+    NAME("aws.xray.rule_name", TW__XRAY_RULE, 0),
+    NAME("aws.xray.traced", TW__XRAY_TRACED, 0),
+    NAME("aws.xray.x_forwarded_for", TW__XRAY_IS_FORWARDED, 0),
+    NAME("cause", TW__XRAY_CAUSE, 0),
+    NAME("client.address", TW__XRAY_CLIENT_IP, 0),
+    NAME("cloud.account.id", TW__XRAY_AWS_ACCOUNT, 0),
+    NAME("cloud.region", TW__XRAY_AWS_REGION, 0),
+    NAME("db.connection_string", TW__XRAY_SQL_CONNECTION, 0),
+    NAME("db.driver.version", TW__XRAY_SQL_DRIVER, 0),
+    NAME("db.name", TW__XRAY_SQL_DATABASE, 1),
+    NAME("db.namespace", TW__XRAY_SQL_DATABASE, 0),
+    NAME("db.preparation", TW__XRAY_SQL_PREPARATION, 0),
+    NAME("db.query.text", TW__XRAY_SQL_QUERY, 0),
+    NAME("db.statement", TW__XRAY_SQL_QUERY, 1),
+    NAME("db.system", TW__XRAY_SQL_TYPE, 1),
+    NAME("db.system.name", TW__XRAY_SQL_TYPE, 0),
+    NAME("db.user", TW__XRAY_SQL_USER, 0),
+    NAME("db.version", TW__XRAY_SQL_VERSION, 0),
+    NAME("enduser.id", TW__XRAY_USER, 0),
+    NAME("error", TW__XRAY_ERROR, 0),
+    NAME("error.type", TW__XRAY_ERROR_TYPE, 0),
+    NAME("exception.message", TW__XRAY_EXCEPTION_MESSAGE, 0),
+    NAME("exception.stacktrace", TW__XRAY_EXCEPTION_STACK, 0),
+    NAME("exception.type", TW__XRAY_EXCEPTION_TYPE, 0),
+    NAME("fault", TW__XRAY_FAULT, 0),
+    NAME("http.client_ip", TW__XRAY_CLIENT_IP, 1),
+    NAME("http.host", TW__XRAY_HOST, 1),
+    NAME("http.method", TW__XRAY_METHOD, 1),
+    NAME("http.request.header.x-forwarded-for", TW__XRAY_FORWARDED, 0),
+    NAME("http.request.method", TW__XRAY_METHOD, 0),
+    NAME("http.response.body.size", TW__XRAY_CONTENT_LENGTH, 0),
+    NAME("http.response.header.content-length", TW__XRAY_CONTENT_LENGTH, 1),
+    NAME("http.response.status_code", TW__XRAY_STATUS, 0),
+    NAME("http.response_content_length", TW__XRAY_CONTENT_LENGTH, 2),
+    NAME("http.scheme", TW__XRAY_SCHEME, 1),
+    NAME("http.status_code", TW__XRAY_STATUS, 1),
+    NAME("http.target", TW__XRAY_PATH, 1),
+    NAME("http.url", TW__XRAY_URL, 1),
+    NAME("http.user_agent", TW__XRAY_USER_AGENT, 1),
+    NAME("net.host.name", TW__XRAY_HOST, 2),
+    NAME("net.host.port", TW__XRAY_PORT, 1),
+    NAME("net.peer.ip", TW__XRAY_CLIENT_IP, 4),
+    NAME("net.peer.name", TW__XRAY_HOST, 3),
+    NAME("net.peer.port", TW__XRAY_PORT, 2),
+    NAME("net.sock.peer.addr", TW__XRAY_CLIENT_IP, 3),
+    NAME("network.peer.address", TW__XRAY_CLIENT_IP, 2),
+    NAME("rpc.method", TW__XRAY_RPC_METHOD, 0),
+    NAME("rpc.system", TW__XRAY_RPC_SYSTEM, 0),
+    NAME("server.address", TW__XRAY_HOST, 0),
+    NAME("server.port", TW__XRAY_PORT, 0),
+    NAME("throttle", TW__XRAY_THROTTLE, 0),
+    NAME("url.full", TW__XRAY_URL, 0),
+    NAME("url.path", TW__XRAY_PATH, 0),
+    NAME("url.query", TW__XRAY_QUERY, 0),
+    NAME("url.scheme", TW__XRAY_SCHEME, 0),
+    NAME("user_agent.original", TW__XRAY_USER_AGENT, 0),
 };
 
 static const struct name *find(struct tw_text key)
 {
-    size_t low = 0, high = sizeof names / sizeof *names;
+    size_t low = 0, high = key.len ? sizeof names / sizeof *names : 0;
     while (low < high) {
-        size_t middle = low + (high - low) / 2, len = strlen(names[middle].key);
+        size_t middle = low + (high - low) / 2, len = names[middle].len;
         int order = memcmp(names[middle].key, key.ptr, len < key.len ? len : key.len);
         if (order == 0 && len == key.len) return &names[middle];
         if (order < 0 || (order == 0 && len < key.len))
@@ -102,7 +106,7 @@ static const struct name *find(struct tw_text key)
 
 enum tw__xray_field tw__xray_field_of(struct tw_text key)
 {
-    const struct name *name = key.len ? find(key) : NULL;
+    const struct name *name = find(key);
     return name ? name->field : TW__XRAY_NO_FIELD;
 }
 
@@ -112,12 +116,20 @@ void tw__xray_collect(const struct tw_record *record, struct tw__xray_fields *fi
     memset(ranks, UINT8_MAX, sizeof ranks);
     for (size_t i = 0; i < record->tag_count; i++) {
         const struct tw_tag_value *tag = &record->tags[i];
-        const struct name *name = tag->key.len ? find(tag->key) : NULL;
+        const struct name *name = find(tag->key);
+        if (i < TW__XRAY_KNOWN) fields->known[i] = name ? (uint8_t)name->field : TW__XRAY_NO_FIELD;
         if (!name || tag->type == TW_TYPE_NONE || tag->type == TW_TYPE_BYTES) continue;
         if (name->rank > ranks[name->field]) continue; /* the same name again: the last one counts */
         ranks[name->field] = name->rank;
         fields->tags[name->field] = tag;
     }
+}
+
+bool tw__xray_was_told(const struct tw__xray_fields *fields, const struct tw_record *record, size_t index)
+{
+    const struct tw_tag_value *tag = &record->tags[index];
+    unsigned field = index < TW__XRAY_KNOWN ? fields->known[index] : (unsigned)tw__xray_field_of(tag->key);
+    return field != TW__XRAY_NO_FIELD && fields->tags[field] == tag && fields->told[field];
 }
 
 bool tw__xray_number(const struct tw_tag_value *tag, int64_t *number)

@@ -52,10 +52,13 @@ enum tw__xray_field {
     TW__XRAY_FIELD_COUNT
 };
 
+enum { TW__XRAY_KNOWN = 64 };
+
 /* The tags of a span by what they say. */
 struct tw__xray_fields {
     const struct tw_tag_value *tags[TW__XRAY_FIELD_COUNT];
     bool told[TW__XRAY_FIELD_COUNT]; /* stands in the document whole: not needed in the metadata */
+    uint8_t known[TW__XRAY_KNOWN];   /* enum tw__xray_field of the first tags: looked up once */
 };
 
 enum { TW__XRAY_TEXT = 250, TW__XRAY_NAME = 200 }; /* characters */
@@ -88,6 +91,7 @@ static inline bool tw__xray_is_lost(const struct tw__xray_out *out)
 /* xray_fields.c */
 void tw__xray_collect(const struct tw_record *record, struct tw__xray_fields *fields);
 enum tw__xray_field tw__xray_field_of(struct tw_text key);
+bool tw__xray_was_told(const struct tw__xray_fields *fields, const struct tw_record *record, size_t index);
 bool tw__xray_number(const struct tw_tag_value *tag, int64_t *number);
 /* Writes the text of a field under name; at most max characters. Notes that it was told when it was whole. */
 void tw__xray_put_field(struct tw__xray_out *out, struct tw__xray_span *span, enum tw__xray_field field,

@@ -55,8 +55,7 @@ static bool put_tags(struct tw__xray_out *out, const struct tw__xray_span *span,
     bool open = false;
     for (size_t i = 0; i < record->tag_count && !tw__xray_is_lost(out); i++) {
         const struct tw_tag_value *tag = &record->tags[i];
-        enum tw__xray_field field = tw__xray_field_of(tag->key);
-        if (field && span->fields.tags[field] == tag && span->fields.told[field]) continue;
+        if (tw__xray_was_told(&span->fields, record, i)) continue;
         if (tw__tag_replaced(record->tags, record->tag_count, i)) continue;
         if (taken == out->item_max) {
             out->dropped += !annotations;
