@@ -58,6 +58,7 @@ struct tw_site {
 
 /* 0 when recording is off. Read by the macros: a disabled site costs this load and one branch. */
 extern uint32_t tw__gate;
+#define TW__ON() __atomic_load_n(&tw__gate, __ATOMIC_RELAXED)
 
 enum tw_sample { TW_SAMPLE_BY_RATE = 0, TW_SAMPLE_ON, TW_SAMPLE_OFF };
 
@@ -82,7 +83,7 @@ struct tw_span_options {
     __extension__({                                                                 \
         TW__SITE(var, 1, name);                                                     \
         tw_span TW__PASTE(var, _h) = {0, 0};                                        \
-        if (tw__gate) TW__PASTE(var, _h) = call;                                    \
+        if (TW__ON()) TW__PASTE(var, _h) = call;                                    \
         TW__PASTE(var, _h);                                                         \
     })
 #define TW__SPAN_PLAIN(var, name) TW__SPAN(var, name, tw__span_begin(&var))
@@ -228,7 +229,7 @@ tw_span tw_span_current_or_context(void);
 /* Off, a span is none, and nothing is called; on, a handle that is none is counted by the callee. */
 static inline __attribute__((always_inline)) void tw__span_end(tw_span span)
 {
-    if (span.slot || tw__gate) (tw_span_end)(span);
+    if (span.slot || TW__ON()) (tw_span_end)(span);
 }
 #define tw_span_end(span) tw__span_end(span)
 
@@ -261,17 +262,17 @@ struct tw_attr tw_attr_bytes(const char *key, const void *data, size_t len);
 #define TW__EVENT_HERE(var, name)                                                       \
     do {                                                                                \
         TW__SITE(var, 2, name);                                                         \
-        if (tw__gate) tw__event_here(&var);                                 \
+        if (TW__ON()) tw__event_here(&var);                                 \
     } while (0)
 #define TW__EVENT(var, name, span, ...)                                                 \
     do {                                                                                \
         TW__SITE(var, 2, name);                                                         \
-        if (tw__gate) tw__event(span, &var, __VA_ARGS__);                   \
+        if (TW__ON()) tw__event(span, &var, __VA_ARGS__);                   \
     } while (0)
 #define TW__EVENT_TAGS(var, name, span, ...)                                            \
     do {                                                                                \
         TW__SITE(var, 2, name);                                                         \
-        if (tw__gate) {                                                                 \
+        if (TW__ON()) {                                                                 \
             const struct tw_attr TW__PASTE(var, _a)[] = {__VA_ARGS__};                  \
             tw__event(span, &var, TW__PASTE(var, _a), sizeof TW__PASTE(var, _a) / sizeof(struct tw_attr), 0); \
         }                                                                               \

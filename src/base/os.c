@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -281,6 +282,18 @@ uint32_t tw__os_seconds(void)
 {
     struct timespec t;
     return clock_gettime(CLOCK_REALTIME_COARSE, &t) == 0 ? (uint32_t)t.tv_sec : 0;
+}
+
+int tw__os_cancel_not(void)
+{
+    int before = PTHREAD_CANCEL_ENABLE;
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+    return before;
+}
+
+void tw__os_cancel_again(int before)
+{
+    (void)pthread_setcancelstate(before, NULL);
 }
 
 void tw__os_sleep_ns(uint64_t ns)

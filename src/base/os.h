@@ -73,6 +73,11 @@ void tw__os_problem_text(char *text, size_t cap, const char *what, int error_num
 /* CLOCK_REALTIME seconds, cheap and a few ms late. */
 uint32_t tw__os_seconds(void);
 
+/* Keeps this thread from being cancelled: opening and reading files are places where it could be, and it may hold a lock.
+ * tw__os_cancel_again takes what tw__os_cancel_not gave. */
+int tw__os_cancel_not(void);
+void tw__os_cancel_again(int before);
+
 /* Gives the processor away for about ns. */
 void tw__os_sleep_ns(uint64_t ns);
 

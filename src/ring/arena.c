@@ -44,8 +44,8 @@ static uint64_t lease(const struct tw__segment *segment)
 static void open_for(struct tw__block *block, struct tw__chunk *chunk, uint64_t word, uint64_t expire)
 {
     uint8_t *begin = (uint8_t *)chunk;
-    block->chunk = chunk;
-    block->chunk_word = word;
+    tw__store_relaxed(&block->chunk, chunk);
+    tw__store_relaxed(&block->chunk_word, word);
     block->expire = expire;
     tw__store_release(&block->cursor, begin + TW__CHUNK_HEAD_BYTES); /* pairs with the reader's cursor */
     tw__store_relaxed(&block->limit, begin + TW__CHUNK_BYTES - 64);
@@ -53,31 +53,32 @@ static void open_for(struct tw__block *block, struct tw__chunk *chunk, uint64_t 
 
 void tw__arena_close(struct tw__segment *segment, struct tw__block *block, uint64_t now)
 {
-    struct tw__chunk *chunk = block->chunk;
+    struct tw__chunk *chunk = tw__load_relaxed(&block->chunk);
     (void)segment;
     if (!chunk) return;
-    uint64_t word = block->chunk_word;
+    const uint64_t own = tw__load_relaxed(&block->chunk_word);
+    uint64_t word = own;
     /* commit and last_tick are read only when the word says closed; if the chunk was taken from us they are overwritten
      * words of the new owner's head, so claim the right to write them first. */
-    if (tw__cas_acq_rel(&chunk->word, &word, word_of(block->chunk_word >> 16, (block->chunk_word >> 2) + 1, TW__CHUNK_OPEN))) {
-        word = word_of(block->chunk_word >> 16, (block->chunk_word >> 2) + 1, TW__CHUNK_OPEN);
-        tw__store_relaxed(&chunk->commit, (uint32_t)(block->cursor - (uint8_t *)chunk));
+    if (tw__cas_acq_rel(&chunk->word, &word, word_of(own >> 16, (own >> 2) + 1, TW__CHUNK_OPEN))) {
+        word = word_of(own >> 16, (own >> 2) + 1, TW__CHUNK_OPEN);
+        tw__store_relaxed(&chunk->commit, (uint32_t)(tw__load_relaxed(&block->cursor) - (uint8_t *)chunk));
         tw__store_relaxed(&chunk->last_tick, now);
         (void)tw__cas_acq_rel(&chunk->word, &word, (word & ~(uint64_t)3) | TW__CHUNK_CLOSED); /* pairs with the reader */
     }
-    block->chunk = NULL;
+    tw__store_relaxed(&block->chunk, NULL);
     tw__store_relaxed(&block->limit, NULL);
 }
 
 /* The lease ran out: confirms it. False when somebody took the chunk. */
-static bool confirm(struct tw__segment *segment, struct tw__block *block, uint64_t now)
+static bool confirm(struct tw__segment *segment, struct tw__block *block, struct tw__chunk *chunk, uint64_t now)
 {
-    uint64_t word = block->chunk_word;
+    uint64_t word = tw__load_relaxed(&block->chunk_word);
     uint64_t next = word_of(word >> 16, (word >> 2) + 1, TW__CHUNK_OPEN);
-    if (!tw__cas_acq_rel(&block->chunk->word, &word, next)) return false;
-    block->chunk_word = next;
+    if (!tw__cas_acq_rel(&chunk->word, &word, next)) return false;
+    tw__store_relaxed(&block->chunk_word, next);
     block->expire = now + lease(segment);
-    tw__store_relaxed(&block->chunk->expire, block->expire);
+    tw__store_relaxed(&chunk->expire, block->expire);
     return true;
 }
 
@@ -151,7 +152,7 @@ static uint64_t next_ticket(struct tw__segment *segment, struct tw__block *block
 static bool take_next(struct tw__segment *segment, struct tw__block *block, uint64_t now)
 {
     /* Busy: the last chunk was filled well within its lease. */
-    bool busy = block->chunk && block->expire > now && block->expire - now > lease(segment) / 2;
+    bool busy = tw__load_relaxed(&block->chunk) && block->expire > now && block->expire - now > lease(segment) / 2;
     tw__arena_close(segment, block, now);
     tw__segment_calibrate(segment, now);
     uint32_t tries = tw__load_relaxed(&segment->header->chunk_count);
@@ -163,10 +164,11 @@ static bool take_next(struct tw__segment *segment, struct tw__block *block, uint
 
 bool tw__arena_room(struct tw__segment *segment, struct tw__block *block, size_t len, uint64_t now)
 {
-    if (block->chunk) {
-        bool fits = block->cursor + len <= (uint8_t *)block->chunk + TW__CHUNK_BYTES - 64;
+    struct tw__chunk *chunk = tw__load_relaxed(&block->chunk); /* once: tw_shutdown may close it under us */
+    if (chunk) {
+        bool fits = block->cursor + len <= (uint8_t *)chunk + TW__CHUNK_BYTES - 64;
         if (fits && now <= block->expire) return true;
-        if (fits && confirm(segment, block, now)) return true;
+        if (fits && confirm(segment, block, chunk, now)) return true;
     }
     if (len > TW__RECORD_MAX || now < block->retry_tick || !take_next(segment, block, now)) {
         tw__count(&block->losses[TW__LOSS_no_chunk]);

@@ -71,11 +71,14 @@ struct tw__block *tw__block_take(struct tw__segment *segment, enum tw__block_rol
     uint32_t *high = &segment->header->block_high;
     if (tw__load_acquire(high) <= index || block->random[0] == 0) { /* random: was prepared before */
         size_t at = (size_t)((uint8_t *)block - segment->map);
-        if (tw__os_back(segment->path, segment->map, at, TW__BLOCK_BYTES) < 0) {
+        int before = tw__os_cancel_not(); /* or the bit would stay set */
+        bool backed = tw__os_back(segment->path, segment->map, at, TW__BLOCK_BYTES) == 0;
+        if (backed && block->random[0] == 0) prepare_new(block);
+        tw__os_cancel_again(before);
+        if (!backed) {
             release_bit(segment, index);
             return NULL;
         }
-        if (block->random[0] == 0) prepare_new(block);
         block->random[0] |= 1;
         uint32_t seen = tw__load_relaxed(high);
         while (seen <= index && !tw__cas_acq_rel(high, &seen, index + 1)) {} /* pairs with the reader's scan */
@@ -87,10 +90,10 @@ struct tw__block *tw__block_take(struct tw__segment *segment, enum tw__block_rol
     take_name(block);
     tw__store_relaxed(&block->attached_tick, tw__segment_tick(segment));
     tw__store_relaxed(&block->detached_tick, 0);
-    block->free = NULL;
+    tw__store_relaxed(&block->free, NULL);
     tw__store_relaxed(&block->cursor, (uint8_t *)block); /* in no chunk */
-    block->limit = NULL;
-    block->chunk = NULL;
+    tw__store_relaxed(&block->limit, NULL);
+    tw__store_relaxed(&block->chunk, NULL);
     block->next = block->lane = NULL;
     block->ticket = block->ticket_end = block->retry_tick = 0;
     tw__store_release(&block->state, TW__BLOCK_USED); /* pairs with the reader's scan */
@@ -107,8 +110,8 @@ static void give(struct tw__segment *segment, struct tw__block *block)
 static void push_free(struct tw__block *owner, struct tw__slot *slot)
 {
     tw__store_relaxed(&slot->misc, owner->tid);
-    tw__store_relaxed(&slot->link, owner->free);
-    owner->free = slot;
+    tw__store_relaxed(&slot->link, tw__load_relaxed(&owner->free));
+    tw__store_relaxed(&owner->free, slot);
 }
 
 /* Moves what others pushed on from's remote list to owner's free list. */
@@ -157,8 +160,8 @@ void tw__block_dissolve(struct tw__segment *segment, struct tw__block *owner)
     for (struct tw__block *block = owner; block; block = block->next)
         for (unsigned i = 0; i < TW__SLOTS; i++) /* who ends it from now on returns it to its own block */
             tw__store_release(&tw__block_slot(block, i)->owner, block); /* pairs with tw__block_return */
-    for (struct tw__slot *slot = owner->free; slot; slot = slot->link) tw__store_relaxed(&slot->loose, 1);
-    owner->free = NULL;
+    for (struct tw__slot *slot = tw__load_relaxed(&owner->free); slot; slot = slot->link) tw__store_relaxed(&slot->loose, 1);
+    tw__store_relaxed(&owner->free, NULL);
     for (struct tw__block *block = owner, *next; block; block = next) {
         next = block->next;
         take_name(block); /* the last it had */

@@ -11,6 +11,7 @@
  * cache and a walk there took 4.5 ms for 64 MB, a walk in place 6.5 ms (the loads of a walk depend on each other, those of a
  * copy do not), and no length is ever read twice. Pairs with src/ring/arena.c.
  */
+#include <stddef.h>
 #include <string.h>
 
 #include "base/atomics.h"
@@ -82,8 +83,11 @@ bool tw__slot_copy(const struct tw_reader *reader, uint32_t block, unsigned slot
     uint64_t again[TW__SLOT_TAG_BYTES / 8];
     bool same = false;
     if (id % 2 == 0 || tw__record_type(tw__load_relaxed(&from->head)) != TW__TYPE_SPAN) return false;
+    memset(out, 0, sizeof *out);
     for (int tries = 0; tries < SLOT_TRIES && !same; tries++) {
-        tw__words_copy_from(out, from, sizeof *out);
+        tw__words_copy_from(out, from, offsetof(struct tw__slot, link)); /* what follows is the writer's own */
+        out->tags_len = tw__load_relaxed(&from->tags_len);
+        tw__words_copy_from(out->tags, from->tags, sizeof out->tags);
         uint64_t len = out->tags_len < TW__SLOT_TAG_BYTES ? out->tags_len : TW__SLOT_TAG_BYTES;
         tw__words_copy_from(again, from->tags, sizeof again);
         same = memcmp(again, out->tags, (size_t)len) == 0;

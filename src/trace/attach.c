@@ -45,7 +45,7 @@ static void dissolve(struct tw__segment *segment, struct tw__block *block)
     if (block->current != &tw__poison) block->saved = block->current;
     tw__store_relaxed(&block->current, &tw__poison);
     tw__signal_fence();
-    if (block->spare) block->free = block->spare;
+    if (block->spare) tw__store_relaxed(&block->free, block->spare);
     block->spare = NULL;
     unsigned left = block->saved ? tw__stack_abandon(block, &tw__no_slot) : 0;
     while (left-- > 0) tw__count(&block->losses[TW__LOSS_unbalanced]);
@@ -144,7 +144,7 @@ struct tw__block *tw__enter(void)
     tw__signal_fence();
     block->saved = current;
     if (tw__runtime.slow_clock && block->spare) {
-        block->free = block->spare;
+        tw__store_relaxed(&block->free, block->spare);
         block->spare = NULL;
     }
     return block;
@@ -168,7 +168,7 @@ struct tw__slot *tw__slot_take(struct tw__block *block)
         tw__count(&block->losses[TW__LOSS_no_slot]);
         return NULL;
     }
-    block->free = slot->link;
+    tw__store_relaxed(&block->free, slot->link);
     return slot;
 }
 
@@ -177,8 +177,8 @@ void tw__slot_give(struct tw__block *block, struct tw__slot *slot)
     if (tw__load_acquire(&slot->owner) == block) {
         tw__store_relaxed(&slot->remote, NULL);
         tw__store_relaxed(&slot->misc, block->tid);
-        tw__store_relaxed(&slot->link, block->free);
-        block->free = slot;
+        tw__store_relaxed(&slot->link, tw__load_relaxed(&block->free));
+        tw__store_relaxed(&block->free, slot);
     } else {
         tw__block_return(slot);
     }

@@ -37,6 +37,7 @@ enum phase { NOT_BEGUN, RECORDING, FAILED, ENDED };
 /* Under lock. */
 static struct {
     pthread_mutex_t lock;
+    int cancel; /* what tw__os_cancel_not gave the holder */
     enum phase phase;
     bool switched_off; /* by tw_recorder_disable */
     bool kept_settings;
@@ -48,6 +49,21 @@ static struct {
     tw_diagnostic_fn *diagnostic;
     void *diagnostic_data;
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* A thread that is cancelled while it opens a file would take the lock along. */
+static void lock_state(void)
+{
+    int before = tw__os_cancel_not();
+    pthread_mutex_lock(&state.lock);
+    state.cancel = before;
+}
+
+static void unlock_state(void)
+{
+    int before = state.cancel;
+    pthread_mutex_unlock(&state.lock);
+    tw__os_cancel_again(before);
+}
 
 static void problem(int error, const char *what)
 {
@@ -107,14 +123,14 @@ static void set_gate(void)
 
 static void before_fork(void)
 {
-    pthread_mutex_lock(&state.lock);
+    lock_state();
     if (tw__runtime.sampler) tw__sampler_before_fork(tw__runtime.sampler);
 }
 
 static void after_fork_in_parent(void)
 {
     if (tw__runtime.sampler) tw__sampler_after_fork(tw__runtime.sampler, false, tw__clock_wall_ns());
-    pthread_mutex_unlock(&state.lock);
+    unlock_state();
 }
 
 /* In the child: no segment, no thread, same settings. */
@@ -135,7 +151,7 @@ static void after_fork_in_child(void)
 {
     if (tw__runtime.sampler) tw__sampler_after_fork(tw__runtime.sampler, true, tw__clock_wall_ns());
     forget_parent();
-    pthread_mutex_unlock(&state.lock);
+    unlock_state();
 }
 
 /* When the library is loaded, not when recording begins: a fork may come while another thread is about to begin it. */
@@ -217,10 +233,10 @@ struct tw__segment *tw__runtime_segment(void)
 {
     struct tw__segment *segment = tw__load_acquire(&tw__runtime.segment); /* pairs with begin */
     if (segment) return segment;
-    pthread_mutex_lock(&state.lock);
+    lock_state();
     if (state.phase == NOT_BEGUN) (void)begin(NULL);
     segment = state.phase == RECORDING ? tw__runtime.segment : NULL;
-    pthread_mutex_unlock(&state.lock);
+    unlock_state();
     return segment;
 }
 
@@ -232,7 +248,7 @@ int tw_init(const struct tw_config *config)
         memcpy(&whole, config, size);
     }
     tw__attach_hold(true);
-    pthread_mutex_lock(&state.lock);
+    lock_state();
     int result = TW_ERR_STATE;
     if (state.phase != RECORDING) {
         state.diagnostic = whole.diagnostic;
@@ -240,7 +256,7 @@ int tw_init(const struct tw_config *config)
         state.kept_settings = false; /* those of an attempt that failed are not the environment's */
         result = begin(config ? &whole : NULL);
     }
-    pthread_mutex_unlock(&state.lock);
+    unlock_state();
     tw__attach_hold(false);
     return result;
 }
@@ -264,10 +280,10 @@ static int wait_quiet(struct tw__segment *segment, uint64_t timeout_ns)
 
 int tw_shutdown(uint64_t timeout_ns)
 {
-    pthread_mutex_lock(&state.lock);
+    lock_state();
     struct tw__segment *segment = tw__runtime.segment;
     if (state.phase != RECORDING) {
-        pthread_mutex_unlock(&state.lock);
+        unlock_state();
         return TW_ERR_STATE;
     }
     state.phase = ENDED;
@@ -281,7 +297,7 @@ int tw_shutdown(uint64_t timeout_ns)
     tw__store_release(&tw__runtime.segment, NULL);
     int result = wait_quiet(segment, timeout_ns);
     uint64_t now = tw__segment_tick(segment);
-    for (uint32_t i = 0; i < segment->header->block_high; i++) {
+    for (uint32_t i = 0, high = tw__load_acquire(&segment->header->block_high); i < high; i++) { /* pairs with block.c: take */
         struct tw__block *block = tw__block_at(segment, i);
         if (result == 0) tw__arena_close(segment, block, now);
         tw__store_relaxed(&block->limit, NULL);
@@ -290,27 +306,27 @@ int tw_shutdown(uint64_t timeout_ns)
     tw__segment_close(segment);
     tw__segment_drop_arena(segment);
     state.previous = segment;
-    pthread_mutex_unlock(&state.lock);
+    unlock_state();
     return result;
 }
 
 int tw_recorder_enable(void)
 {
-    pthread_mutex_lock(&state.lock);
+    lock_state();
     state.switched_off = false;
     if (state.phase == NOT_BEGUN) (void)begin(NULL);
     set_gate();
     int result = state.phase == RECORDING ? 0 : TW_ERR_OFF;
-    pthread_mutex_unlock(&state.lock);
+    unlock_state();
     return result;
 }
 
 int tw_recorder_disable(void)
 {
-    pthread_mutex_lock(&state.lock);
+    lock_state();
     state.switched_off = true;
     set_gate();
-    pthread_mutex_unlock(&state.lock);
+    unlock_state();
     return 0;
 }
 
@@ -321,7 +337,7 @@ bool tw_recorder_is_enabled(void)
 
 int tw_recorder_error(char *text, size_t cap)
 {
-    pthread_mutex_lock(&state.lock);
+    lock_state();
     int error = state.error;
     if (text && cap) {
         size_t len = strlen(state.error_text);
@@ -329,7 +345,7 @@ int tw_recorder_error(char *text, size_t cap)
         memcpy(text, state.error_text, len);
         text[len] = 0;
     }
-    pthread_mutex_unlock(&state.lock);
+    unlock_state();
     return error;
 }
 

@@ -45,8 +45,8 @@ struct tw__block *tw__enter(void);
 static inline void tw__leave(struct tw__block *block)
 {
     if (tw__runtime.slow_clock) { /* keeps span.c, which knows only the TSC, from doing anything */
-        block->spare = block->free;
-        block->free = NULL;
+        block->spare = tw__load_relaxed(&block->free);
+        tw__store_relaxed(&block->free, NULL);
         tw__store_relaxed(&block->limit, NULL);
     }
     tw__signal_fence();

@@ -36,7 +36,7 @@ tw_span tw__span_begin(struct tw_site *site)
     me->saved = below;
     tw__store_relaxed(&me->current, &tw__poison);
     tw__signal_fence();
-    struct tw__slot *slot = me->free;
+    struct tw__slot *slot = tw__load_relaxed(&me->free);
     if (UNLIKELY(!slot)) {
         tw__signal_fence();
         tw__store_relaxed(&me->current, below);
@@ -51,7 +51,7 @@ tw_span tw__span_begin(struct tw_site *site)
     uint64_t id = slot->id + TW__ID_STEP;
     tw__store_relaxed(&slot->time, tw__clock_tsc());
     tw__store_release(&slot->id, id); /* pairs with the reader's look at open slots */
-    me->free = next;
+    tw__store_relaxed(&me->free, next);
     tw__signal_fence();
     tw__store_relaxed(&me->current, slot);
     return (tw_span){slot, id};
@@ -78,7 +78,7 @@ static inline void clear_tags(struct tw__slot *slot, uint64_t len)
     uint64_t *tags = (uint64_t *)(void *)slot->tags;
     tw__words_clear8(tags);
     for (uint64_t at = 64; UNLIKELY(at < len); at += 64) tw__words_clear8(tags + at / 8);
-    slot->tags_len = 0;
+    tw__store_relaxed(&slot->tags_len, 0);
 }
 
 static inline void publish(struct tw__block *me, struct tw__slot *slot, uint64_t id, uint8_t *end)
@@ -116,14 +116,15 @@ void (tw_span_end)(tw_span span)
     struct tw__slot *below = slot->link;
     if (tags_len) {
         copy_tags(record + TW__SPAN_HEAD_BYTES, slot, tags_len);
-        *(uint64_t *)(void *)record += tags_len; /* nobody reads it before cursor says so */
+        uint64_t *head = (uint64_t *)(void *)record;
+        tw__store_relaxed(head, tw__load_relaxed(head) + tags_len); /* nobody takes it for one before cursor says so */
         publish(me, slot, span.id, end);
         clear_tags(slot, tags_len); /* last: until the record is there, they are nowhere else */
     } else {
         publish(me, slot, span.id, end);
     }
-    slot->link = me->free;
-    me->free = slot;
+    slot->link = tw__load_relaxed(&me->free);
+    tw__store_relaxed(&me->free, slot);
     tw__signal_fence();
     tw__store_relaxed(&me->current, below);
 }
