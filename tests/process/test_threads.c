@@ -320,9 +320,11 @@ static void a_thread_may_record_after_it_has_been_let_go(void **state)
 
 /* -- cancellation */
 
+enum { CANCELLED = 200 };
+
 static void *work_until_cancelled(void *data)
 {
-    (void)data;
+    (void)data; /* as often as not it is cancelled in its first record already */
     for (;;) {
         TW_SCOPE(span, "cancelled");
         (void)usleep(100);
@@ -334,15 +336,16 @@ static void cancel_some(void *arg)
 {
     struct tw_stats stats;
     (void)arg;
-    for (int i = 0; i < 50; i++) {
+    for (int i = 0; i < CANCELLED; i++) {
         pthread_t thread;
         start(&thread, work_until_cancelled, NULL);
-        (void)usleep(1000);
+        (void)usleep((useconds_t)(i * 20));
         CHECK(pthread_cancel(thread) == 0);
         CHECK(pthread_join(thread, NULL) == 0);
     }
+    tw_span_end(tw_span_begin("still here"));
     stats_of(&stats);
-    CHECK(stats.process.threads == 0);
+    CHECK(stats.process.threads == 1);
     no_losses();
 }
 
@@ -351,7 +354,8 @@ static void a_cancelled_thread_leaves_its_block_to_others(void **state)
     (void)state;
     assert_int_equal(proc_child(cancel_some, NULL), 0);
     const struct tw__header *header = (const void *)proc_read_only()->reader->map;
-    assert_true(header->block_high <= 3);
+    print_message("    %u blocks\n", header->block_high);
+    assert_true(header->block_high <= 3 + CANCELLED / 31); /* C without -fexceptions: each may leave its span open */
 }
 
 int main(void)
