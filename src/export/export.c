@@ -180,7 +180,7 @@ static bool wait_answered(uint64_t ticket, uint64_t timeout_ns)
 
 int tw_flush(uint64_t timeout_ns)
 {
-    int result = TW_ERR_STATE;
+    int result = TW_ERR_STATE, cancel = tw__os_cancel_not(); /* waiting is a place to be cancelled, with the lock held */
     pthread_mutex_lock(&export.lock);
     if (export.running) {
         uint64_t ticket = ++export.asked;
@@ -188,6 +188,7 @@ int tw_flush(uint64_t timeout_ns)
         result = wait_answered(ticket, timeout_ns) ? 0 : TW_ERR_TIMEOUT;
     }
     pthread_mutex_unlock(&export.lock);
+    tw__os_cancel_again(cancel);
     return result;
 }
 
