@@ -3,7 +3,7 @@
 #   make demo       install what is missing, build, run the demo
 #   make test       install what is missing, run everything that CI runs
 #   make check      unit tests only, nothing is installed
-#   make bench      benchmarks, as ratios; ARGS=--json for programs
+#   make bench      benchmarks, as ratios, and instructions counted; ARGS=--json for programs
 #   make soak       the long runs
 #   make install    PREFIX=/usr/local DESTDIR=
 PREFIX ?= /usr/local
@@ -33,7 +33,8 @@ check:
 
 bench: all
 	@failed=0; for program in $(BUILD)/bench/bench_*; do \
-	    if [ -f $$program ] && [ -x $$program ]; then $$program $(ARGS) || failed=1; fi; done; exit $$failed
+	    if [ -f $$program ] && [ -x $$program ]; then $$program $(ARGS) || failed=1; fi; done; \
+	bench/callgrind_gate $(ARGS) $(BUILD) || [ $$? = 77 ] || failed=1; exit $$failed
 
 soak: configure
 	@$(NINJA) all tests

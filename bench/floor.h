@@ -10,8 +10,8 @@
 #define TW_BENCH_FLOOR_H
 
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/clock.h"
 #include "bench.h"
@@ -23,8 +23,9 @@ static uint64_t floor_at;
 
 static inline void floor_init(void)
 {
-    floor_ring = aligned_alloc(64, FLOOR_RING_BYTES);
-    if (!floor_ring) bench_die("out of memory");
+    void *ring = mmap(NULL, FLOOR_RING_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (ring == MAP_FAILED) bench_die("out of memory");
+    floor_ring = ring;
     memset(floor_ring, 1, FLOOR_RING_BYTES);
 }
 
@@ -35,12 +36,12 @@ static inline uint64_t *floor_next(uint64_t words)
     return record;
 }
 
-static void floor_empty(unsigned n)
+static inline void floor_empty(unsigned n)
 {
     for (unsigned i = 0; i < n; i++) __asm__ volatile("" : : "r"(i) : "memory");
 }
 
-static void floor_a(unsigned n)
+static inline void floor_a(unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
         uint64_t *record = floor_next(8);
@@ -52,7 +53,7 @@ static void floor_a(unsigned n)
     }
 }
 
-static void floor_b(unsigned n)
+static inline void floor_b(unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
         uint64_t *record = floor_next(4);
