@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -188,6 +189,11 @@ int tw__os_map_new(const char *path, size_t len, size_t align, size_t inherited,
     if (fd < 0) {
         result = error_of(errno);
         goto restore;
+    }
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < len) {
+        result = TW_ERR_SPACE; /* to try would raise SIGXFSZ, which kills */
+        goto undo_file;
     }
     if (ftruncate(fd, (off_t)len) != 0) {
         result = error_of(errno);
