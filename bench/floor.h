@@ -4,7 +4,7 @@
  *     floor B   one reading and a record of 32 bytes
  *
  * The ring is as large as the default arena and memory of this process alone, touched before. A smaller one would make
- * the floor no lower: on the machines measured the store hides behind the clock whatever the size (README.md).
+ * the floor no lower: the store hides behind the clock whatever the size, on the machine of the prototypes (README.md).
  */
 #ifndef TW_BENCH_FLOOR_H
 #define TW_BENCH_FLOOR_H
