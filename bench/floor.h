@@ -3,7 +3,7 @@
  *     floor A   two readings of the clock and a record of 64 bytes, stored into a ring
  *     floor B   one reading and a record of 32 bytes
  *
- * The ring is as large as the default arena and memory of this process alone, touched before. A smaller one would make
+ * The ring is as large as the default arena and of the same kind of memory, touched before. A smaller one would make
  * the floor no lower: the store hides behind the clock whatever the size, on the machine of the prototypes (README.md).
  */
 #ifndef TW_BENCH_FLOOR_H
