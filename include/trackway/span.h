@@ -123,7 +123,8 @@ TW__DIRECT void tw_span_end(tw_span span);
 /* The same with an own end time, CLOCK_REALTIME ns. An end before the begin is kept as it is and flagged. */
 void tw_span_end_at(tw_span span, uint64_t end_ns);
 
-/* This thread's innermost open span; none if it is in no trace or in a context attached from elsewhere. */
+/* This thread's innermost open span; none if it is in no trace or in a context attached from elsewhere, or in a signal handler
+ * that has interrupted a call of this library (what the handler begins is a child of that span all the same). */
 tw_span tw_span_current(void);
 /* The context to hand on. Returns false and zeroes *out for a handle that is none or ended. */
 bool tw_span_context(tw_span span, struct tw_context *out);

@@ -364,7 +364,10 @@ static tw_span current_handle(bool holders)
         struct tw__block *block = tw__enter();
         if (!block) return none;
         top = tw__stack_parent(block);
+        /* What a call is at work on that a handler has interrupted: a tag set now might end up in the next span. */
+        bool being_changed = block->role == TW__ROLE_LANE && top != block->saved;
         tw__leave(block);
+        if (being_changed && !holders) return none;
     }
     if (top == &tw__no_slot || top == &tw__poison) return none;
     if (is_stand_in(top) && !tw__is_holder(top->alias)) return (tw_span){top->alias, top->alias_id};
