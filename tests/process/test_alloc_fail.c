@@ -372,6 +372,7 @@ static void a_program_out_of_files_runs_on(void **state)
     assert_int_equal(proc_child(without_files, NULL), 0);
 }
 
+#if !defined(PROC_SANITIZED)
 static void with_little_address_space(void *arg)
 {
     (void)arg;
@@ -380,6 +381,7 @@ static void with_little_address_space(void *arg)
     check_init(TW_ERR_SPACE);
     work();
 }
+#endif
 
 static void a_program_without_address_space_runs_on(void **state)
 {

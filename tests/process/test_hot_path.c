@@ -220,12 +220,16 @@ static void do_nothing_at_all(void *arg)
     (void)arg;
     CHECK(sigaction(SIGSYS, &action, NULL) == 0);
     CHECK(tw_init(&(struct tw_config){.off = true}) == TW_ERR_OFF);
+#if defined(PROC_SANITIZED)
+    one_request(0, text); /* a sanitizer makes calls of its own when a function first runs */
+#endif
     if (!trap_all_calls()) _exit(77);
     uint64_t before = allocations;
     for (uint64_t n = 0; n < 100000; n++) one_request(n, text);
     uint64_t after = allocations, calls = trapped_in_all;
     (void)syscall(SYS_getppid);
-    _exit(after != before ? 3 : calls ? 4 : trapped_in_all != 1 ? 5 : 0);
+    long code = after != before ? 3 : calls ? 4 : trapped_in_all != 1 ? 5 : 0;
+    (void)syscall(SYS_exit_group, code); /* _exit of a sanitizer makes calls */
 }
 
 static void switched_off_makes_no_call_at_all(void **state)

@@ -135,15 +135,24 @@ static void attach_and_detach(int signal)
     BREAKPOINT();
 }
 
+#if defined(PROC_SANITIZED)
+enum { ONE_IN = 64 };
+#else
+enum { ONE_IN = 8 };
+#endif
+
+/* Not so often that the slot overflows: a handler cannot see that it has interrupted a tag, and must not fill the slot there. */
 static void tag_what_is_current(int signal)
 {
     (void)signal;
     uint32_t number = page->handled++;
     tw_span span = tw_span_current();
-    if (number % 2)
-        tw_tag(span, "by handler", "a literal");
-    else
-        tw_tag_strn(span, "by handler", "a text of some length", 21);
+    if ((number * 2654435761u >> 16) % ONE_IN == 0) {
+        if (number % 2)
+            tw_tag(span, "by handler", "a literal");
+        else
+            tw_tag_strn(span, "by handler", "a text of some length", 21);
+    }
     BREAKPOINT();
 }
 
@@ -343,7 +352,11 @@ static void assert_handlers_are_whole(uint32_t count, bool in_other_trace)
         }
     }
     print_message("    %u outside of the script's spans\n", roots);
+#if defined(PROC_SANITIZED)
+    assert_true(in_other_trace || roots < count / 2); /* the script's own work weighs more */
+#else
     assert_true(in_other_trace || roots < count / 4);
+#endif
 }
 
 static void a_handler_at_every_instruction_loses_nothing(void **state)
@@ -394,7 +407,8 @@ static void a_handler_that_leaves_its_span_open_harms_nobody(void **state)
     assert_int_equal(s->process.open_spans, 0);
 }
 
-/* Its tag may be lost where the script was about to tag, but what the script sets is there, and nothing else. */
+/* Its tag may be lost where the script was about to tag, and it has no span to tag where the script was inside a call. What the
+ * script sets is there, and nothing else; and no tag is in another span. */
 static void a_handler_that_tags_the_span_it_interrupts_breaks_no_other_tag(void **state)
 {
     (void)state;
@@ -425,7 +439,7 @@ static void a_handler_that_tags_the_span_it_interrupts_breaks_no_other_tag(void 
     }
     print_message("    %zu tags by the script, %zu by handlers\n", own, others);
     assert_int_equal(own, PASSES * 7);
-    assert_true(others > 100);
+    assert_true(others > 20);
 }
 
 static void a_handler_inside_a_handler_is_recorded_or_counted(void **state)
@@ -563,6 +577,7 @@ static void a_handler_may_make_the_first_record_of_its_thread(void **state)
     assert_int_equal(s->process.threads_total, 1);
 }
 
+#if !defined(PROC_SANITIZED)
 /* The kernel's frame, and four pages: what docs and stack limits of the build promise to be enough. */
 static void record_on_a_small_stack(void *arg)
 {
@@ -580,6 +595,7 @@ static void record_on_a_small_stack(void *arg)
     CHECK(raise(SIGUSR1) == 0);
     CHECK(page->handled == 2);
 }
+#endif
 
 static void a_handler_on_a_small_stack_of_its_own_records(void **state)
 {
