@@ -124,7 +124,8 @@ static struct tw__block *lane_of(struct tw__block *block)
     return lane;
 }
 
-struct tw__block *tw__enter(void)
+/* One try. The block is poisoned when it returns; *before is what was current. */
+static struct tw__block *enter_once(struct tw__slot **before)
 {
     struct tw__block *block = tw__me;
     if (block->generation != tw__load_relaxed(&tw__runtime.generation) || block == &tw__nobody) {
@@ -143,7 +144,22 @@ struct tw__block *tw__enter(void)
     tw__store_relaxed(&block->current, &tw__poison);
     tw__signal_fence();
     block->saved = current;
-    if (tw__runtime.slow_clock && block->spare) {
+    *before = current;
+    return block;
+}
+
+struct tw__block *tw__enter(void)
+{
+    struct tw__slot *before;
+    struct tw__block *block = enter_once(&before);
+    /* Ended, and perhaps begun anew, since the first look: what is entered into the old dictionary now would have the wrong id
+     * in the new one for ever. tw_shutdown looks for poison only after a pause, as arena.c does and for the same reason. */
+    while (block && block->generation != tw__load_relaxed(&tw__runtime.generation)) {
+        tw__store_release(&block->current, before);
+        block = enter_once(&before);
+    }
+    if (!block) return NULL;
+    if (tw__load_relaxed(&tw__runtime.slow_clock) && block->spare) {
         tw__store_relaxed(&block->free, block->spare);
         block->spare = NULL;
     }
@@ -152,10 +168,10 @@ struct tw__block *tw__enter(void)
 
 struct tw__slot *tw__slot_take(struct tw__block *block)
 {
-    if (!block->free) tw__block_drain(block);
-    if (!block->free) tw__stack_sweep(block);
+    if (!tw__load_relaxed(&block->free)) tw__block_drain(block);
+    if (!tw__load_relaxed(&block->free)) tw__stack_sweep(block);
     /* A block may come without a free slot: all are spans that outlived their threads. Bounded by the number of blocks. */
-    while (!block->free) {
+    while (!tw__load_relaxed(&block->free)) {
         struct tw__block *more = tw__block_take(tw__segment_of(block), TW__ROLE_MORE);
         if (!more) break;
         more->current = more->saved = &tw__no_slot;
@@ -163,7 +179,7 @@ struct tw__slot *tw__slot_take(struct tw__block *block)
         block->next = more;
         tw__block_adopt(block, more);
     }
-    struct tw__slot *slot = block->free;
+    struct tw__slot *slot = tw__load_relaxed(&block->free);
     if (!slot) {
         tw__count(&block->losses[TW__LOSS_no_slot]);
         return NULL;

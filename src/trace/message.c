@@ -27,7 +27,7 @@ static void append(struct tw__block *block, struct tw_site *site, const struct t
     tags[n++] = (struct tw__tag_in){.key = tw__key_id(block, "size"), .type = TW__TAG_UINT, .bits = message->size};
     if (message->peer)
         tags[n++] = tw__text_tag(block, TW__TAG_STR, tw__key_id(block, "peer"), message->peer, strlen(message->peer), TW_TEXT_MAX);
-    size_t keep = message->byte_count < tw__runtime.payload_max ? message->byte_count : tw__runtime.payload_max;
+    size_t max = tw__load_relaxed(&tw__runtime.payload_max), keep = message->byte_count < max ? message->byte_count : max;
     if (keep && message->bytes)
         tags[n++] = (struct tw__tag_in){.key = tw__key_id(block, "bytes"), .type = TW__TAG_BYTES, .ptr = message->bytes,
                                         .len = (uint32_t)keep, .full_len = (uint32_t)keep};

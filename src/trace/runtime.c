@@ -217,9 +217,9 @@ static int begin(const struct tw_config *config)
     state.previous = NULL;
     state.error = 0;
     state.error_text[0] = 0;
-    tw__runtime.random_trace_ids = state.settings.random_trace_ids;
-    tw__runtime.slow_clock = !segment->tsc;
-    tw__runtime.payload_max = state.settings.payload_max;
+    tw__store_relaxed(&tw__runtime.random_trace_ids, state.settings.random_trace_ids ? 1u : 0u);
+    tw__store_relaxed(&tw__runtime.slow_clock, !segment->tsc);
+    tw__store_relaxed(&tw__runtime.payload_max, state.settings.payload_max);
     tw__store_relaxed(&tw__runtime.generation, tw__runtime.generation + 1);
     segment->generation = tw__runtime.generation;
     tw__store_release(&tw__runtime.segment, segment); /* pairs with tw__runtime_segment */
@@ -266,7 +266,8 @@ static int wait_quiet(struct tw__segment *segment, uint64_t timeout_ns)
 {
     const uint64_t step_ns = 100000;
     uint32_t high = tw__load_acquire(&segment->header->block_high);
-    for (uint64_t waited = 0;; waited += step_ns) {
+    tw__os_sleep_ns(step_ns); /* the poison of who looked at the generation before it changed is on its way: attach.c */
+    for (uint64_t waited = step_ns;; waited += step_ns) {
         bool busy = false;
         for (uint32_t i = 0; i < high && !busy; i++) {
             struct tw__block *block = tw__block_at(segment, i);

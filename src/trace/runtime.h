@@ -44,7 +44,7 @@ struct tw__block *tw__enter(void);
 /* Ends a call. block->saved becomes current again. */
 static inline void tw__leave(struct tw__block *block)
 {
-    if (tw__runtime.slow_clock) { /* keeps span.c, which knows only the TSC, from doing anything */
+    if (tw__load_relaxed(&tw__runtime.slow_clock)) { /* keeps span.c, which knows only the TSC, from doing anything */
         block->spare = tw__load_relaxed(&block->free);
         tw__store_relaxed(&block->free, NULL);
         tw__store_relaxed(&block->limit, NULL);

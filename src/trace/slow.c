@@ -106,7 +106,7 @@ static struct ancestry ancestry_of(struct tw__block *block, const struct tw_span
         a.trace[1] = tw__id_from_bytes(options->trace_id + 8);
     }
     if (!(a.trace[0] | a.trace[1])) tw__trace_new(block, a.trace, now);
-    a.flags = tw__runtime.random_trace_ids ? TW_FLAG_RANDOM : 0;
+    a.flags = tw__load_relaxed(&tw__runtime.random_trace_ids) ? TW_FLAG_RANDOM : 0;
     if (options && options->sample != TW_SAMPLE_BY_RATE)
         a.flags |= options->sample == TW_SAMPLE_ON ? TW_FLAG_SAMPLED : 0;
     else

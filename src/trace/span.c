@@ -39,7 +39,7 @@ tw_span tw__span_begin(struct tw_site *site)
     struct tw__slot *slot = tw__load_relaxed(&me->free);
     if (UNLIKELY(!slot)) {
         tw__signal_fence();
-        tw__store_relaxed(&me->current, below);
+        tw__store_release(&me->current, below); /* pairs with tw_shutdown, which waits for it */
         return tw__begin_slow(site, NULL);
     }
     struct tw__slot *next = slot->link;
@@ -53,7 +53,7 @@ tw_span tw__span_begin(struct tw_site *site)
     tw__store_release(&slot->id, id); /* pairs with the reader's look at open slots */
     tw__store_relaxed(&me->free, next);
     tw__signal_fence();
-    tw__store_relaxed(&me->current, slot);
+    tw__store_release(&me->current, slot); /* pairs with tw_shutdown, which waits for it */
     return (tw_span){slot, id};
 }
 
@@ -103,7 +103,7 @@ void (tw_span_end)(tw_span span)
     uint8_t *end = record + TW__SPAN_HEAD_BYTES + tags_len;
     if (UNLIKELY(end > tw__load_relaxed(&me->limit) || now > me->expire)) {
         tw__signal_fence();
-        tw__store_relaxed(&me->current, slot);
+        tw__store_release(&me->current, slot); /* pairs with tw_shutdown, which waits for it */
         tw__end_slow(span, 0);
         return;
     }
@@ -126,7 +126,7 @@ void (tw_span_end)(tw_span span)
     slot->link = tw__load_relaxed(&me->free);
     tw__store_relaxed(&me->free, slot);
     tw__signal_fence();
-    tw__store_relaxed(&me->current, below);
+    tw__store_release(&me->current, below); /* pairs with tw_shutdown, which waits for it */
 }
 
 tw_span tw__span_lap(tw_span span, struct tw_site *site)
@@ -144,7 +144,7 @@ tw_span tw__span_lap(tw_span span, struct tw_site *site)
     uint8_t *end = record + TW__SPAN_HEAD_BYTES;
     if (UNLIKELY(slot->tags_len != 0 || end > tw__load_relaxed(&me->limit) || now > me->expire)) {
         tw__signal_fence();
-        tw__store_relaxed(&me->current, slot);
+        tw__store_release(&me->current, slot); /* pairs with tw_shutdown, which waits for it */
         return tw__lap_slow(span, site);
     }
     tw__words_copy2(record, &slot->head);
@@ -160,7 +160,7 @@ tw_span tw__span_lap(tw_span span, struct tw_site *site)
     tw__store_release(&slot->time, now);
     tw__store_release(&slot->id, id); /* all pair with the reader's two looks at id */
     tw__signal_fence();
-    tw__store_relaxed(&me->current, slot);
+    tw__store_release(&me->current, slot); /* pairs with tw_shutdown, which waits for it */
     return (tw_span){slot, id};
 }
 
@@ -181,7 +181,7 @@ void tw__event_here(struct tw_site *site)
     uint8_t *end = record + TW__EVENT_HEAD_BYTES;
     if (UNLIKELY(end > tw__load_relaxed(&me->limit) || now > me->expire)) {
         tw__signal_fence();
-        tw__store_relaxed(&me->current, at);
+        tw__store_release(&me->current, at); /* pairs with tw_shutdown, which waits for it */
         tw__event((tw_span){at, at->id}, site, NULL, 0, 0);
         return;
     }
@@ -193,5 +193,5 @@ void tw__event_here(struct tw_site *site)
     tw__store_relaxed(words + 5, at->misc);
     tw__store_release(&me->cursor, end); /* pairs with the reader's cursor */
     tw__signal_fence();
-    tw__store_relaxed(&me->current, at);
+    tw__store_release(&me->current, at); /* pairs with tw_shutdown, which waits for it */
 }

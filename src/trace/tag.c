@@ -117,7 +117,7 @@ void tw__tag_bits_slow(tw_span span, struct tw_key *key, int type, uint64_t bits
     struct tw__block *block = enter_for(span);
     if (!block) return;
     if (tw__load_relaxed(&key->head) == 0) tw__key_register(block, key, (enum tw__tag)type);
-    struct tw__tag_in tag = {.key = (uint16_t)key->head, .type = (uint8_t)type, .bits = bits,
+    struct tw__tag_in tag = {.key = (uint16_t)tw__load_relaxed(&key->head), .type = (uint8_t)type, .bits = bits,
                              .len = type == TW__TAG_BOOL ? (uint32_t)bits : 0};
     put(block, span.slot, &tag);
     tw__leave(block);
@@ -129,7 +129,7 @@ __attribute__((noinline, cold)) static void text_slow(tw_span span, struct tw_ke
     struct tw__block *block = enter_for(span);
     if (!block) return;
     if (tw__load_relaxed(&key->head) == 0) tw__key_register(block, key, type);
-    struct tw__tag_in tag = tw__text_tag(block, type, (uint16_t)key->head, text ? text : "", text ? len : 0, TW_TEXT_MAX);
+    struct tw__tag_in tag = tw__text_tag(block, type, (uint16_t)tw__load_relaxed(&key->head), text ? text : "", text ? len : 0, TW_TEXT_MAX);
     put(block, span.slot, &tag);
     tw__leave(block);
 }
@@ -201,7 +201,7 @@ void tw__tag_literal_slow(tw_span span, struct tw_key *key, const char *text)
     size_t len = strlen(text);
     const void *none = NULL;
     if (tw__load_relaxed(&key->head) == 0) tw__key_register(block, key, TW__TAG_STR);
-    uint16_t id = (uint16_t)key->head;
+    uint16_t id = (uint16_t)tw__load_relaxed(&key->head);
     if (len <= TW_NAME_MAX && tw__load_acquire(&key->literal) == none && tw__cas_acq_rel(&key->literal, &none, &key->literal)) {
         uint32_t value = tw__dict_text(tw__segment_of(block), text, len);
         if (!tw__ids_hold(block)) {
@@ -213,7 +213,7 @@ void tw__tag_literal_slow(tw_span span, struct tw_key *key, const char *text)
     }
     struct tw__tag_in tag = tw__text_tag(block, TW__TAG_STR, id, text, len, TW_TEXT_MAX);
     if (tw__load_acquire(&key->literal) == text)
-        tag = (struct tw__tag_in){.key = id, .type = TW__TAG_LITERAL, .bits = key->pair >> 32};
+        tag = (struct tw__tag_in){.key = id, .type = TW__TAG_LITERAL, .bits = tw__load_relaxed(&key->pair) >> 32};
     put(block, span.slot, &tag);
     tw__leave(block);
 }
