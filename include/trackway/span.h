@@ -157,7 +157,16 @@ void tw_span_set_strn(tw_span span, const char *key, const char *value, size_t l
 void tw_span_set_bytes(tw_span span, const char *key, const void *data, size_t len);
 
 /* Attributes of an event: a plain value. Build it with TW_ATTR(key, value); strings are borrowed until the call returns. */
-enum tw_type { TW_TYPE_NONE = 0, TW_TYPE_INT, TW_TYPE_UINT, TW_TYPE_DOUBLE, TW_TYPE_BOOL, TW_TYPE_STR, TW_TYPE_BYTES };
+enum tw_type {
+    TW_TYPE_NONE = 0,
+    TW_TYPE_INT,
+    TW_TYPE_UINT,
+    TW_TYPE_DOUBLE,
+    TW_TYPE_BOOL,
+    TW_TYPE_STR,
+    TW_TYPE_BYTES,
+    TW_TYPE_JSON /* a list or map, as JSON text: from other tracers, and in calls; spans of this library have none */
+};
 struct tw_attr {
     const char *key;
     enum tw_type type;

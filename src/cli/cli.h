@@ -1,7 +1,7 @@
 /* cli: what the parts of the command share. For src/cli alone.
  *
- * A command is a row of tw__commands (main.c) and a file cmd_NAME.c; an option is a row of tw__options (options.c). Parsing,
- * help and completion read the rows, so that a new command or option is added in one place. */
+ * A command is a row of tw__commands (main.c) and a file cmd_NAME.c; an option is a row of tw__options (options.c).
+ * Parsing, help and completion read the rows, so that a new command or option is added in one place. */
 #ifndef TW_CLI_CLI_H
 #define TW_CLI_CLI_H
 
@@ -14,36 +14,37 @@ enum { TW__EXIT_OK = 0, TW__EXIT_FAILED = 1, TW__EXIT_USAGE = 2 };
 
 #define TW__VERSION "0.1.0"
 
-enum tw__option_id {
-    TW__OPT_JSON = 1 << 0,
-    TW__OPT_PID = 1 << 1,
-    TW__OPT_FILE = 1 << 2,
-    TW__OPT_DIR = 1 << 3,
-    TW__OPT_SERVICE = 1 << 4,
-    TW__OPT_COLOR = 1 << 5,
-    TW__OPT_HELP = 1 << 6,
-    TW__OPT_NAME = 1 << 7,
-    TW__OPT_MIN_DURATION = 1 << 8,
-    TW__OPT_STATUS = 1 << 9,
-    TW__OPT_SINCE = 1 << 10,
-    TW__OPT_LIMIT = 1 << 11,
-    TW__OPT_SORT = 1 << 12,
-    TW__OPT_ALL = 1 << 13,
-    TW__OPT_SPANS = 1 << 14,
-    TW__OPT_FOR = 1 << 15,
-    TW__OPT_TRACE = 1 << 16,
-    TW__OPT_YES = 1 << 17,
-    TW__OPT_ALL_DEAD = 1 << 18,
-    TW__OPT_SPAN_NAME = 1 << 19,
-    TW__OPT_SERVICE_NAME = 1 << 20,
-    /* What every command that looks at segments takes. */
-    TW__OPTS_SOURCE =
-        TW__OPT_JSON | TW__OPT_PID | TW__OPT_FILE | TW__OPT_DIR | TW__OPT_SERVICE | TW__OPT_COLOR | TW__OPT_HELP,
-    TW__OPTS_FILTER = TW__OPT_NAME | TW__OPT_MIN_DURATION | TW__OPT_STATUS
-};
+/* Sets of options: one bit each. */
+typedef uint64_t tw__opts;
+#define TW__OPT(bit)         (UINT64_C(1) << (bit))
+#define TW__OPT_JSON         TW__OPT(0)
+#define TW__OPT_PID          TW__OPT(1)
+#define TW__OPT_FILE         TW__OPT(2)
+#define TW__OPT_DIR          TW__OPT(3)
+#define TW__OPT_SERVICE      TW__OPT(4)
+#define TW__OPT_COLOR        TW__OPT(5)
+#define TW__OPT_HELP         TW__OPT(6)
+#define TW__OPT_NAME         TW__OPT(7)
+#define TW__OPT_MIN_DURATION TW__OPT(8)
+#define TW__OPT_STATUS       TW__OPT(9)
+#define TW__OPT_SINCE        TW__OPT(10)
+#define TW__OPT_LIMIT        TW__OPT(11)
+#define TW__OPT_SORT         TW__OPT(12)
+#define TW__OPT_ALL          TW__OPT(13)
+#define TW__OPT_SPANS        TW__OPT(14)
+#define TW__OPT_FOR          TW__OPT(15)
+#define TW__OPT_TRACE        TW__OPT(16)
+#define TW__OPT_YES          TW__OPT(17)
+#define TW__OPT_ALL_DEAD     TW__OPT(18)
+#define TW__OPT_SPAN_NAME    TW__OPT(19)
+#define TW__OPT_SERVICE_NAME TW__OPT(20)
+/* What every command that looks at segments takes. */
+#define TW__OPTS_SOURCE                                                                                                \
+    (TW__OPT_JSON | TW__OPT_PID | TW__OPT_FILE | TW__OPT_DIR | TW__OPT_SERVICE | TW__OPT_COLOR | TW__OPT_HELP)
+#define TW__OPTS_FILTER (TW__OPT_NAME | TW__OPT_MIN_DURATION | TW__OPT_STATUS)
 
 struct tw__option {
-    enum tw__option_id id;
+    tw__opts id;
     const char *name;
     const char *argument; /* NULL: takes none */
     const char *help;
@@ -52,7 +53,7 @@ struct tw__option {
 
 /* The command line, read. Texts belong to argv. */
 struct tw__args {
-    unsigned given; /* set of enum tw__option_id */
+    tw__opts given;
     const char **files;
     size_t file_count;
     const char *dir, *service, *name, *trace, *sort, *status;
@@ -70,7 +71,7 @@ struct tw__command {
     const char *summary;     /* one line */
     const char *description; /* a paragraph */
     const char *examples;    /* lines */
-    unsigned options;        /* set of enum tw__option_id */
+    tw__opts options;
     int (*run)(const struct tw__args *args);
 };
 
@@ -94,8 +95,8 @@ const char *tw__suggest(const char *word, const char *(*next)(size_t index, cons
 void tw__help_all(struct tw__buf *out);
 void tw__help_command(const struct tw__command *command, struct tw__buf *out);
 
-/* Writes everything in buf to stdout and empties it. A closed pipe ends the program quietly with 0: whoever read has seen
- * enough. Returns TW__EXIT_OK, or TW__EXIT_FAILED with the message printed. */
+/* Writes everything in buf to stdout and empties it. A closed pipe ends the program quietly with 0: whoever read has
+ * seen enough. Returns TW__EXIT_OK, or TW__EXIT_FAILED with the message printed. */
 int tw__out_write(struct tw__buf *buf);
 /* The same when more than 64 KB are waiting. */
 int tw__out_write_some(struct tw__buf *buf);

@@ -12,7 +12,7 @@ static void add_command(struct tw__buf *out, const struct tw__command *command)
     tw__buf_fmt(out, "        %s) words=\"", command->name);
     const char *space = "";
     for (const struct tw__option *option = tw__options; option->name; option++) {
-        if (!(command->options & (unsigned)option->id)) continue;
+        if (!(command->options & option->id)) continue;
         tw__buf_fmt(out, "%s--%s", space, option->name);
         space = " ";
     }

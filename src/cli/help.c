@@ -85,7 +85,7 @@ void tw__help_all(struct tw__buf *out)
 void tw__help_command(const struct tw__command *command, struct tw__buf *out)
 {
     const char *operand = command->operand ? command->operand : "", *gap = command->operand ? " " : "";
-    const char *options = command->options & ~(unsigned)TW__OPT_HELP ? " [OPTIONS]" : "";
+    const char *options = command->options & ~TW__OPT_HELP ? " [OPTIONS]" : "";
     if (strstr(operand, "...")) /* what follows the first word is not ours */
         tw__buf_fmt(out, "trackway %s%s%s%s: %s\n\n", command->name, options, gap, operand, command->summary);
     else
@@ -93,7 +93,7 @@ void tw__help_command(const struct tw__command *command, struct tw__buf *out)
     wrap(out, command->description, 0, 0);
     tw__buf_cstr(out, "\nOptions:\n");
     for (const struct tw__option *option = tw__options; option->name; option++) {
-        if (!(command->options & (unsigned)option->id)) continue;
+        if (!(command->options & option->id)) continue;
         size_t from = out->len;
         tw__buf_fmt(out, "  --%s%s%s", option->name, option->argument ? " " : "",
                     option->argument ? option->argument : "");

@@ -40,7 +40,7 @@ static const char *option_name(size_t index, const void *data)
 {
     const struct tw__command *command = data;
     for (const struct tw__option *option = tw__options; option->name; option++)
-        if (command->options & (unsigned)option->id && index-- == 0) return option->name;
+        if (command->options & option->id && index-- == 0) return option->name;
     return NULL;
 }
 
@@ -124,7 +124,7 @@ static int take_option(struct tw__args *args, const struct tw__command *command,
     const char *word = argv[*at] + 2, *value = strchr(word, '=');
     size_t len = value ? (size_t)(value - word) : strlen(word);
     const struct tw__option *option = tw__options;
-    while (option->name && (!(command->options & (unsigned)option->id) || strlen(option->name) != len ||
+    while (option->name && (!(command->options & option->id) || strlen(option->name) != len ||
                             memcmp(option->name, word, len) != 0))
         option++;
     if (!option->name) return unknown_option(command, word, len);
@@ -144,13 +144,13 @@ static int take_option(struct tw__args *args, const struct tw__command *command,
             return TW__EXIT_USAGE;
         }
     }
-    args->given |= (unsigned)option->id;
+    args->given |= option->id;
     return 0;
 }
 
 static int take_letter(struct tw__args *args, const struct tw__command *command, const char *word)
 {
-    unsigned id = strcmp(word, "-h") == 0 ? TW__OPT_HELP : strcmp(word, "-y") == 0 ? TW__OPT_YES : 0;
+    tw__opts id = strcmp(word, "-h") == 0 ? TW__OPT_HELP : strcmp(word, "-y") == 0 ? TW__OPT_YES : 0;
     if (!(command->options & id)) {
         tw__complain("%s: no option %s; trackway %s --help lists them", command->name, word, command->name);
         return TW__EXIT_USAGE;

@@ -86,6 +86,7 @@ struct tw__tag_in tw__attr_tag(struct tw__block *block, const struct tw_attr *at
     case TW_TYPE_UINT: return (struct tw__tag_in){.key = key, .type = TW__TAG_UINT, .bits = attr->value.u};
     case TW_TYPE_DOUBLE: return (struct tw__tag_in){.key = key, .type = TW__TAG_DOUBLE, .bits = attr->value.u};
     case TW_TYPE_BOOL: return (struct tw__tag_in){.key = key, .type = TW__TAG_BOOL, .len = attr->value.u ? 1 : 0};
+    case TW_TYPE_JSON:
     case TW_TYPE_NONE: break;
     }
     return (struct tw__tag_in){.key = key, .type = TW__TAG_STR, .ptr = ""};

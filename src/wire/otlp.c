@@ -136,6 +136,7 @@ static void put_attribute(struct tw__pb *pb, uint8_t field, const struct tw_tag_
         put_text_attribute(pb, field, tag->key, VALUE_STRING, text, text.len);
         return;
     case TW_TYPE_STR:
+    case TW_TYPE_JSON:
         put_text_attribute(pb, field, tag->key, VALUE_STRING, tag->text, tw__utf8_repaired_len(tag->text));
         return;
     case TW_TYPE_BYTES:

@@ -66,7 +66,7 @@ static void write_value(struct tw__json *json, const struct tw_tag_value *tag)
         tw__json_f64(json, NULL, tag->value.d);
     else if (tag->type == TW_TYPE_BOOL)
         tw__json_bool(json, NULL, tag->value.u != 0);
-    else if (tag->type == TW_TYPE_STR)
+    else if (tag->type == TW_TYPE_STR || tag->type == TW_TYPE_JSON)
         tw__json_text(json, NULL, tag->text);
     else if (tag->type == TW_TYPE_BYTES) {
         tw__json_open(json, NULL, '{');

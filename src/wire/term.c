@@ -114,7 +114,7 @@ void tw__term_tag_value(struct tw__buf *out, const struct tw_tag_value *tag)
         tw__buf_fmt(out, "%.15g", tag->value.d);
     } else if (tag->type == TW_TYPE_BOOL) {
         tw__buf_cstr(out, tag->value.u ? "true" : "false");
-    } else if (tag->type == TW_TYPE_STR) {
+    } else if (tag->type == TW_TYPE_STR || tag->type == TW_TYPE_JSON) {
         tw__buf_add(out, tag->text.ptr, tag->text.len);
     } else if (tag->type == TW_TYPE_BYTES) {
         size_t shown = tag->text.len < HEX_MAX ? tag->text.len : HEX_MAX;

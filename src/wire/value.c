@@ -62,6 +62,7 @@ struct tw_text tw__value_text(const struct tw_tag_value *tag, char scratch[TW__N
         return tag->value.u ? (struct tw_text){"true", 4} : (struct tw_text){"false", 5};
     case TW_TYPE_STR:
     case TW_TYPE_BYTES:
+    case TW_TYPE_JSON:
         return tag->text;
     case TW_TYPE_NONE:
         break;

@@ -35,6 +35,7 @@ static bool is_annotation(const struct tw_tag_value *tag)
     case TW_TYPE_STR:
         return tw__utf8_first(tag->text, ANNOTATION_TEXT).len == tag->text.len;
     case TW_TYPE_BYTES:
+    case TW_TYPE_JSON:
     case TW_TYPE_NONE:
         break;
     }

@@ -93,6 +93,7 @@ void tw__xray_put_value(struct tw__xray_out *out, struct tw_text key, const stru
             tw__json_text(&out->json, NULL, tw__value_text(tag, scratch));
         break;
     case TW_TYPE_STR:
+    case TW_TYPE_JSON:
         (void)tw__xray_put_text(out, NULL, tag->text, SIZE_MAX);
         break;
     case TW_TYPE_BYTES: {
