@@ -60,7 +60,7 @@ struct tw_site {
 extern uint32_t tw__gate;
 #define TW__ON() __atomic_load_n(&tw__gate, __ATOMIC_RELAXED)
 
-enum tw_sample { TW_SAMPLE_BY_RATE = 0, TW_SAMPLE_ON, TW_SAMPLE_OFF };
+enum tw_sample { TW_SAMPLE_BY_RATE = 0, TW_SAMPLE_ON, TW_SAMPLE_OFF, TW_SAMPLE_UNDECIDED };
 
 struct tw_span_options {
     const struct tw_context *parents; /* NULL and 0: the current span, or a root when there is none */
@@ -71,7 +71,8 @@ struct tw_span_options {
     uint64_t start_ns;       /* CLOCK_REALTIME ns since the epoch; 0: now */
     const char *name;        /* replaces the site's name; for names known only at run time */
     const uint8_t *trace_id; /* 16 bytes: own trace id of a root */
-    enum tw_sample sample; /* of a root: whether its trace is exported; children follow their parent */
+    enum tw_sample sample; /* of a root: whether its trace is exported; children follow their parent. UNDECIDED: a parent from
+                            * elsewhere that leaves the decision to us (TW_SAMPLING_UNDECIDED) */
 };
 
 #define TW__PASTE2(a, b) a##b

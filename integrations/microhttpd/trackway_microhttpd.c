@@ -149,7 +149,7 @@ static void tag_client(const struct tw_mhd *traced, struct MHD_Connection *conne
     if (first) first += strspn(first, " \t,");
     if (first && *first) {
         tw_tag_strn(span, "client.address", first, strcspn(first, " \t,"));
-        tw_tag(span, "http.request.x_forwarded_for", (bool)true); /* X-Ray's name; C11's true alone is an int */
+        tw_tag(span, "aws.xray.x_forwarded_for", (bool)true); /* X-Ray's name; C11's true alone is an int */
     } else if (peer[0]) {
         tw_tag(span, "client.address", (const char *)peer);
     }
@@ -196,9 +196,11 @@ static void tag_request(const struct tw_mhd *traced, struct MHD_Connection *conn
 
 /* ---- the request's life */
 
-/* What a caller without a trace said about the one that begins here. */
-static enum tw_sample sample_of(const struct tw_carried *carried)
+/* What the caller said about sampling, where the flag of its context does not say it. */
+static enum tw_sample sample_of(int found, const struct tw_context *caller, const struct tw_carried *carried)
 {
+    if (carried->sampling == TW_SAMPLING_UNDECIDED) return TW_SAMPLE_UNDECIDED;
+    if (found == TW_EXTRACT_TRACE) return caller->flags & TW_FLAG_SAMPLED ? TW_SAMPLE_ON : TW_SAMPLE_OFF;
     if (carried->sampling == TW_SAMPLING_DENY) return TW_SAMPLE_OFF;
     if (carried->sampling == TW_SAMPLING_ACCEPT || carried->sampling == TW_SAMPLING_DEBUG) return TW_SAMPLE_ON;
     return TW_SAMPLE_BY_RATE;
@@ -215,7 +217,7 @@ static void begin_span(const struct tw_mhd *traced, struct MHD_Connection *conne
         .kind = TW_KIND_SERVER,
         .name = state->method,
         .trace_id = found == TW_EXTRACT_TRACE ? caller.trace_id : NULL,
-        .sample = sample_of(&state->carried),
+        .sample = sample_of(found, &caller, &state->carried),
     };
     state->span = tw_span_begin_with("request", &options);
 }

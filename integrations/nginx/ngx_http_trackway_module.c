@@ -307,9 +307,11 @@ static struct tw_propagation answering_in(unsigned format)
     return how;
 }
 
-/* What a caller without a trace said about the one that begins here. */
-static enum tw_sample sample_of(const struct tw_carried *carried)
+/* What the caller said about sampling, where the flag of its context does not say it. */
+static enum tw_sample sample_of(int found, const struct tw_context *caller, const struct tw_carried *carried)
 {
+    if (carried->sampling == TW_SAMPLING_UNDECIDED) return TW_SAMPLE_UNDECIDED;
+    if (found == TW_EXTRACT_TRACE) return caller->flags & TW_FLAG_SAMPLED ? TW_SAMPLE_ON : TW_SAMPLE_OFF;
     if (carried->sampling == TW_SAMPLING_DENY) return TW_SAMPLE_OFF;
     if (carried->sampling == TW_SAMPLING_ACCEPT || carried->sampling == TW_SAMPLING_DEBUG) return TW_SAMPLE_ON;
     return TW_SAMPLE_BY_RATE;
@@ -353,7 +355,7 @@ static request_state *begin_span(ngx_http_request_t *r, uint64_t start_ns)
         .start_ns = start_ns,
         .name = site ? NULL : room,
         .trace_id = found == TW_EXTRACT_TRACE ? caller.trace_id : NULL,
-        .sample = carried ? sample_of(carried) : TW_SAMPLE_BY_RATE,
+        .sample = carried ? sample_of(found, &caller, carried) : TW_SAMPLE_BY_RATE,
     };
     const tw_span span = site ? tw__span_begin_with(site, &options) : tw_span_begin_with("request", &options);
     if (!span.slot) return NULL;

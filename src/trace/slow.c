@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/os.h"
+#include "trace/detached.h"
 #include "trace/record.h"
 #include "trace/site.h"
 #include "trace/stack.h"
@@ -88,7 +89,10 @@ static struct ancestry ancestry_of(struct tw__block *block, const struct tw_span
         while (*first < options->parent_count && !tw__context_is_valid(&options->parents[*first])) ++*first;
         if (*first < options->parent_count) {
             from_context(&a, &options->parents[(*first)++]);
-            decide(block, &a, a.flags & TW_FLAG_SAMPLED ? TW__PARENT_SAMPLED : TW__PARENT_NOT_SAMPLED);
+            if (options->sample == TW_SAMPLE_UNDECIDED)
+                decide(block, &a, TW__PARENT_NONE);
+            else
+                decide(block, &a, a.flags & TW_FLAG_SAMPLED ? TW__PARENT_SAMPLED : TW__PARENT_NOT_SAMPLED);
             return a;
         }
     } else if (!options || !options->root) {
@@ -107,7 +111,7 @@ static struct ancestry ancestry_of(struct tw__block *block, const struct tw_span
     }
     if (!(a.trace[0] | a.trace[1])) tw__trace_new(block, a.trace, now);
     a.flags = tw__load_relaxed(&tw__runtime.random_trace_ids) ? TW_FLAG_RANDOM : 0;
-    if (options && options->sample != TW_SAMPLE_BY_RATE)
+    if (options && (options->sample == TW_SAMPLE_ON || options->sample == TW_SAMPLE_OFF))
         a.flags |= options->sample == TW_SAMPLE_ON ? TW_FLAG_SAMPLED : 0;
     else
         decide(block, &a, TW__PARENT_NONE);
@@ -169,6 +173,8 @@ tw_span tw__begin_slow(struct tw_site *site, const struct tw_span_options *optio
 
 tw_span tw__span_begin_with(struct tw_site *site, const struct tw_span_options *options)
 {
+    tw_span span;
+    if (options && options->detached && tw__begin_detached(site, options, &span)) return span;
     return tw__begin_slow(site, options);
 }
 

@@ -8,7 +8,7 @@
  *     the site is registered                        (else head is 0)
  *     there is a live current span or context       (else the low half of its trace is 0: no_slot, poison, zombie)
  *     the clock is the TSC                          (else free is NULL and limit too, always: see slow.c)
- *     the span that ends is the current one         (else it is another's, or out of order, or none)
+ *     the span that ends is the current one         (else it is detached, another's, out of order, or none)
  *     the record fits in the open chunk, whose lease has not run out
  *
  * and each of these is one compare that jumps to slow.c. While inside, current points to poison: a signal handler that sees it
@@ -21,6 +21,8 @@
 #include <trackway/span.h>
 
 #include "base/clock.h"
+#include "trace/detached.h"
+#include "trace/finish.h"
 #include "trace/runtime.h"
 #include "trace/slow.h"
 
@@ -57,42 +59,12 @@ tw_span tw__span_begin(struct tw_site *site)
     return (tw_span){slot, id};
 }
 
-static inline void copy_line(uint8_t *to, const uint64_t *from)
-{
-    tw__words_copy2(to, from);
-    tw__words_copy2(to + 16, from + 2);
-    tw__words_copy2(to + 32, from + 4);
-    tw__words_copy2(to + 48, from + 6);
-}
-
-/* Most spans have no more than a line of tags. */
-static inline void copy_tags(uint8_t *to, const struct tw__slot *slot, uint64_t len)
-{
-    const uint64_t *from = (const uint64_t *)(const void *)slot->tags;
-    copy_line(to, from);
-    for (uint64_t at = 64; UNLIKELY(at < len); at += 64) copy_line(to + at, from + at / 8);
-}
-
-static inline void clear_tags(struct tw__slot *slot, uint64_t len)
-{
-    uint64_t *tags = (uint64_t *)(void *)slot->tags;
-    tw__words_clear8(tags);
-    for (uint64_t at = 64; UNLIKELY(at < len); at += 64) tw__words_clear8(tags + at / 8);
-    tw__store_relaxed(&slot->tags_len, 0);
-}
-
-static inline void publish(struct tw__block *me, struct tw__slot *slot, uint64_t id, uint8_t *end)
-{
-    tw__store_release(&me->cursor, end);            /* pairs with the reader's cursor: the record is there */
-    tw__store_release(&slot->id, id + TW__ID_STEP); /* pairs with the reader's re-check of open slots */
-}
-
 void (tw_span_end)(tw_span span)
 {
     struct tw__block *me = tw__me;
     struct tw__slot *slot = span.slot;
     if (UNLIKELY(slot != me->current || slot->id != span.id)) {
-        tw__end_slow(span, 0);
+        tw__end_other(span);
         return;
     }
     /* saved stays what the last begin left: a handler that comes now finds a live span there, or none */
@@ -115,13 +87,13 @@ void (tw_span_end)(tw_span span)
     tw__store_relaxed((uint64_t *)(void *)(record + 56), now);
     struct tw__slot *below = slot->link;
     if (tags_len) {
-        copy_tags(record + TW__SPAN_HEAD_BYTES, slot, tags_len);
+        tw__tags_copy(record + TW__SPAN_HEAD_BYTES, slot, tags_len);
         uint64_t *head = (uint64_t *)(void *)record;
         tw__store_relaxed(head, tw__load_relaxed(head) + tags_len); /* nobody takes it for one before cursor says so */
-        publish(me, slot, span.id, end);
-        clear_tags(slot, tags_len); /* last: until the record is there, they are nowhere else */
+        tw__record_publish(me, slot, span.id, end);
+        tw__tags_clear(slot, tags_len); /* last: until the record is there, they are nowhere else */
     } else {
-        publish(me, slot, span.id, end);
+        tw__record_publish(me, slot, span.id, end);
     }
     slot->link = tw__load_relaxed(&me->free);
     tw__store_relaxed(&me->free, slot);

@@ -55,7 +55,7 @@ def test_the_client_is_the_first_that_is_forwarded():
         get(f"{url}/client/{n}", headers=headers)
         tags = span(tag_url__path=f"/client/{n}")["tags"]
         assert tags["client.address"] == address and tags["network.peer.address"] == "127.0.0.1", tags
-        assert ("http.request.x_forwarded_for" in tags) == (address != "127.0.0.1")
+        assert ("aws.xray.x_forwarded_for" in tags) == (address != "127.0.0.1")
 
 
 def test_what_is_skipped_leaves_no_span():

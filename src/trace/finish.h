@@ -1,0 +1,38 @@
+/* finish: what the fast ends of a span have in common: its tags, and the moment when its record is there. */
+#ifndef TW_TRACE_FINISH_H
+#define TW_TRACE_FINISH_H
+
+#include "ring/segment.h"
+#include "trace/runtime.h"
+
+static inline void tw__line_copy(uint8_t *to, const uint64_t *from)
+{
+    tw__words_copy2(to, from);
+    tw__words_copy2(to + 16, from + 2);
+    tw__words_copy2(to + 32, from + 4);
+    tw__words_copy2(to + 48, from + 6);
+}
+
+/* Most spans have no more than a line of tags. */
+static inline void tw__tags_copy(uint8_t *to, const struct tw__slot *slot, uint64_t len)
+{
+    const uint64_t *from = (const uint64_t *)(const void *)slot->tags;
+    tw__line_copy(to, from);
+    for (uint64_t at = 64; __builtin_expect(at < len, 0); at += 64) tw__line_copy(to + at, from + at / 8);
+}
+
+static inline void tw__tags_clear(struct tw__slot *slot, uint64_t len)
+{
+    uint64_t *tags = (uint64_t *)(void *)slot->tags;
+    tw__words_clear8(tags);
+    for (uint64_t at = 64; __builtin_expect(at < len, 0); at += 64) tw__words_clear8(tags + at / 8);
+    tw__store_relaxed(&slot->tags_len, 0);
+}
+
+static inline void tw__record_publish(struct tw__block *me, struct tw__slot *slot, uint64_t id, uint8_t *end)
+{
+    tw__store_release(&me->cursor, end);            /* pairs with the reader's cursor: the record is there */
+    tw__store_release(&slot->id, id + TW__ID_STEP); /* pairs with the reader's re-check of open slots */
+}
+
+#endif
