@@ -1,0 +1,16 @@
+/* intake: see the header. */
+#include "ingest/intake.h"
+
+int tw__intake_write(struct tw__intake *intake, struct tw__spans *spans, struct tw__door_stats *stats)
+{
+    if (spans->count == 0) return 0;
+    size_t count = spans->count;
+    int code = intake->sink.write(intake->sink.to, spans);
+    if (code == 0)
+        tw__stat_add(&stats->spans, count);
+    else if (code == TW_ERR_SPACE)
+        tw__stat_add(&stats->later, 1);
+    else
+        tw__stat_add(&stats->failures, 1);
+    return code;
+}
