@@ -8,6 +8,11 @@
  *     none (disabled)          nothing
  *     file (logfile, log_file) one JSON object a line        TRACKWAY_FILE, TRACKWAY_FILE_MAX
  *     network_lossy            FoundationDB's datagrams       TRACKWAY_FDB, TRACKWAY_FDB_LAYOUT
+ *     xray                     documents to an X-Ray daemon   AWS_XRAY_DAEMON_ADDRESS, TRACKWAY_XRAY_...
+ *     otlp                     OTLP/HTTP, with protobuf       OTEL_EXPORTER_OTLP_..., TRACKWAY_OTLP_...
+ *
+ * docs/configuration.md has all of these variables. otlp lives in a library of its own, libtrackway-otlp, which is loaded when
+ * it is asked for: a program links and knows nothing of it (but see <trackway/otlp.h> for static linking).
  *
  * One thread serves them all. It reads the segment like any other reader: the program never waits for it, and when it cannot
  * keep up, the arena laps it and it counts what it missed. A crash loses nothing that another process cannot still read.
@@ -22,29 +27,22 @@
 extern "C" {
 #endif
 
-/* Hands everything recorded so far to the exporters, and waits until they have passed it on.
- * Returns  0; TW_ERR_TIMEOUT; TW_ERR_STATE when there is no exporter.
+/* Hands everything recorded so far to the exporters, and waits until they have passed it on, or given it up.
+ * Returns  0; TW_ERR_TIMEOUT (something is held back still); TW_ERR_STATE when there is no exporter.
  * Threads  [any thread], not from a signal handler. */
 int tw_flush(uint64_t timeout_ns);
 
 /* Asks exporters that write to files to open them again, after a rotation by others. Any thread. */
 void tw_export_reopen(void);
 
-struct tw_export_stats {
-    char name[32];
-    uint64_t records;     /* handed to it */
-    uint64_t sent;        /* passed on: lines, datagrams */
-    uint64_t bytes;
-    uint64_t dropped;     /* given up, of all causes */
-    uint64_t backing_off; /* of these: while it was waiting after an error */
-    uint64_t too_long;    /* of these: larger than the transport takes */
-    uint64_t errors;      /* refusals of the operating system or the peer */
-    uint64_t missed;      /* chunks of the arena that were overwritten before the thread came to them */
-    char problem[128];    /* the last one, in words; "" */
-};
-
-/* The counters of exporter number index. Returns 0, or TW_ERR_NOT_FOUND when there are fewer. */
+/* What an exporter has done: struct tw_export_stats in <trackway/read.h>. The same is shown from outside by trackway stats.
+ * The counters of exporter number index. Returns 0, or TW_ERR_NOT_FOUND when there are fewer. */
 int tw_export_counters(size_t index, struct tw_export_stats *out);
+
+/* Makes an exporter of another library known by its name: tw_exporter_register(tw_otlp_exporter()). Before the first span.
+ * Returns  0, TW_ERR_VERSION (made for another libtrackway), TW_ERR_SPACE. */
+struct tw__exporter_class;
+int tw_exporter_register(const struct tw__exporter_class *exporter);
 
 #ifdef __cplusplus
 }

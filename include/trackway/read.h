@@ -130,6 +130,24 @@ struct tw_process {
     uint32_t threads, threads_total; /* attached now (or at death), and ever */
     uint32_t open_spans;
     struct tw_losses losses;
+    struct tw_text sampler; /* how it samples by configuration; empty: everything */
+    struct tw_text notice;  /* what was asked for and is not, or cannot be; empty: nothing */
+    bool rate_asked;        /* a rate was asked for while it ran (<trackway/sampling.h>) */
+    double rate;            /* that rate */
+};
+
+/* What an exporter has done so far. */
+struct tw_export_stats {
+    char name[32];
+    uint64_t records;     /* handed to it */
+    uint64_t sent;        /* passed on: lines, datagrams, spans of accepted requests */
+    uint64_t bytes;
+    uint64_t dropped;     /* given up, of all causes */
+    uint64_t backing_off; /* of these: while it was waiting after an error */
+    uint64_t too_long;    /* of these: larger than the transport takes */
+    uint64_t errors;      /* refusals of the operating system or the peer */
+    uint64_t missed;      /* chunks of the arena that were overwritten before the thread came to them */
+    char problem[128];    /* the last one, in words; "" */
 };
 
 struct tw_reader;
@@ -148,6 +166,10 @@ void tw_reader_close(struct tw_reader *reader);
  * Returns  0, or TW_ERR_CORRUPT when the file has been cut since it was opened.
  * Cost     proportional to threads and chunks: 0.15 ms for 8192 chunks, plus the system's answer. */
 int tw_reader_process(struct tw_reader *reader, struct tw_process *out);
+
+/* What the exporters of the process have done, as it said last; the first four of them, without backing_off and too_long, and
+ * problem cut to 63 bytes. Returns 0, TW_ERR_NOT_FOUND when there are fewer, TW_ERR_CORRUPT. */
+int tw_reader_exporter(struct tw_reader *reader, size_t index, struct tw_export_stats *out);
 
 /* Which records. Zero means no condition. */
 struct tw_query {

@@ -11,18 +11,14 @@
  *         if (tw_recorder_get_trace(trace_id_text, &events) == 0) { print(events); tw_records_free(events); }
  *     }
  *
- * Environment (each has a field in tw_config, which wins where set):
+ * Configuration comes from tw_config where it says something, else from the environment, else from the environment's standard
+ * names (OTEL_..., AWS_XRAY_...). The most used of it:
  *     TRACKWAY               off: record nothing; on (default)
  *     TRACKWAY_SERVICE       service name; default OTEL_SERVICE_NAME, then the program's name
  *     TRACKWAY_ARENA         arena size: 16M (default), with K, M, G; 512K to 4G
- *     TRACKWAY_DIR           folder of the segment; default /dev/shm/trackway-<uid>
- *     TRACKWAY_KEEP          1: keep the segment's file on a clean exit
- *     TRACKWAY_PAYLOAD       bytes of each message to keep; default 0
- *     TRACKWAY_TSC           off: read the kernel's clock even where the TSC can be trusted
- *     TRACKWAY_RANDOM_IDS    1: fully random trace ids, without the time in front
  *     TRACKWAY_SAMPLE_RATE   share of the traces begun here that is exported, 0 to 1; default 1
- *     TRACKWAY_SAMPLER       rate=0.1, always_on, always_off, xray:/path/rules.json; default OTEL_TRACES_SAMPLER(_ARG)
  *     TRACKWAY_EXPORTER      exporters by name, with commas; see <trackway/export.h>; default none
+ * docs/configuration.md has every one, with its field or without.
  */
 
 #include <trackway/read.h>
@@ -47,6 +43,7 @@ struct tw_config {
     void *diagnostic_data;
     const char *exporter; /* names with commas, see <trackway/export.h> */
     double sample_rate;   /* of roots begun here: above 0 to 1; negative: none; 0: from the environment, default 1 */
+    const char *const *variables; /* "NAME=value", NULL at the end: as if it stood in the environment, and before it */
 };
 
 /* Sets up recording. config NULL: all from the environment.

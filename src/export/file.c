@@ -17,7 +17,7 @@
 #include "export/exporter.h"
 #include "wire/record_json.h"
 
-enum { HELD_MAX = 8 << 20 };
+enum { HELD_MAX = 8 << 20, TW__FILE_MAX = 512 };
 
 struct file {
     int fd;
@@ -26,6 +26,7 @@ struct file {
     struct tw__buf out;
     size_t lines;   /* in out */
     bool in_a_line; /* the first of them is written in part */
+    bool waits;     /* a pipe is full */
 };
 
 static int open_path(struct tw__exporter *self)
@@ -41,14 +42,21 @@ static int open_path(struct tw__exporter *self)
     return 0;
 }
 
-static int file_open(struct tw__exporter *self, const struct tw__settings *settings)
+static int file_open(struct tw__exporter *self)
 {
+    const struct tw__settings *settings = self->settings;
+    const char *path = tw__setting(settings, TW__SETTING_FILE);
     struct file *file = calloc(1, sizeof *file);
     if (!file) return TW_ERR_MEMORY;
     self->state = file;
     file->max_bytes = settings->file_max_bytes;
-    if (settings->file[0])
-        memcpy(file->path, settings->file, sizeof file->path);
+    if (strlen(path) >= sizeof file->path) {
+        tw__exporter_say(self, "TRACKWAY_FILE is longer than %d bytes", TW__FILE_MAX - 1);
+        free(file);
+        return TW_ERR_RANGE;
+    }
+    if (*path)
+        memcpy(file->path, path, strlen(path) + 1);
     else
         (void)snprintf(file->path, sizeof file->path, "trackway-%s-%u.jsonl", settings->service, tw__os_pid());
     int result = open_path(self);
@@ -81,12 +89,14 @@ static void rotate(struct tw__exporter *self)
 static bool write_held(struct tw__exporter *self)
 {
     struct file *file = self->state;
+    file->waits = false;
     if (file->fd < 0 && open_path(self) < 0) return false;
     while (file->out.len) {
         ssize_t n = write(file->fd, file->out.ptr, file->out.len);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) {
-            if (errno != EAGAIN) tw__exporter_problem(self, file->path, errno);
+            file->waits = errno == EAGAIN;
+            if (!file->waits) tw__exporter_problem(self, file->path, errno);
             return false;
         }
         file->in_a_line = file->out.ptr[n - 1] != '\n';
@@ -101,15 +111,14 @@ static bool write_held(struct tw__exporter *self)
     return true;
 }
 
-static void file_records(struct tw__exporter *self, const struct tw_records *records, const struct tw_process *process,
-                         uint64_t now_ns)
+static void file_records(struct tw__exporter *self, const struct tw__export_batch *batch)
 {
     struct file *file = self->state;
-    (void)now_ns;
-    for (size_t i = 0; i < records->count; i++) {
+    for (size_t i = 0; i < batch->records->count; i++) {
+        const struct tw_record *record = &batch->records->items[i];
         struct tw__json json = {.out = &file->out};
         tw__json_open(&json, NULL, '{');
-        tw__json_record(&json, &records->items[i], process, records->items[i].end_ns);
+        tw__json_record(&json, record, batch->process, record->end_ns);
         tw__json_close(&json, '}');
         tw__json_line(&json);
         file->lines++;
@@ -120,10 +129,11 @@ static void file_records(struct tw__exporter *self, const struct tw_records *rec
     (void)write_held(self);
 }
 
-static bool file_flush(struct tw__exporter *self, uint64_t deadline_ns)
+static bool file_flush(struct tw__exporter *self, uint64_t until_ns)
 {
-    (void)deadline_ns; /* a file takes it at once or not at all */
-    return write_held(self);
+    struct file *file = self->state;
+    (void)until_ns; /* a file takes it at once or not at all; waiting helps with a pipe only */
+    return write_held(self) || !file->waits;
 }
 
 static void file_reopen(struct tw__exporter *self)
@@ -143,6 +153,7 @@ static void file_close(struct tw__exporter *self)
 }
 
 const struct tw__exporter_class tw__exporter_file = {
+    .abi = TW__EXPORTER_ABI,
     .names = {"file", "logfile", "log_file"},
     .open = file_open,
     .records = file_records,

@@ -16,7 +16,7 @@
 #include "export/exporter.h"
 #include "wire/fdb.h"
 
-enum { ROOM = 64 << 10, BATCH_BYTES = 256 << 10 };
+enum { TW__ADDRESS_MAX = 300, ROOM = 64 << 10, BATCH_BYTES = 256 << 10 };
 #define PAUSE_MIN_NS ((uint64_t)10000000)
 #define PAUSE_MAX_NS ((uint64_t)5000000000)
 #define PAUSE_FULL_NS ((uint64_t)1000000)
@@ -31,8 +31,6 @@ struct lossy {
     size_t used;
     struct tw__datagram batch[TW__UDP_BATCH];
     size_t count;
-    const struct tw_record **events;
-    size_t event_cap;
 };
 
 static void pause_for(struct lossy *lossy, uint64_t ns, uint64_t now_ns)
@@ -51,8 +49,11 @@ static void reconnect(struct tw__exporter *self, uint64_t now_ns)
     pause_for(lossy, lossy->pause_ns ? lossy->pause_ns * 2 : PAUSE_MIN_NS, now_ns);
 }
 
-static int lossy_open(struct tw__exporter *self, const struct tw__settings *settings)
+static int lossy_open(struct tw__exporter *self)
 {
+    const struct tw__settings *settings = self->settings;
+    const char *address = tw__setting(settings, TW__SETTING_FDB);
+    if (strlen(address) >= TW__ADDRESS_MAX) return TW_ERR_RANGE;
     struct lossy *lossy = calloc(1, sizeof *lossy);
     if (!lossy) return TW_ERR_MEMORY;
     lossy->room = malloc(BATCH_BYTES);
@@ -62,8 +63,9 @@ static int lossy_open(struct tw__exporter *self, const struct tw__settings *sett
     }
     self->state = lossy;
     lossy->udp.fd = -1;
-    memcpy(lossy->address, settings->fdb_address, sizeof lossy->address);
+    memcpy(lossy->address, address, strlen(address) + 1);
     lossy->options.layout = settings->fdb_layout == 12 ? TW__FDB_12 : TW__FDB_7;
+    self->wants_events = settings->fdb_layout == 12; /* there is no place for them in the others */
     return 0;
 }
 
@@ -81,12 +83,6 @@ static void name_source(struct lossy *lossy, const struct tw_process *process)
     lossy->options.source = (struct tw_text){lossy->source, len};
 }
 
-static void drop(struct tw__exporter *self, uint64_t *cause, size_t count)
-{
-    tw__store_relaxed(&self->stats.dropped, self->stats.dropped + count);
-    if (cause) tw__store_relaxed(cause, *cause + count);
-}
-
 static void send_batch(struct tw__exporter *self)
 {
     struct lossy *lossy = self->state;
@@ -101,7 +97,7 @@ static void send_batch(struct tw__exporter *self)
         at += sent;
         if (sent && !error) lossy->pause_ns = 0;
         if (error == EMSGSIZE) {
-            drop(self, &self->stats.too_long, 1);
+            tw__exporter_drop(self, &self->stats.too_long, 1);
             at++;
         } else if (error == EAGAIN || error == ENOBUFS) {
             pause_for(lossy, PAUSE_FULL_NS, now);
@@ -111,7 +107,7 @@ static void send_batch(struct tw__exporter *self)
             if (now - lossy->udp.resolved_ns > RESOLVE_NS) reconnect(self, now);
         }
     }
-    if (at < lossy->count) drop(self, &self->stats.backing_off, lossy->count - at);
+    if (at < lossy->count) tw__exporter_drop(self, &self->stats.backing_off, lossy->count - at);
     lossy->count = 0;
     lossy->used = 0;
 }
@@ -122,55 +118,31 @@ static void add_span(struct tw__exporter *self, const struct tw__span_in *span)
     if (BATCH_BYTES - lossy->used < ROOM || lossy->count == TW__UDP_BATCH) send_batch(self);
     int len = tw__fdb_enc(&lossy->options, span, lossy->room + lossy->used, TW__FDB_MAX, NULL);
     if (len < 0) {
-        drop(self, NULL, 1);
+        tw__exporter_drop(self, NULL, 1);
         return;
     }
     lossy->batch[lossy->count++] = (struct tw__datagram){lossy->room + lossy->used, (size_t)len};
     lossy->used += (size_t)len;
 }
 
-/* The records that are no spans, sorted for tw__events_of. */
-static size_t gather_events(struct lossy *lossy, const struct tw_records *records)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < records->count; i++) count += records->items[i].kind != TW_RECORD_SPAN;
-    if (count > lossy->event_cap) {
-        const struct tw_record **more = realloc(lossy->events, count * sizeof *more);
-        if (!more) return 0;
-        lossy->events = more;
-        lossy->event_cap = count;
-    }
-    count = 0;
-    for (size_t i = 0; i < records->count; i++)
-        if (records->items[i].kind != TW_RECORD_SPAN) lossy->events[count++] = &records->items[i];
-    tw__events_sort(lossy->events, count);
-    return count;
-}
-
-static void lossy_records(struct tw__exporter *self, const struct tw_records *records, const struct tw_process *process,
-                          uint64_t now_ns)
+static void lossy_records(struct tw__exporter *self, const struct tw__export_batch *batch)
 {
     struct lossy *lossy = self->state;
-    if (!lossy->options.source.len) name_source(lossy, process);
-    if (lossy->udp.fd < 0 && now_ns >= lossy->resume_ns) reconnect(self, now_ns);
-    size_t events = lossy->options.layout == TW__FDB_12 ? gather_events(lossy, records) : 0;
-    for (size_t i = 0; i < records->count; i++) {
-        struct tw__span_in span = {.record = &records->items[i]};
-        if (span.record->kind != TW_RECORD_SPAN) continue;
-        if (lossy->udp.fd < 0 || tw__load_relaxed(&lossy->resume_ns) > now_ns) {
-            drop(self, &self->stats.backing_off, 1);
-            continue;
-        }
-        if (events) span.events = tw__events_of(lossy->events, events, span.record, &span.event_count);
-        add_span(self, &span);
+    if (!lossy->options.source.len) name_source(lossy, batch->process);
+    if (lossy->udp.fd < 0 && batch->now_ns >= lossy->resume_ns) reconnect(self, batch->now_ns);
+    for (size_t i = 0; i < batch->span_count; i++) {
+        if (lossy->udp.fd < 0 || lossy->resume_ns > batch->now_ns)
+            tw__exporter_drop(self, &self->stats.backing_off, 1);
+        else
+            add_span(self, &batch->spans[i]);
     }
     send_batch(self);
 }
 
-static bool lossy_flush(struct tw__exporter *self, uint64_t deadline_ns)
+static bool lossy_flush(struct tw__exporter *self, uint64_t until_ns)
 {
     (void)self;
-    (void)deadline_ns; /* nothing is held back */
+    (void)until_ns; /* nothing is held back */
     return true;
 }
 
@@ -179,12 +151,12 @@ static void lossy_close(struct tw__exporter *self)
     struct lossy *lossy = self->state;
     tw__udp_close(&lossy->udp);
     free(lossy->room);
-    free(lossy->events);
     free(lossy);
     self->state = NULL;
 }
 
 const struct tw__exporter_class tw__exporter_network_lossy = {
+    .abi = TW__EXPORTER_ABI,
     .names = {"network_lossy", "fdb"},
     .open = lossy_open,
     .records = lossy_records,

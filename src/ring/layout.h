@@ -40,6 +40,8 @@ enum {
     TW__EVENT_HEAD_BYTES = 48
 };
 
+#define TW__SAMPLE_ASKED ((uint64_t)1 << 63)
+
 enum tw__clock { TW__CLOCK_TSC = 1, TW__CLOCK_MONOTONIC = 2 };
 enum tw__segment_state { TW__SEGMENT_OPEN = 1, TW__SEGMENT_CLOSED = 2 };
 
@@ -47,6 +49,14 @@ enum tw__segment_state { TW__SEGMENT_OPEN = 1, TW__SEGMENT_CLOSED = 2 };
 struct tw__calibration {
     uint64_t tick, mono_ns, wall_ns;
 };
+
+/* What an exporter of the process has done so far. Written by its thread; name and problem may be half new. */
+struct tw__export_words {
+    char name[16];
+    uint64_t records, sent, bytes, dropped, errors, missed;
+    char problem[64];
+};
+enum { TW__EXPORT_WORDS = 4 };
 
 struct tw__header {
     char magic[8];
@@ -84,7 +94,12 @@ struct tw__header {
     struct tw__calibration first_calibration;
     struct tw__calibration calibrations[TW__CALIBRATIONS];
     char service[128], host[64], command[256]; /* NUL-terminated, cut to fit */
-    uint8_t pad[1040];
+    uint8_t pad[384];
+    /* 1392: about what is sent */
+    uint64_t sample_asked;     /* written by the process or from outside: TW__SAMPLE_ASKED | threshold; 0: as configured */
+    char sampler[40];          /* as configured; "": everything */
+    char notice[96];           /* what was asked for and is not, or cannot be; "" */
+    struct tw__export_words exporters[TW__EXPORT_WORDS];
     /* 2048: written by every thread that takes a chunk; a line of its own */
     uint64_t next_ticket;
     uint8_t pad2[TW__HEADER_BYTES - 2048 - 8];
@@ -212,6 +227,8 @@ enum tw__tag {
 static_assert(sizeof(struct tw__header) == TW__HEADER_BYTES, "header");
 static_assert(offsetof(struct tw__header, pid) == 96, "header");
 static_assert(offsetof(struct tw__header, state) == 160, "header");
+static_assert(offsetof(struct tw__header, sample_asked) == 1392, "header");
+static_assert(offsetof(struct tw__header, exporters) == 1536, "header");
 static_assert(offsetof(struct tw__header, next_ticket) == 2048, "header");
 static_assert(sizeof(struct tw__slot) == TW__SLOT_BYTES, "slot");
 static_assert(offsetof(struct tw__slot, tags) == TW__SLOT_HEAD_BYTES, "slot");

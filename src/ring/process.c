@@ -170,6 +170,48 @@ static void read_chunks(const struct tw_reader *reader, struct tw_process *out, 
     free(bytes);
 }
 
+/* A text that its process may be changing; one more byte than is taken is the end. */
+static void take_text(char *to, size_t cap, const char *from, size_t from_cap)
+{
+    size_t len = 0;
+    for (; len + 1 < cap && len < from_cap; len++) {
+        to[len] = tw__load_relaxed(&from[len]);
+        if (!to[len]) break;
+    }
+    to[len] = 0;
+}
+
+int tw_reader_exporter(struct tw_reader *reader, size_t index, struct tw_export_stats *out)
+{
+    if (!tw__view_is_whole(reader)) return TW_ERR_CORRUPT;
+    if (index >= TW__EXPORT_WORDS) return TW_ERR_NOT_FOUND;
+    const struct tw__export_words *words = &tw__view_header(reader)->exporters[index];
+    struct tw_export_stats stats = {.records = tw__load_relaxed(&words->records),
+                                    .sent = tw__load_relaxed(&words->sent),
+                                    .bytes = tw__load_relaxed(&words->bytes),
+                                    .dropped = tw__load_relaxed(&words->dropped),
+                                    .errors = tw__load_relaxed(&words->errors),
+                                    .missed = tw__load_relaxed(&words->missed)};
+    take_text(stats.name, sizeof stats.name, words->name, sizeof words->name);
+    take_text(stats.problem, sizeof stats.problem, words->problem, sizeof words->problem);
+    if (!stats.name[0]) return TW_ERR_NOT_FOUND;
+    *out = stats;
+    return 0;
+}
+
+static void read_sampling(struct tw_reader *reader, struct tw_process *out)
+{
+    const double whole = (double)((uint64_t)1 << 56);
+    const struct tw__header *h = tw__view_header(reader);
+    uint64_t asked = tw__load_relaxed(&h->sample_asked), threshold = asked & (((uint64_t)1 << 57) - 1);
+    take_text(reader->sampler, sizeof reader->sampler, h->sampler, sizeof h->sampler);
+    take_text(reader->notice, sizeof reader->notice, h->notice, sizeof h->notice);
+    out->sampler = text_of(reader->sampler);
+    out->notice = text_of(reader->notice);
+    out->rate_asked = asked & TW__SAMPLE_ASKED;
+    out->rate = out->rate_asked && (double)threshold < whole ? (whole - (double)threshold) / whole : 0;
+}
+
 int tw_reader_process(struct tw_reader *reader, struct tw_process *out)
 {
     if (!tw__view_is_whole(reader)) return TW_ERR_CORRUPT;
@@ -192,6 +234,7 @@ int tw_reader_process(struct tw_reader *reader, struct tw_process *out)
                                .overwritten_bytes = tw__load_relaxed(&h->overwritten_bytes),
                                .threads_total = tw__load_relaxed(&h->threads_total)};
     add_losses(&out->losses, h->losses);
+    read_sampling(reader, out);
     read_blocks(reader, out, &newest);
     read_chunks(reader, out, &newest, &oldest);
     out->last_ns = newest ? tw__time_ns(time, newest) : head->opened_ns;

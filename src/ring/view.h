@@ -40,6 +40,7 @@ struct tw_reader {
     struct tw__timebase time;
     uint64_t time_taken_ns; /* CLOCK_MONOTONIC; 0: not yet */
     char *path;
+    char sampler[40], notice[96]; /* as they were when tw_reader_process looked last */
 };
 
 static inline const struct tw__header *tw__view_header(const struct tw_reader *reader)

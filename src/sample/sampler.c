@@ -104,6 +104,16 @@ bool tw__sampler_can_sample(struct tw__sampler *sampler)
     return mode >> KIND_SHIFT != TW__SAMPLER_RATE || (mode & THRESHOLD_MASK) < TW__RATE_SPAN;
 }
 
+bool tw__sampler_is_central(struct tw__sampler *sampler)
+{
+    return tw__load_acquire(&sampler->mode) >> KIND_SHIFT == TW__SAMPLER_CENTRAL; /* pairs as in explain */
+}
+
+bool tw__sampler_is_parent_based(struct tw__sampler *sampler)
+{
+    return tw__load_acquire(&sampler->mode) & PARENT_BASED; /* pairs as in explain */
+}
+
 /* -- changing */
 
 int tw__sampler_set_rate(struct tw__sampler *sampler, double rate)

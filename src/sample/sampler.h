@@ -68,6 +68,11 @@ void tw__sampler_explain(struct tw__sampler *sampler, const struct tw__sample_re
  * thread] */
 bool tw__sampler_can_sample(struct tw__sampler *sampler);
 
+/* Whether its rules come from X-Ray, so that somebody has to ask for them. [any thread] */
+bool tw__sampler_is_central(struct tw__sampler *sampler);
+/* Whether the decision that a context brings along is followed. [any thread] [async-signal-safe] */
+bool tw__sampler_is_parent_based(struct tw__sampler *sampler);
+
 /* Samples by this rate from now on; a parent's decision is followed as before.
  * Returns  0, TW_ERR_RANGE (NaN, below 0, above 1).  [any thread], not from a signal handler. */
 int tw__sampler_set_rate(struct tw__sampler *sampler, double rate);

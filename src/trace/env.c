@@ -1,4 +1,8 @@
-/* env: see the header. */
+/* env: see the header.
+ *
+ * First every row of the table gets its text, then what the library itself needs is made of some of them; exporters parse
+ * theirs when they open. A text that is given in tw_config.variables counts as if it stood in the environment, before it.
+ */
 #include "trace/env.h"
 
 #include <stdint.h>
@@ -7,6 +11,7 @@
 #include <string.h>
 
 #include "base/os.h"
+#include "base/pairs.h"
 #include "ring/segment.h"
 
 int tw__bytes_parse(const char *text, size_t *bytes)
@@ -31,6 +36,30 @@ int tw__bytes_parse(const char *text, size_t *bytes)
     return 0;
 }
 
+int tw__duration_parse(const char *text, uint64_t plain_ns, uint64_t *ns)
+{
+    static const struct {
+        const char *name;
+        uint64_t ns;
+    } units[] = {{"ns", 1},           {"us", 1000},           {"ms", 1000000}, {"s", 1000000000},
+                 {"m", 60000000000u}, {"h", 3600000000000u}};
+    const uint64_t day_ns = 86400 * (uint64_t)1000000000;
+    uint64_t n = 0, unit = 0;
+    const char *at = text;
+    for (; *at >= '0' && *at <= '9'; at++) {
+        n = n * 10 + (uint64_t)(*at - '0');
+        if (n > day_ns) return TW_ERR_RANGE;
+    }
+    if (at == text) return TW_ERR_SYNTAX;
+    if (!*at) unit = plain_ns;
+    for (size_t u = 0; u < sizeof units / sizeof *units; u++)
+        if (strcmp(at, units[u].name) == 0) unit = units[u].ns;
+    if (!unit) return TW_ERR_SYNTAX;
+    if (n > day_ns / unit) return TW_ERR_RANGE;
+    *ns = n * unit;
+    return 0;
+}
+
 static bool is_one_of(const char *text, const char *const *words)
 {
     for (; *words; words++)
@@ -40,14 +69,14 @@ static bool is_one_of(const char *text, const char *const *words)
 
 static bool says_yes(const char *text)
 {
-    static const char *const yes[] = {"1", "on", "yes", "true", "ON", "TRUE", NULL};
-    return text && is_one_of(text, yes);
+    static const char *const yes[] = {"1", "on", "yes", "true", "ON", "YES", "TRUE", "True", NULL};
+    return is_one_of(text, yes);
 }
 
 static bool says_no(const char *text)
 {
-    static const char *const no[] = {"0", "off", "no", "false", "OFF", "FALSE", "none", "disabled", NULL};
-    return text && is_one_of(text, no);
+    static const char *const no[] = {"0", "off", "no", "false", "OFF", "NO", "FALSE", "False", "none", "disabled", NULL};
+    return is_one_of(text, no);
 }
 
 static void copy_cut(char *to, size_t cap, const char *from)
@@ -58,74 +87,134 @@ static void copy_cut(char *to, size_t cap, const char *from)
     to[len] = 0;
 }
 
-static const char *first_set(const char *a, const char *b, const char *c)
+static const struct row {
+    const char *variables, *usual;
+} rows[TW__SETTING_COUNT] = {
+#define ROW(id, variables, usual, field, text) {variables, usual},
+    TW__SETTING_TABLE(ROW)
+#undef ROW
+};
+
+/* The value of the variable whose name is len bytes of name; NULL when it is not set. */
+static const char *variable(const struct tw_config *config, const char *name, size_t len)
 {
-    return a && *a ? a : b && *b ? b : c;
+    char copy[96];
+    for (const char *const *v = config->variables; v && *v; v++)
+        if (strncmp(*v, name, len) == 0 && (*v)[len] == '=') return *v + len + 1;
+    if (len >= sizeof copy) return NULL;
+    memcpy(copy, name, len);
+    copy[len] = 0;
+    return getenv(copy);
 }
 
-/* A number of bytes from config, or else from the environment. */
-static int read_bytes(size_t given, const char *variable, size_t usual, size_t *out, const char **what)
+static const char *row_text(const struct tw_config *config, const struct row *row)
 {
-    const char *text = getenv(variable);
-    *what = variable;
-    *out = given ? given : usual;
-    return !given && text && *text ? tw__bytes_parse(text, out) : 0;
+    for (const char *name = row->variables; *name; name += strspn(name, " ")) {
+        size_t len = strcspn(name, " ");
+        const char *text = variable(config, name, len);
+        if (text && *text) return text;
+        name += len;
+    }
+    return row->usual;
 }
 
-/* A rate from config; else ours from the environment; else OpenTelemetry's. The sampler says what it does not understand. */
+static int set_text(struct tw__texts *texts, enum tw__setting id, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    if (size > TW__SETTINGS_ROOM - (size_t)texts->used) return TW_ERR_RANGE;
+    memcpy(texts->room + texts->used, text, size);
+    texts->at[id] = texts->used;
+    texts->used = (uint16_t)(texts->used + size);
+    return 0;
+}
+
+static int read_texts(struct tw__settings *settings, const struct tw_config *config, const char **what)
+{
+    const char *given[TW__SETTING_COUNT] = {
+        [TW__SETTING_SERVICE] = config->service,
+        [TW__SETTING_DIR] = config->dir,
+        [TW__SETTING_EXPORTER] = config->exporter,
+    };
+    for (unsigned id = 0; id < TW__SETTING_COUNT; id++) {
+        const char *text = given[id] && *given[id] ? given[id] : row_text(config, &rows[id]);
+        *what = rows[id].variables;
+        int result = set_text(&settings->texts, (enum tw__setting)id, text);
+        if (result < 0) return result;
+    }
+    return 0;
+}
+
+/* Bytes from config, or else from the texts. */
+static int read_bytes(const struct tw__settings *settings, size_t given, enum tw__setting id, size_t *out, const char **what)
+{
+    *what = rows[id].variables;
+    *out = given;
+    return given ? 0 : tw__bytes_parse(tw__setting(settings, id), out);
+}
+
+/* A rate from config; else ours; else a sampler. The sampler says what it does not understand. */
 static int read_sampler(struct tw__settings *settings, const struct tw_config *config, const char **what)
 {
-    const char *rate = getenv("TRACKWAY_SAMPLE_RATE"), *ours = getenv("TRACKWAY_SAMPLER");
+    const char *rate = tw__setting(settings, TW__SETTING_SAMPLE_RATE);
     *what = "sample_rate";
     if (config->sample_rate > 1) return TW_ERR_RANGE;
     if (config->sample_rate != 0) {
         unsigned millionths = config->sample_rate < 0 ? 0 : (unsigned)(config->sample_rate * 1e6 + 0.5);
         (void)snprintf(settings->sampler, sizeof settings->sampler, "rate=%u.%06u", millionths / 1000000, millionths % 1000000);
-    } else if (rate && *rate) {
+    } else if (*rate) {
         (void)snprintf(settings->sampler, sizeof settings->sampler, "rate=%s", rate);
     } else {
-        copy_cut(settings->sampler, sizeof settings->sampler, first_set(ours, getenv("OTEL_TRACES_SAMPLER"), ""));
-        copy_cut(settings->sampler_argument, sizeof settings->sampler_argument,
-                 first_set(getenv("OTEL_TRACES_SAMPLER_ARG"), NULL, ""));
+        copy_cut(settings->sampler, sizeof settings->sampler, tw__setting(settings, TW__SETTING_SAMPLER));
     }
     return 0;
 }
 
-static int read_export(struct tw__settings *settings, const struct tw_config *config, const char **what)
+/* The service's name, if nobody has said it: service.name of the resource, then the program's. */
+static void read_service(struct tw__settings *settings)
 {
-    copy_cut(settings->exporter, sizeof settings->exporter, first_set(config->exporter, getenv("TRACKWAY_EXPORTER"), ""));
-    copy_cut(settings->file, sizeof settings->file, first_set(getenv("TRACKWAY_FILE"), NULL, ""));
-    copy_cut(settings->fdb_address, sizeof settings->fdb_address, first_set(getenv("TRACKWAY_FDB"), NULL, "127.0.0.1:8889"));
-    const char *layout = first_set(getenv("TRACKWAY_FDB_LAYOUT"), NULL, "7");
-    *what = "TRACKWAY_FDB_LAYOUT (7, 8 or 12)";
-    settings->fdb_layout = strcmp(layout, "7") == 0 ? 7 : strcmp(layout, "8") == 0 ? 8 : strcmp(layout, "12") == 0 ? 12 : 0;
-    if (!settings->fdb_layout) return TW_ERR_RANGE;
-    return read_bytes(0, "TRACKWAY_FILE_MAX", 0, &settings->file_max_bytes, what);
+    const char *at = tw__setting(settings, TW__SETTING_RESOURCE);
+    struct tw__pair pair;
+    copy_cut(settings->service, sizeof settings->service, tw__setting(settings, TW__SETTING_SERVICE));
+    while (!settings->service[0] && tw__pairs_next(&at, &pair)) {
+        if (pair.key_len != 12 || memcmp(pair.key, "service.name", 12) != 0 || pair.value_len >= TW__SERVICE_MAX) continue;
+        size_t len = tw__percent_decode(pair.value, pair.value_len, settings->service);
+        settings->service[len] = 0;
+    }
+    if (!settings->service[0]) copy_cut(settings->service, sizeof settings->service, tw__os_program());
+}
+
+static void read_switches(struct tw__settings *settings, const struct tw_config *config)
+{
+    const char *on = row_text(config, &(struct row){rows[TW__SETTING_ON].variables, ""});
+    settings->off = config->off || says_no(*on ? on : "on") || (!*on && says_yes(tw__setting(settings, TW__SETTING_SDK_DISABLED)));
+    settings->keep_file = config->keep_file || says_yes(tw__setting(settings, TW__SETTING_KEEP));
+    settings->no_tsc = says_no(tw__setting(settings, TW__SETTING_TSC));
+    settings->random_trace_ids = config->random_trace_ids || says_yes(tw__setting(settings, TW__SETTING_RANDOM_IDS));
 }
 
 int tw__settings_read(struct tw__settings *settings, const struct tw_config *config, const char **what)
 {
     static const struct tw_config nothing;
     if (!config) config = &nothing;
-    memset(settings, 0, sizeof *settings);
-    settings->off = config->off || says_no(getenv("TRACKWAY"));
-    settings->keep_file = config->keep_file || says_yes(getenv("TRACKWAY_KEEP"));
-    settings->no_tsc = says_no(getenv("TRACKWAY_TSC"));
-    settings->random_trace_ids = config->random_trace_ids || says_yes(getenv("TRACKWAY_RANDOM_IDS"));
-    copy_cut(settings->service, sizeof settings->service,
-             first_set(config->service, getenv("TRACKWAY_SERVICE"), first_set(getenv("OTEL_SERVICE_NAME"), NULL, tw__os_program())));
-
-    const char *dir = first_set(config->dir, getenv("TRACKWAY_DIR"), "");
+    memset(settings, 0, offsetof(struct tw__settings, texts));
+    settings->texts.used = 0;
+    int result = read_texts(settings, config, what);
+    if (result < 0) return result;
+    read_switches(settings, config);
+    read_service(settings);
     *what = "TRACKWAY_DIR";
-    if (strlen(dir) >= sizeof settings->dir) return TW_ERR_RANGE;
-    copy_cut(settings->dir, sizeof settings->dir, dir);
-
-    int result = read_bytes(config->arena_bytes, "TRACKWAY_ARENA", TW__ARENA_DEFAULT, &settings->arena_bytes, what);
+    if (strlen(tw__setting(settings, TW__SETTING_DIR)) >= TW__DIR_MAX) return TW_ERR_RANGE;
+    result = read_bytes(settings, config->arena_bytes, TW__SETTING_ARENA, &settings->arena_bytes, what);
     if (result < 0) return result;
     if (settings->arena_bytes < TW__ARENA_MIN || settings->arena_bytes > TW__ARENA_MAX) return TW_ERR_RANGE;
-    result = read_bytes(config->payload_max, "TRACKWAY_PAYLOAD", 0, &settings->payload_max, what);
+    result = read_bytes(settings, config->payload_max, TW__SETTING_PAYLOAD, &settings->payload_max, what);
     if (result < 0) return result;
     if (settings->payload_max > TW_TEXT_MAX) settings->payload_max = TW_TEXT_MAX;
     result = read_sampler(settings, config, what);
-    return result < 0 ? result : read_export(settings, config, what);
+    if (result < 0) return result;
+    const char *layout = tw__setting(settings, TW__SETTING_FDB_LAYOUT);
+    *what = "TRACKWAY_FDB_LAYOUT (7, 8 or 12)";
+    settings->fdb_layout = strcmp(layout, "7") == 0 ? 7 : strcmp(layout, "8") == 0 ? 8 : strcmp(layout, "12") == 0 ? 12 : 0;
+    if (!settings->fdb_layout) return TW_ERR_RANGE;
+    return read_bytes(settings, 0, TW__SETTING_FILE_MAX, &settings->file_max_bytes, what);
 }

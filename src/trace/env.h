@@ -1,4 +1,5 @@
-/* env: the library's configuration from the environment. The only place of the library that reads it. */
+/* env: the library's configuration: tw_config where it says something, else the environment, else the defaults of settings.h.
+ * The only place of the library that reads the environment. */
 #ifndef TW_TRACE_ENV_H
 #define TW_TRACE_ENV_H
 
@@ -7,22 +8,27 @@
 
 #include <trackway/recorder.h>
 
-enum { TW__SERVICE_MAX = 128, TW__DIR_MAX = 200, TW__EXPORTER_MAX = 128, TW__FILE_MAX = 256, TW__ADDRESS_MAX = 128, TW__SAMPLER_TEXT_MAX = 320 };
+#include "trace/settings.h"
 
-/* What is in force: own copies, so that a forked child can begin anew with the same. */
+enum { TW__SERVICE_MAX = 128, TW__DIR_MAX = 200, TW__SAMPLER_TEXT_MAX = 320 };
+
+/* What is in force. */
 struct tw__settings {
     char service[TW__SERVICE_MAX];
-    char dir[TW__DIR_MAX]; /* "" the default folder */
     size_t arena_bytes;
     size_t payload_max;
-    char sampler[TW__SAMPLER_TEXT_MAX], sampler_argument[64]; /* see src/sample/sampler.h; "" everything */
-    char exporter[TW__EXPORTER_MAX];  /* names with commas; "" none */
-    char file[TW__FILE_MAX];          /* of exporter file; "" trackway-<service>-<pid>.jsonl in the current folder */
-    size_t file_max_bytes;            /* rotate beyond; 0 never */
-    char fdb_address[TW__ADDRESS_MAX];
-    unsigned fdb_layout;              /* elements: 7, 8 or 12 */
+    char sampler[TW__SAMPLER_TEXT_MAX]; /* see src/sample/sampler.h; "" everything */
+    size_t file_max_bytes;              /* rotate beyond; 0 never */
+    unsigned fdb_layout;                /* elements: 7, 8 or 12 */
     bool off, keep_file, random_trace_ids, no_tsc;
+    struct tw__texts texts;
 };
+
+/* The text of a setting, never NULL: as it was given, or its default. */
+static inline const char *tw__setting(const struct tw__settings *settings, enum tw__setting id)
+{
+    return settings->texts.room + settings->texts.at[id];
+}
 
 /* Settings from config where it says something, else from the environment, else the defaults. Returns 0, or TW_ERR_RANGE /
  * TW_ERR_SYNTAX with *what naming the variable that cannot be used. */
@@ -30,5 +36,9 @@ int tw__settings_read(struct tw__settings *settings, const struct tw_config *con
 
 /* Reads "16M", "512k", "1073741824". Returns 0 or TW_ERR_SYNTAX / TW_ERR_RANGE. */
 int tw__bytes_parse(const char *text, size_t *bytes);
+
+/* Reads "250ms", "10s": whole numbers with ns, us, ms, s, m or h; without a unit plain_ns each. At most a day.
+ * Returns 0 or TW_ERR_SYNTAX / TW_ERR_RANGE. */
+int tw__duration_parse(const char *text, uint64_t plain_ns, uint64_t *ns);
 
 #endif

@@ -22,7 +22,9 @@
 
 #include "base/clock.h"
 #include "base/os.h"
+#include "ring/control.h"
 #include "trace/attach.h"
+#include "trace/diagnose.h"
 #include "trace/env.h"
 #include "trace/export_hook.h"
 
@@ -45,9 +47,7 @@ static struct {
     struct tw__segment *previous; /* ended, or the parent's: its dictionary goes on in the next */
     struct tw__settings settings;
     int error;
-    char error_text[192];
-    tw_diagnostic_fn *diagnostic;
-    void *diagnostic_data;
+    char error_text[256];
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* A thread that is cancelled while it opens a file would take the lock along. */
@@ -72,44 +72,46 @@ static void problem(int error, const char *what)
     if (state.error == error && strcmp(text, state.error_text) == 0) return;
     state.error = error;
     memcpy(state.error_text, text, sizeof text);
-    if (state.diagnostic) state.diagnostic(state.diagnostic_data, error, state.error_text);
+    tw__diagnose(error, state.error_text);
 }
 
 /* Recording is on, but something else that was asked for is not. */
-static void notice(int error, const char *what)
+static void notice(struct tw__segment *segment, int error, const char *what, const char *reason)
 {
     char text[sizeof state.error_text];
-    (void)snprintf(text, sizeof text, "export: %s: %s", what, tw_err_text(error));
+    (void)snprintf(text, sizeof text, "export: %s%s%s", what, *reason ? ": " : "", reason);
+    tw__control_notice(segment, text + strlen("export: "));
     if (strcmp(text, state.error_text) == 0) return;
     state.error = error;
     memcpy(state.error_text, text, sizeof text);
-    if (state.diagnostic) state.diagnostic(state.diagnostic_data, error, state.error_text);
+    tw__diagnose(error, state.error_text);
 }
 
 /* What is sent without being asked for: the sampler, and the exporters. */
-static void begin_export(const struct tw__segment *segment)
+static void begin_export(struct tw__segment *segment)
 {
     static struct tw__sampler sampler;
     static bool made;
-    const char *what = "";
+    const char *what = "", *argument = tw__setting(&state.settings, TW__SETTING_SAMPLER_ARG);
     char why[TW_WHY_MAX] = "";
     bool configured = state.settings.sampler[0] != 0;
     if (configured) {
         if (!made) tw__sampler_init(&sampler, NULL, NULL);
         made = true;
-        int loaded = tw__sampler_load(&sampler, state.settings.sampler, state.settings.sampler_argument, why);
-        if (loaded < 0 || why[0]) notice(loaded < 0 ? loaded : TW_ERR_RANGE, why);
+        int loaded = tw__sampler_load(&sampler, state.settings.sampler, argument, why);
+        if (loaded < 0 || why[0]) notice(segment, loaded < 0 ? loaded : TW_ERR_RANGE, why, "");
     }
+    tw__control_sampler(segment, state.settings.sampler);
     tw__runtime.service = (struct tw_text){state.settings.service, strlen(state.settings.service)};
     /* None: everything is sampled, which is most programs, and roots cost 17 ns less. Pairs with slow.c. */
     tw__store_release(&tw__runtime.sampler, configured ? &sampler : NULL);
-    int result = tw__export_begin(segment, &state.settings, &what);
+    int result = tw__export_begin(segment, &state.settings, configured ? &sampler : NULL, &what);
     if (result < 0) {
-        notice(result, what);
-    } else if (configured && state.settings.exporter[0] && !tw__sampler_can_sample(&sampler)) {
-        notice(TW_ERR_STATE, "there is an exporter, but the sample rate is 0");
-    } else if (configured && !state.settings.exporter[0]) {
-        notice(TW_ERR_STATE, "there is a sampler, but no exporter");
+        notice(segment, result, what, tw_err_text(result));
+    } else if (configured && result > 0 && !tw__sampler_can_sample(&sampler)) {
+        notice(segment, TW_ERR_STATE, "there is an exporter, but the sample rate is 0", "");
+    } else if (configured && result == 0) {
+        notice(segment, TW_ERR_STATE, "there is a sampler, but no exporter", "");
     }
 }
 
@@ -139,6 +141,7 @@ static void forget_parent(void)
     struct tw__segment *segment = tw__runtime.segment;
     for (struct tw__segment *s = state.newest; s; s = s->older) tw__segment_forget(s);
     if (segment) state.previous = segment;
+    tw__diagnose_after_fork();
     tw__export_forget();
     tw__attach_forget();
     tw__recorder_after_fork();
@@ -193,8 +196,9 @@ static int begin(const struct tw_config *config)
         result = segment ? 0 : TW_ERR_MEMORY;
     }
     if (result == 0) {
+        const char *dir = tw__setting(&state.settings, TW__SETTING_DIR);
         const struct tw__segment_options options = {
-            .dir = state.settings.dir[0] ? state.settings.dir : NULL,
+            .dir = *dir ? dir : NULL,
             .service = state.settings.service,
             .arena_bytes = state.settings.arena_bytes,
             .payload_max = state.settings.payload_max,
@@ -251,8 +255,7 @@ int tw_init(const struct tw_config *config)
     lock_state();
     int result = TW_ERR_STATE;
     if (state.phase != RECORDING) {
-        state.diagnostic = whole.diagnostic;
-        state.diagnostic_data = whole.diagnostic_data;
+        tw__diagnose_to(whole.diagnostic, whole.diagnostic_data);
         state.kept_settings = false; /* those of an attempt that failed are not the environment's */
         result = begin(config ? &whole : NULL);
     }

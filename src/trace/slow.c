@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/os.h"
+#include "sample/rate.h"
 #include "trace/detached.h"
 #include "trace/record.h"
 #include "trace/site.h"
@@ -63,10 +64,32 @@ static void from_context(struct ancestry *a, const struct tw_context *context)
     a->flags = context->flags;
 }
 
+static void set_sampled(struct ancestry *a, bool sampled)
+{
+    a->flags = (a->flags & ~(uint64_t)TW_FLAG_SAMPLED) | (sampled ? TW_FLAG_SAMPLED : 0);
+}
+
+/* By the rate that was asked for while the program runs: see sampling.c. */
+static void decide_as_asked(struct ancestry *a, enum tw__sample_parent parent, uint64_t asked, bool follow)
+{
+    uint8_t id[16] = {0};
+    if (follow && parent != TW__PARENT_NONE) {
+        set_sampled(a, parent == TW__PARENT_SAMPLED);
+        return;
+    }
+    tw__id_to_bytes(a->trace[1], id + 8);
+    set_sampled(a, tw__rate_takes(asked & ~TW__SAMPLE_ASKED, id));
+}
+
 /* Whether the trace is exported: at its root, and where it comes from another process. Children of what is current follow it. */
 static void decide(const struct tw__block *block, struct ancestry *a, enum tw__sample_parent parent)
 {
     struct tw__sampler *sampler = tw__load_acquire(&tw__runtime.sampler); /* pairs with runtime.c: begin_export */
+    uint64_t asked = tw__load_relaxed(&tw__segment_of(block)->header->sample_asked);
+    if (asked) {
+        decide_as_asked(a, parent, asked, !sampler || tw__sampler_is_parent_based(sampler));
+        return;
+    }
     if (!sampler) {
         if (parent == TW__PARENT_NONE) a->flags |= TW_FLAG_SAMPLED;
         return;
@@ -77,7 +100,7 @@ static void decide(const struct tw__block *block, struct ancestry *a, enum tw__s
     const struct tw__sample_request request = {.trace_id = id, .parent = parent, .service = tw__runtime.service};
     uint64_t seconds = block->seconds ? block->seconds : tw__os_seconds(); /* of the last trace id made here: at most 250 ms late */
     bool sampled = tw__sampler_decide(sampler, &request, seconds * 1000000000u);
-    a->flags = (a->flags & ~(uint64_t)TW_FLAG_SAMPLED) | (sampled ? TW_FLAG_SAMPLED : 0);
+    set_sampled(a, sampled);
 }
 
 /* Trace, tree parent and flags; *links gets how many of the given parents are used up or invalid at the front. */

@@ -116,6 +116,15 @@ def network_lossy_sends_twelve_elements_when_asked_and_to_ipv6(folder):
     assert len(found) == 10 and all(len(span) == 12 for span in found), found[:2]
 
 
+def network_lossy_sends_events_that_came_long_before_their_span_ended(folder):
+    door, port = receiver()
+    run("3", "slow", TRACKWAY_EXPORTER="network_lossy", TRACKWAY_FDB=f"127.0.0.1:{port}", TRACKWAY_FDB_LAYOUT="12")
+    found = datagrams(door)
+    slow = [span for span in found if "slow" in span]
+    assert len(slow) == 1, found
+    assert slow[0][10][0::3] == ["begun", "nearly done"], slow  # name, time, attributes, flattened
+
+
 def network_lossy_backs_off_when_nobody_listens(folder):
     door, port = receiver()
     door.close()

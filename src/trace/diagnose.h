@@ -1,0 +1,16 @@
+/* diagnose: telling the program what is wrong, in words, if it wants to hear it. */
+#ifndef TW_TRACE_DIAGNOSE_H
+#define TW_TRACE_DIAGNOSE_H
+
+#include <trackway/recorder.h>
+
+/* Who is told from now on; NULL: nobody. */
+void tw__diagnose_to(tw_diagnostic_fn *fn, void *data);
+
+/* Tells it. Any thread, never a hot path. */
+void tw__diagnose(int error, const char *text);
+
+/* In a forked child: whoever held the lock is in the parent. */
+void tw__diagnose_after_fork(void);
+
+#endif
