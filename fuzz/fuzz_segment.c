@@ -86,6 +86,12 @@ static void touch(const struct tw_records *records)
             for (size_t k = 0; k < tag->text.len; k++) sum += (uint8_t)tag->text.ptr[k];
             if (tag->type == TW_TYPE_NONE || tag->full_len < tag->text.len) abort();
         }
+        for (size_t t = 0; t < r->arg_count; t++)
+            for (size_t k = 0; k < r->args[t].text.len; k++) sum += (uint8_t)r->args[t].text.ptr[k];
+        char message[300];
+        size_t len = tw_record_message(r, message, sizeof message);
+        if (len >= sizeof message || message[len] != 0) abort();
+        for (size_t k = 0; k < len; k++) sum += (uint8_t)message[k];
         for (size_t t = 0; t < r->parent_count; t++) sum += r->parents[t].flags;
     }
     if (sum == 0x123456789abcdef) abort(); /* so that the loops stay */

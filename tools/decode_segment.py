@@ -110,7 +110,7 @@ class Segment:
                 return
             key, kind, length = head & 0xFFFF, head >> 16 & 0xFF, head >> 24
             begin = at
-            size = {1: 8, 2: 8, 3: 8, 4: 0, 8: 4, 9: 28}.get(kind, length)
+            size = {1: 8, 2: 8, 3: 8, 4: 0, 8: 4, 9: 28, 14: 4, 15: 4, 16: 4}.get(kind, length)
             start = begin + (8 if kind in (1, 2, 3) else 4)
             if kind == 7:
                 if begin + 12 > end:
@@ -120,7 +120,7 @@ class Segment:
                 if kind not in (5, 6, 10, 11):
                     return
                 start = begin + 12
-            if kind not in range(1, 14) or kind == 7 or start + size > end:
+            if kind not in range(1, 17) or kind == 7 or start + size > end:
                 return
             value = bytes(b[start:start + size])
             at = begin + (start + size - begin + 7) // 8 * 8
@@ -129,6 +129,10 @@ class Segment:
             elif kind == 9:
                 out["parents"].append({"trace_id": value[:16].hex(), "span_id": value[16:24].hex(),
                                        "flags": u32(value, 24) & 0xFF})
+            elif kind == 14:
+                out["line"] = u32(value, 0)
+            elif key == 0 and "args" in out and not out["tags"]:
+                out["args"].append(self.value(kind, length, value))
             else:
                 out["tags"][self.text_of(key)] = self.value(kind, length, value)
 
@@ -144,6 +148,10 @@ class Segment:
             return length != 0
         if kind == 8:
             return self.text_of(u32(value, 0))
+        if kind == 15:
+            return struct.unpack("<i", value)[0]
+        if kind == 16:
+            return u32(value, 0)
         return {"hex": value.hex()} if kind == 6 else text(value)
 
     def fixed(self, b, at, kind):
@@ -151,13 +159,16 @@ class Segment:
         bits = head >> 24 & 0xFF
         name, module, function, line = self.site(head >> 32)
         span = (head >> 16 & 0xFF) == 1
+        log = (head >> 16 & 0xFF) == 9
+        more = {"level": bits & 7, "args": []} if log else {}
         return {
+            **more,
             "kind": kind, "time_tick": u64(b, at + 8), "end_tick": u64(b, at + 8),
             "trace_id": "%016x%016x" % (u64(b, at + 16), u64(b, at + 24)), "span_id": "%016x" % u64(b, at + 32),
             "parent_id": "%016x" % (u64(b, at + 48) if span else 0),
             "name": name, "module": module, "function": function, "line": line,
             "tid": misc & 0xFFFFFFFF, "flags": misc >> 32 & 0xFF,
-            "status": min(bits >> 3 & 3, 3) % 3, "span_kind": bits & 7 if bits & 7 <= 4 else 0,
+            "status": min(bits >> 3 & 3, 3) % 3, "span_kind": bits & 7 if bits & 7 <= 4 and not log else 0,
             "status_message": "", "tags": {}, "parents": [],
         }
 
@@ -195,7 +206,7 @@ class Segment:
 
 
 def decode(segment, raw):
-    kinds = {1: "span", 2: "event", 3: "mark", 4: "send", 5: "receive", 6: "created", 7: "exited", 8: "tags"}
+    kinds = {1: "span", 2: "event", 3: "mark", 4: "send", 5: "receive", 6: "created", 7: "exited", 8: "tags", 9: "log"}
     result, more, finished = [], {}, set()
     found = sorted(segment.records(), key=lambda r: r[:2])
     for _, _, b, _ in found:

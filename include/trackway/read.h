@@ -41,7 +41,7 @@ enum tw_record_kind {
     TW_RECORD_CREATED = 6,  /* a thread began, made by tw_thread_create; tag creator: the tid of its maker */
     TW_RECORD_EXITED = 7,   /* a thread ended */
     TW_RECORD_TAGS = 8,     /* more tags of a span that had no room left; same span_id. tw_reader_read joins them */
-    TW_RECORD_LOG = 9,      /* reserved */
+    TW_RECORD_LOG = 9,      /* a line with a level; name is its format, tw_record_message makes the text */
     TW_RECORD_REQUEST = 10, /* reserved */
     TW_RECORD_RESPONSE = 11,/* reserved */
     TW_RECORD_OPEN = 64     /* a span in progress, or that was in progress when its process died */
@@ -86,6 +86,9 @@ struct tw_record {
     struct tw_text thread;       /* thread's name; may be empty */
     const struct tw_tag_value *tags;
     size_t tag_count;
+    uint8_t level;                    /* of a log: enum tw_log_level */
+    const struct tw_tag_value *args;  /* of a log: what its format takes, in order, without keys */
+    size_t arg_count;
     const struct tw_context *parents; /* all causes after the first, in order given */
     size_t parent_count;
 };
@@ -200,6 +203,13 @@ struct tw_records {
  *          what matches. */
 int tw_reader_read(struct tw_reader *reader, const struct tw_query *query, struct tw_records **out);
 void tw_records_free(struct tw_records *records);
+
+/* The text of a log: its format with its arguments; of any other record its name. What does not fit its conversion is shown by
+ * what it is, and an argument that is not there as <missing>.
+ * Shape    UTF-8 as far as the program's texts are; a newline at the end is left out; NUL-terminated when cap is not 0.
+ * Returns  the length of the text, which is cut to cap - 1.
+ * Threads  [any thread]. Cost: about 50 ns and 20 ns an argument; no allocation. */
+size_t tw_record_message(const struct tw_record *record, char *text, size_t cap);
 
 /* Where a repeated reader stands. One per reader. NULL on lack of memory. */
 struct tw_position *tw_position_new(void);

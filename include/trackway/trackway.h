@@ -5,6 +5,7 @@
 
 #include <trackway/context.h>
 #include <trackway/err.h>
+#include <trackway/log.h>
 #include <trackway/recorder.h>
 #include <trackway/span.h>
 

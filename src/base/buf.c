@@ -51,6 +51,11 @@ static bool reserve(struct tw__buf *buf, size_t len)
     return true;
 }
 
+char *tw__buf_room(struct tw__buf *buf, size_t len)
+{
+    return reserve(buf, len) ? buf->ptr + buf->len : NULL;
+}
+
 void tw__buf_add(struct tw__buf *buf, const void *bytes, size_t len)
 {
     if (len == 0 || !reserve(buf, len)) return;

@@ -24,6 +24,9 @@ void tw__buf_fini(struct tw__buf *buf);
 /* Empties it and keeps the memory; clears failed. */
 void tw__buf_reset(struct tw__buf *buf);
 
+/* Room for len bytes at the end, for who writes there himself and then adds to len; NULL when memory has run out. */
+char *tw__buf_room(struct tw__buf *buf, size_t len);
+
 void tw__buf_add(struct tw__buf *buf, const void *bytes, size_t len);
 void tw__buf_cstr(struct tw__buf *buf, const char *text);
 void tw__buf_char(struct tw__buf *buf, char c);

@@ -13,7 +13,7 @@
 
 #include "base/atomics.h"
 
-enum { PARENT_BYTES = 28, TAG_HEAD = 4, TAG_STEP = 8, NUMBER_AT = 4, LONG_HEAD = 8, MODULE = 12, FUNCTION = 13 };
+enum { PARENT_BYTES = 28, TAG_HEAD = 4, TAG_STEP = 8, NUMBER_AT = 4, LONG_HEAD = 8 };
 
 struct piece {
     const uint8_t *at, *end;
@@ -39,9 +39,14 @@ static struct tw_tag_value *new_tag(struct tw__decoder *d, uint16_t key)
         return NULL;
     }
     d->tags = tags;
-    struct tw__text_entry entry = tw__texts_get(&d->texts, key);
     struct tw_tag_value *tag = &tags[d->tag_count++];
     memset(tag, 0, sizeof *tag);
+    if (key == 0 && d->args_possible) {
+        d->arg_count++;
+        return tag;
+    }
+    d->args_possible = false;
+    struct tw__text_entry entry = tw__texts_get(&d->texts, key);
     tag->key = entry.site ? (struct tw_text){"?", 1} : entry.name;
     if (entry.site) d->damaged++; /* an id of a site is no key */
     return tag;
@@ -85,10 +90,10 @@ static bool add_text(struct tw__decoder *d, struct tw_record *out, unsigned type
     case TW__TAG_STATUS:
         out->status_message = text;
         break;
-    case MODULE:
+    case TW__TAG_MODULE:
         out->module = text;
         break;
-    case FUNCTION:
+    case TW__TAG_FUNCTION:
         out->function = text;
         break;
     default:
@@ -120,6 +125,24 @@ static void add_literal(struct tw__decoder *d, uint16_t key, const uint8_t *payl
     tag->type = TW_TYPE_STR;
     tag->text = entry.name;
     tag->full_len = entry.name.len;
+}
+
+/* The tags of one word. */
+static void add_word(struct tw__decoder *d, struct tw_record *out, unsigned type, uint16_t key, const uint8_t *payload)
+{
+    uint32_t value;
+    memcpy(&value, payload, 4);
+    if (type == TW__TAG_LINE) {
+        out->line = value;
+        return;
+    }
+    struct tw_tag_value *tag = new_tag(d, key);
+    if (!tag) return;
+    tag->type = type == TW__TAG_INT32 ? TW_TYPE_INT : TW_TYPE_UINT;
+    if (type == TW__TAG_INT32)
+        tag->value.i = (int32_t)value;
+    else
+        tag->value.u = value;
 }
 
 /* One tag at at, of which rest bytes are left. Returns its length without padding; 0 when it makes no sense. */
@@ -159,6 +182,12 @@ static size_t one_tag(struct tw__decoder *d, struct tw_record *out, const uint8_
     case TW__TAG_LITERAL:
         need = 4;
         if (rest >= need) add_literal(d, key, payload);
+        break;
+    case TW__TAG_LINE:
+    case TW__TAG_INT32:
+    case TW__TAG_UINT32:
+        need = 4;
+        if (rest >= need) add_word(d, out, type, key, payload);
         break;
     case TW__TAG_LINK:
         need = PARENT_BYTES;
@@ -236,6 +265,10 @@ static void fixed_part(const struct tw__decoder *d, const struct tw__image *imag
     out->status = status <= TW_STATUS_ERROR ? (enum tw_status)status : TW_STATUS_UNSET;
     if (bits & TW__BIT_CUT) out->marks |= TW_RECORD_CUT;
     if (bits & TW__BIT_OWN_TIME) out->marks |= TW_RECORD_OWN_TIME;
+    if (out->kind == TW_RECORD_LOG) {
+        out->level = (uint8_t)(bits & 7);
+        out->span_kind = TW_KIND_INTERNAL;
+    }
     if (!span) return;
     tw__decode_id(w[TW__AT_PARENT], out->parent_id);
     out->end_ns = image->open ? 0 : tw__time_ns(d->time, w[TW__AT_END]);
@@ -248,8 +281,10 @@ static bool keep_lists(struct tw__decoder *d, struct tw_record *out)
         struct tw_tag_value *tags = tw__slabs_take(d->slabs, d->tag_count * sizeof *tags);
         if (!tags) return false;
         memcpy(tags, d->tags, d->tag_count * sizeof *tags);
-        out->tags = tags;
-        out->tag_count = d->tag_count;
+        out->args = tags;
+        out->arg_count = d->arg_count;
+        out->tags = tags + d->arg_count;
+        out->tag_count = d->tag_count - d->arg_count;
     }
     if (d->parent_count) {
         struct tw_context *parents = tw__slabs_take(d->slabs, d->parent_count * sizeof *parents);
@@ -271,7 +306,8 @@ bool tw__decode(struct tw__decoder *d, const struct tw__image *image, const stru
     out->function = site.function;
     out->line = site.line;
     set_thread(d, out);
-    d->tag_count = d->parent_count = 0;
+    d->tag_count = d->parent_count = d->arg_count = 0;
+    d->args_possible = out->kind == TW_RECORD_LOG;
     for (size_t i = 0; i < more_count; i++) {
         if (tw__record_bits(more[i].words[TW__AT_HEAD]) & TW__BIT_CUT) out->marks |= TW_RECORD_CUT;
         all_tags(d, out, tags_of(&more[i]));

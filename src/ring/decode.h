@@ -45,6 +45,8 @@ struct tw__decoder {
     bool no_memory;
     struct tw_tag_value *tags; /* of the record at hand */
     size_t tag_count, tag_cap;
+    size_t arg_count;   /* of them, in front: a log's arguments */
+    bool args_possible; /* no tag with a key has come yet */
     struct tw_context *parents;
     size_t parent_count, parent_cap;
 };

@@ -187,7 +187,7 @@ enum tw__chunk_state { TW__CHUNK_FREE = 0, TW__CHUNK_OPEN = 1, TW__CHUNK_CLOSED 
 
 /* Records: a multiple of 8 bytes, never across chunks. Common head, then tags.
  *
- *     0  u64 head   len:16 | type:8 | bits:8 | site:32        bits: kind:3 | status:2 | marks:3
+ *     0  u64 head   len:16 | type:8 | bits:8 | site:32        bits: kind:3 (LOG: level) | status:2 | marks:3
  *     8  u64 time   ticks
  *    16  u64 trace high, 24 u64 trace low
  *    32  u64 span id (of an event: its span)
@@ -205,6 +205,7 @@ enum tw__type {
     TW__TYPE_CREATED = 6,
     TW__TYPE_EXITED = 7,
     TW__TYPE_TAGS = 8,
+    TW__TYPE_LOG = 9, /* bits: level:3 in the place of the kind */
     TW__TYPE_HOLDER = 65 /* in slots only: an attached context; id is foreign, the slot's own is in time */
 };
 
@@ -219,8 +220,14 @@ enum tw__tag {
     TW__TAG_LITERAL = 8, /* u32 dictionary id of a TEXT */
     TW__TAG_LINK = 9,    /* 28 bytes: trace id 16, span id 8 (big-endian), u32 flags; key 0 */
     TW__TAG_NAME = 10,   /* as STR, key 0: replaces the span's name */
-    TW__TAG_STATUS = 11  /* as STR, key 0: status message */
+    TW__TAG_STATUS = 11, /* as STR, key 0: status message */
+    TW__TAG_MODULE = 12,   /* as STR, key 0: replaces the site's module */
+    TW__TAG_FUNCTION = 13, /* as STR, key 0 */
+    TW__TAG_LINE = 14,     /* u32, key 0 */
+    TW__TAG_INT32 = 15,    /* i32: of a log's arguments */
+    TW__TAG_UINT32 = 16    /* u32 */
 };
+/* Of a record LOG, the tags with key 0 before any other are the arguments, in order: INT32, UINT32, INT, UINT, DOUBLE, STR, LONG. */
 /* LONG: two u32 after the head: stored length | (type << 24), full length; then stored bytes. For STR, BYTES, NAME and
  * STATUS of more than 255 bytes. stored < full: it was cut. */
 

@@ -12,11 +12,11 @@
 /* A tag about to be written. */
 struct tw__tag_in {
     uint16_t key;
-    uint8_t type;      /* enum tw__tag: INT, UINT, DOUBLE, BOOL, STR, BYTES, LITERAL, LINK, NAME, STATUS */
+    uint8_t type;      /* enum tw__tag: INT, UINT, DOUBLE, BOOL, STR, BYTES, LITERAL, LINK, NAME, STATUS, MODULE, FUNCTION, LINE, INT32, UINT32 */
     uint32_t len;      /* of the payload at ptr, when ptr is set; the value of BOOL */
     uint32_t full_len; /* before it was cut */
     const void *ptr;   /* STR, BYTES, LINK, NAME, STATUS */
-    uint64_t bits;     /* INT, UINT, DOUBLE, LITERAL */
+    uint64_t bits;     /* INT, UINT, DOUBLE, LITERAL, LINE, INT32, UINT32 */
 };
 
 /* Bytes that the tag takes: a multiple of 8. */
@@ -24,6 +24,9 @@ static inline uint32_t tw__tag_size(const struct tw__tag_in *tag)
 {
     switch (tag->type) {
     case TW__TAG_BOOL:
+    case TW__TAG_LINE:
+    case TW__TAG_INT32:
+    case TW__TAG_UINT32:
     case TW__TAG_LITERAL: return 8;
     case TW__TAG_INT:
     case TW__TAG_UINT:
@@ -59,6 +62,9 @@ static inline void tw__tag_write(uint8_t *at, const struct tw__tag_in *tag)
     uint32_t size = tw__tag_size(tag);
     switch (tag->type) {
     case TW__TAG_BOOL: head |= tag->len << 24; break;
+    case TW__TAG_LINE:
+    case TW__TAG_INT32:
+    case TW__TAG_UINT32:
     case TW__TAG_LITERAL: tw__store_relaxed((uint32_t *)(void *)(at + 4), (uint32_t)tag->bits); break;
     case TW__TAG_INT:
     case TW__TAG_UINT:

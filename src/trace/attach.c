@@ -166,6 +166,14 @@ struct tw__block *tw__enter(void)
     return block;
 }
 
+bool tw__runtime_ready(void)
+{
+    if (tw__load_acquire(&tw__runtime.segment)) return true; /* pairs with runtime.c: begin */
+    struct tw__block *block = tw__enter();
+    if (block) tw__leave(block);
+    return block || !tw__load_relaxed(&tw__gate);
+}
+
 struct tw__slot *tw__slot_take(struct tw__block *block)
 {
     if (!tw__load_relaxed(&block->free)) tw__block_drain(block);

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <trackway/log.h>
+
 #include "base/os.h"
 #include "base/pairs.h"
 #include "ring/segment.h"
@@ -202,6 +204,8 @@ int tw__settings_read(struct tw__settings *settings, const struct tw_config *con
     if (result < 0) return result;
     read_switches(settings, config);
     read_service(settings);
+    *what = rows[TW__SETTING_LOG_LEVEL].variables;
+    if (tw_log_level_parse(tw__setting(settings, TW__SETTING_LOG_LEVEL), &settings->log_level) < 0) return TW_ERR_SYNTAX;
     *what = "TRACKWAY_DIR";
     if (strlen(tw__setting(settings, TW__SETTING_DIR)) >= TW__DIR_MAX) return TW_ERR_RANGE;
     result = read_bytes(settings, config->arena_bytes, TW__SETTING_ARENA, &settings->arena_bytes, what);

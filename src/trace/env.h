@@ -20,6 +20,7 @@ struct tw__settings {
     char sampler[TW__SAMPLER_TEXT_MAX]; /* see src/sample/sampler.h; "" everything */
     size_t file_max_bytes;              /* rotate beyond; 0 never */
     unsigned fdb_layout;                /* elements: 7, 8 or 12 */
+    int log_level;                      /* enum tw_log_level */
     bool off, keep_file, random_trace_ids, no_tsc;
     struct tw__texts texts;
 };

@@ -27,6 +27,7 @@
 #include "trace/diagnose.h"
 #include "trace/env.h"
 #include "trace/export_hook.h"
+#include "trace/log.h"
 
 uint32_t tw__gate = 1;
 struct tw__runtime tw__runtime;
@@ -119,6 +120,7 @@ static void set_gate(void)
 {
     bool on = state.phase == NOT_BEGUN || state.phase == RECORDING;
     tw__store_relaxed(&tw__gate, on && !state.switched_off ? 1u : 0u);
+    tw__log_changed();
     if (state.phase == RECORDING)
         tw__store_relaxed(&tw__load_relaxed(&tw__runtime.segment)->header->recording, state.switched_off ? 0u : 1u);
 }
@@ -228,6 +230,7 @@ static int begin(const struct tw_config *config)
     segment->generation = tw__runtime.generation;
     tw__store_release(&tw__runtime.segment, segment); /* pairs with tw__runtime_segment */
     state.phase = RECORDING;
+    tw__log_configure(state.settings.log_level);
     set_gate();
     begin_export(segment);
     return 0;

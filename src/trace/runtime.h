@@ -36,6 +36,10 @@ extern struct tw__runtime tw__runtime;
  * the kernel: only from slow paths. */
 struct tw__segment *tw__runtime_segment(void);
 
+/* Makes the segment if this is the first use. False: cannot be said now (a handler in the middle of attaching); true also when
+ * recording is off or failed. [async-signal-safe] as tw__enter. */
+bool tw__runtime_ready(void);
+
 /* Where records of this call go: this thread's block, or its lane inside a signal handler that interrupted a call. NULL: record
  * nothing (counted). The block's current is poisoned until tw__leave; block->saved is what it was.
  * [async-signal-safe] once the thread is attached. */

@@ -25,6 +25,7 @@
     X(KEEP, "TRACKWAY_KEEP", "off", "keep_file", "on: keep the segment's file on a clean exit") \
     X(PAYLOAD, "TRACKWAY_PAYLOAD", "0", "payload_max", "bytes of each message to keep") \
     X(TSC, "TRACKWAY_TSC", "on", "", "off: read the kernel's clock even where the TSC can be trusted") \
+    X(LOG_LEVEL, "TRACKWAY_LOG_LEVEL", "info", "", "the least severe lines that are recorded: debug, info, notice, warning, error, critical, alert, emergency or none") \
     X(RANDOM_IDS, "TRACKWAY_RANDOM_IDS", "off", "random_trace_ids", "on: fully random trace ids, without the time in front") \
     X(SAMPLE_RATE, "TRACKWAY_SAMPLE_RATE", "", "sample_rate", "share of the traces begun here that is exported, 0 to 1; default 1") \
     X(SAMPLER, "TRACKWAY_SAMPLER OTEL_TRACES_SAMPLER", "", "", "rate=0.1, always_on, always_off, traceidratio, parentbased_..., xray:/path/rules.json, xray-central; where no rate is set") \

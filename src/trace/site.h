@@ -8,6 +8,10 @@
 
 #include "trace/runtime.h"
 
+/* "src/shop/cart.c" -> "cart". */
+enum { TW__MODULE_CAP = 64 };
+void tw__module_of(const char *file, char module[TW__MODULE_CAP]);
+
 /* The record head for a site: its own, or made now. Between tw__enter and tw__leave. */
 uint64_t tw__site_head(struct tw__block *block, struct tw_site *site, uint16_t head_bytes);
 

@@ -11,6 +11,8 @@
 
 #include "model/batch.h"
 
+enum { LOG_MESSAGE_MAX = 4097 };
+
 static const uint8_t no_id[16];
 
 const char *tw__record_kind_name(enum tw_record_kind kind)
@@ -26,6 +28,7 @@ const char *tw__record_kind_name(enum tw_record_kind kind)
         {TW_RECORD_RECEIVE, "receive"},
         {TW_RECORD_CREATED, "thread_created"},
         {TW_RECORD_EXITED, "thread_exited"},
+        {TW_RECORD_LOG, "log"},
         {TW_RECORD_OPEN, "open"},
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -111,6 +114,22 @@ static void write_parents(struct tw__json *json, const struct tw_record *record)
     tw__json_close(json, ']');
 }
 
+/* Numbers as syslog has them. */
+static void write_log(struct tw__json *json, const struct tw_record *record)
+{
+    static const char *const levels[] = {"emergency", "alert", "critical", "error", "warning", "notice", "info", "debug"};
+    struct tw__buf text = {0};
+    char *at = tw__buf_room(&text, LOG_MESSAGE_MAX);
+    tw__json_cstr(json, "level", name_at(levels, 8, record->level));
+    tw__json_text(json, "message", (struct tw_text){at, at ? tw_record_message(record, at, LOG_MESSAGE_MAX) : 0});
+    json->out->failed |= text.failed;
+    tw__buf_fini(&text);
+    if (record->arg_count == 0) return;
+    tw__json_open(json, "args", '[');
+    for (size_t i = 0; i < record->arg_count; i++) write_value(json, &record->args[i]);
+    tw__json_close(json, ']');
+}
+
 static void write_span(struct tw__json *json, const struct tw_record *record, uint64_t end_ns)
 {
     tw__json_u64(json, "begin_ns", record->time_ns);
@@ -150,6 +169,7 @@ void tw__json_record(struct tw__json *json, const struct tw_record *record, cons
         write_span(json, record, end_ns);
     else
         tw__json_u64(json, "time_ns", record->time_ns);
+    if (record->kind == TW_RECORD_LOG) write_log(json, record);
     tw__json_u64(json, "order", record->order);
     write_place(json, record, process);
     tw__json_bool(json, "sampled", record->flags & TW_FLAG_SAMPLED);

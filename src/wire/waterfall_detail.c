@@ -11,7 +11,7 @@
 #include "wire/human.h"
 #include "wire/waterfall_state.h"
 
-enum { EVENTS_SHOWN = 8, TAG_COLUMNS = 60, TAG_LINES = 4 };
+enum { EVENTS_SHOWN = 8, TAG_COLUMNS = 60, TAG_LINES = 4, LOG_MESSAGE_MAX = 4097 };
 
 /* One line of details: rails, then what the scratch buffer holds. */
 static void line(struct tw__waterfall *w, const struct tw_batch_span *span, size_t depth, enum tw__ink ink)
@@ -162,6 +162,16 @@ static enum tw__ink add_message(struct tw__waterfall *w, const struct tw_batch_e
     return TW__INK_GREEN;
 }
 
+/* The level in words, then the message. Returns how to colour it. */
+static enum tw__ink add_log(struct tw__waterfall *w, const struct tw_record *record)
+{
+    static const char *const levels[] = {"emergency", "alert", "critical", "error", "warning", "notice", "info", "debug"};
+    tw__buf_fmt(&w->scratch, "[%s] ", levels[record->level & 7]);
+    char *at = tw__buf_room(&w->scratch, LOG_MESSAGE_MAX);
+    if (at) w->scratch.len += tw_record_message(record, at, LOG_MESSAGE_MAX);
+    return record->level <= 3 ? TW__INK_RED : record->level == 4 ? TW__INK_YELLOW : TW__INK_NONE;
+}
+
 static void event_line(struct tw__waterfall *w, const struct tw_batch_span *span, size_t depth,
                        const struct tw_batch_event *event)
 {
@@ -172,11 +182,13 @@ static void event_line(struct tw__waterfall *w, const struct tw_batch_span *span
     if (record->kind == TW_RECORD_SEND || record->kind == TW_RECORD_RECEIVE) {
         ink = add_message(w, event);
     } else {
+        bool log = record->kind == TW_RECORD_LOG;
+        if (log) ink = add_log(w, record);
         tw__buf_cstr(text, record->kind == TW_RECORD_MARK      ? "mark "
                            : record->kind == TW_RECORD_CREATED ? "thread created"
                            : record->kind == TW_RECORD_EXITED  ? "thread exited"
                                                                : "");
-        if (record->kind != TW_RECORD_CREATED && record->kind != TW_RECORD_EXITED)
+        if (record->kind != TW_RECORD_CREATED && record->kind != TW_RECORD_EXITED && !log)
             tw__buf_add(text, record->name.ptr, record->name.len);
         if (record->kind == TW_RECORD_MARK) ink = TW__INK_YELLOW;
         for (size_t i = 0; i < record->tag_count; i++) {

@@ -26,6 +26,11 @@ int main()
             tw_tag_strn(span, "view", text.data(), 1);
         }
         tw_event_tags("event", TW_ATTR("bool", false), TW_ATTR("n", 42), TW_ATTR("s", text.c_str()), TW_ATTR("d", 1.5));
+        tw_meta_set(TW_ATTR("callid", text.c_str()));
+        tw_log_with(TW_LOG_WARNING, (TW_ATTR("request", 7), TW_ATTR("ok", true)), "%s of %zu", text.c_str(), text.size());
+        tw_error("plain");
+        [] { tw_debug("not wanted %d", 1); }();
+        tw_meta_clear();
         auto child = [] { return tw_span_begin("in a lambda"); }();
         tw_span_end(child);
         tw_span_options options{};

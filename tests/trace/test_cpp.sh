@@ -13,7 +13,7 @@ tools/decode_segment.py "$folder"/segments/*.segment > "$folder/lines"
 /usr/bin/python3 - "$folder/lines" <<'END'
 import json, sys
 records = {r["name"]: r for r in map(json.loads, open(sys.argv[1]))}
-assert sorted(records) == ["event", "in a lambda", "lap", "overloads", "with options"], sorted(records)
+assert sorted(records) == ["%s of %zu", "event", "in a lambda", "lap", "overloads", "plain", "with options"], sorted(records)
 expected = {"bool": True, "char": 99, "short": -2, "int": -3, "long": -4, "long long": -5, "unsigned char": 255, "unsigned": 7,
             "size_t": 8, "unsigned long long": 2**64 - 1, "float": 0.5, "double": 0.25, "literal": "literal", "c_str": "a string",
             "view": "a"}
@@ -22,6 +22,10 @@ for key, value in expected.items():
     assert tags[key] == value and type(tags[key]) is type(value), (key, tags[key])
 assert set(tags) == set(expected)
 assert records["event"]["tags"] == {"bool": False, "n": 42, "s": "a string", "d": 1.5}, records["event"]["tags"]
+log = records["%s of %zu"]
+assert log["kind"] == "log" and log["level"] == 4 and log["args"] == ["a string", 8], log
+assert log["tags"] == {"callid": "a string", "request": 7, "ok": True}, log["tags"]
+assert log["span_id"] == records["overloads"]["span_id"] and records["plain"]["level"] == 3
 assert records["with options"]["span_kind"] == 2 and records["lap"]["status"] == 2 and records["lap"]["status_message"] == "why"
 for name in ("in a lambda", "with options", "lap"):
     assert records[name]["parent_id"] == records["overloads"]["span_id"], name

@@ -45,6 +45,14 @@ static void add_number(struct line *line, const char *name, uint64_t number)
     add(line, text);
 }
 
+static void add_value(struct line *line, const struct tw_tag_value *t)
+{
+    if (t->type == TW_TYPE_STR || t->type == TW_TYPE_BYTES)
+        add_hex(line, t->text.ptr, t->text.len);
+    else
+        add_hex(line, &t->value.u, 8);
+}
+
 /* The one form that both sides are brought to: texts in hex, doubles by their bits. */
 static void add_record(struct line *line, const struct tw_record *r)
 {
@@ -73,23 +81,26 @@ static void add_record(struct line *line, const struct tw_record *r)
         add_hex(line, r->parents[i].span_id, 8);
         add_number(line, "/", r->parents[i].flags);
     }
+    if (r->kind == TW_RECORD_LOG) add_number(line, " level ", r->level);
+    for (size_t i = 0; i < r->arg_count; i++) {
+        add_number(line, " arg ", r->args[i].type);
+        add(line, "/");
+        add_value(line, &r->args[i]);
+    }
     for (size_t i = 0; i < r->tag_count; i++) {
         const struct tw_tag_value *t = &r->tags[i];
         add_number(line, " tag ", t->type);
         add(line, " ");
         add_hex(line, t->key.ptr, t->key.len);
         add(line, "=");
-        if (t->type == TW_TYPE_STR || t->type == TW_TYPE_BYTES)
-            add_hex(line, t->text.ptr, t->text.len);
-        else
-            add_hex(line, &t->value.u, 8);
+        add_value(line, t);
     }
     add(line, "\n");
 }
 
 static const char *const compare =
     "import json, os, struct, subprocess, sys\n"
-    "kinds = {'span': 1, 'event': 2, 'mark': 3, 'send': 4, 'receive': 5, 'created': 6, 'exited': 7, 'open': 64}\n"
+    "kinds = {'span': 1, 'event': 2, 'mark': 3, 'send': 4, 'receive': 5, 'created': 6, 'exited': 7, 'log': 9, 'open': 64}\n"
     "types = {int: None, bool: 4, float: 3, str: 5, dict: 6}\n"
     "def value(v, kind):\n"
     "    if isinstance(v, dict): return v['hex']\n"
@@ -114,10 +125,11 @@ static const char *const compare =
     "    r = theirs.pop(order, None)\n"
     "    if r is None:\n"
     "        say(order, 'record', 'there', 'missing'); continue\n"
-    "    texts, tags, parents, plain, at = [], {}, [], {}, 0\n"
+    "    texts, tags, parents, plain, args, at = [], {}, [], {}, [], 0\n"
     "    while at < len(words):\n"
     "        if words[at] == 'text': texts.append(words[at + 1]); at += 2\n"
     "        elif words[at] == 'and': parents.append(words[at + 1]); at += 2\n"
+    "        elif words[at] == 'arg': args.append(words[at + 1].split('/')); at += 2\n"
     "        elif words[at] == 'tag':\n"
     "            key, v = words[at + 2].split('=')\n"
     "            tags[key] = (int(words[at + 1]), v); at += 3\n"
@@ -131,6 +143,9 @@ static const char *const compare =
     "    if texts != e: say(order, 'texts', texts, e)\n"
     "    e = ['%s/%s/%d' % (p['trace_id'], p['span_id'], p['flags']) for p in r['parents']]\n"
     "    if parents != e: say(order, 'parents', parents, e)\n"
+    "    e = [[k, value(v, int(k))] for (k, _), v in zip(args, r.get('args', []))]\n"
+    "    if args != e or len(args) != len(r.get('args', [])): say(order, 'args', args, r.get('args'))\n"
+    "    if 'level' in r and plain.get('level') != str(r['level']): say(order, 'level', plain.get('level'), r['level'])\n"
     "    if set(tags) != {k.encode().hex() for k in r['tags']}: say(order, 'keys', sorted(tags), sorted(r['tags']))\n"
     "    for k, v in r['tags'].items():\n"
     "        kind, mine = tags.get(k.encode().hex(), (0, None))\n"
@@ -204,6 +219,12 @@ static void record_a_bit_of_everything(void)
     (void)pthread_join(thread, NULL);
     tw_mark_with("mark", (struct tw_attr[]){TW_ATTR("why", "because"), TW_ATTR("pi", 3.14159)}, 2);
     tw_span_event_with(TW_SPAN_NONE, "outside", NULL, 0, wall_now() - SECOND);
+    tw_info("three: %d %u %ld", -7, 8u, -9L);
+    tw_meta_set(TW_ATTR("callid", "abc"), TW_ATTR("n", 5));
+    tw_log_with(TW_LOG_WARNING, (TW_ATTR("request", 7), TW_ATTR("n", 6.5)), "%s and %.*s cost %*.1f%%", text, 3, "abcdef", 9, 2.25);
+    tw_meta_clear();
+    tw_log_at(&(struct tw_log_place){"src/x.c", "f", 77, 0}, TW_LOG_ERROR, "as it is", 8, NULL, 0);
+    tw_emergency("nothing to add");
     tw_span phase = tw_span_begin("one");
     phase = tw_span_lap(phase, "two");
     phase = tw_span_lap(phase, "three");

@@ -1,0 +1,255 @@
+/* log: lines with a level, their arguments raw.
+ *
+ *     site:  off == generation   nobody wants it: the macro has gone on already
+ *            on  == generation   somebody does
+ *            else                a new site, or something has changed: tw__log_decide asks once and notes the answer
+ *
+ * The generation is a word that changes when the level in force, the recording or a live trace does. Noting the answer
+ * in the site makes the common question three loads and a compare, whatever there is to decide. Rejected: a list of all
+ * sites that a change walks through (one load, but somebody would have to notice a change from outside: a thread in
+ * every program); one word for all (a live trace on one module would make every site call).
+ *
+ * A fast site takes numbers only, at most fifteen; its arguments are four bits each in the signature, read once from
+ * the format. Everything else (texts, widths given as *, metadata, a first time, no room in the chunk) goes through
+ * tags that are gathered first.
+ *
+ * Invariant: what is written is what the format says; the compiler has checked that the arguments are of those types.
+ */
+#include "trace/log.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "trace/site.h"
+#include "trace/stack.h"
+
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+static uint32_t own_generation = 1; /* before there is a segment, and after */
+const uint32_t *tw__log_generation = &own_generation;
+
+enum { UNSET = -2 };
+static int level_in_force = TW_LOG_INFO;
+static int level_set = UNSET; /* by the program */
+
+void tw__log_changed(void)
+{
+    tw__add_relaxed(&own_generation, 1);
+}
+
+void tw__log_configure(int level)
+{
+    int own = tw__load_relaxed(&level_set);
+    tw__store_relaxed(&level_in_force, own == UNSET ? level : own);
+    tw__log_changed();
+}
+
+void tw_log_set_level(int level)
+{
+    if (level < TW_LOG_NONE) level = TW_LOG_NONE;
+    if (level > TW_LOG_DEBUG) level = TW_LOG_DEBUG;
+    tw__store_relaxed(&level_set, level);
+    tw__store_relaxed(&level_in_force, level);
+    tw__log_changed();
+}
+
+int tw_log_get_level(void)
+{
+    return tw__load_relaxed(&level_in_force);
+}
+
+bool tw__log_wants(int level, const char *module, const char *function)
+{
+    (void)module;
+    (void)function;
+    return level <= tw__load_relaxed(&level_in_force);
+}
+
+bool tw_log_enabled(int level)
+{
+    if (!tw__load_relaxed(&tw__gate)) return false;
+    (void)tw__runtime_ready();
+    return tw__log_wants(level < 0 ? 0 : level, NULL, NULL);
+}
+
+bool tw__log_decide(struct tw_log_site *site)
+{
+    bool wanted = false;
+    if (tw__load_relaxed(&tw__gate)) {
+        if (!tw__runtime_ready()) return false; /* a handler in the middle of attaching: another time */
+    }
+    /* Read before the question: a change that comes between makes the note out of date, which is what it is then. */
+    uint32_t now = tw__load_acquire(
+        tw__load_acquire(&tw__log_generation)); /* pairs with whoever changed what the question reads */
+    if (tw__load_relaxed(&tw__gate)) wanted = tw__log_wants(site->site.level, site->site.module, site->site.function);
+    tw__store_relaxed(wanted ? &site->on : &site->off, now);
+    return wanted;
+}
+
+/* The head of a site's records; registers it. Between tw__enter and tw__leave. */
+static uint64_t head_of(struct tw__block *block, struct tw_log_site *site)
+{
+    uint64_t head = tw__load_relaxed(&site->site.head);
+    if (head) return head;
+    uint32_t bytes = 0;
+    tw__store_relaxed(&site->signature, tw__log_signature(site->site.name, &bytes));
+    tw__store_relaxed(&site->bytes, bytes);
+    return tw__site_head(block, &site->site, TW__EVENT_HEAD_BYTES);
+}
+
+static void log_slow(struct tw_log_site *site, const struct tw_attr *attrs, size_t count, va_list args,
+                     int error_number)
+{
+    struct tw__block *block = tw__enter();
+    if (!block) return;
+    struct tw__tag_in tags[TW_LOG_ARGS_MAX];
+    char wide[TW__LOG_WIDE_BYTES];
+    struct tw__line line = {.head = head_of(block, site), .args = tags, .attrs = attrs, .attr_count = count};
+    line.arg_count = tw__log_args(block, site->site.name, args, error_number, tags, wide);
+    tw__log_append(block, &line);
+    tw__leave(block);
+}
+
+void tw__log_with(struct tw_log_site *site, const struct tw_attr *attrs, size_t count, const char *format, ...)
+{
+    va_list args;
+    int error_number = errno;
+    va_start(args, format);
+    log_slow(site, attrs, count, args, error_number);
+    va_end(args);
+}
+
+static inline void put(uint64_t *word, enum tw__tag type, uint32_t value)
+{
+    tw__store_relaxed(word, (uint64_t)type << 16 | (uint64_t)value << 32);
+}
+
+/* Stores the arguments that the signature names. */
+#define PUT_ARGS(word, signature, args)                                                                                \
+    for (uint64_t left = (signature); left; left >>= 4) {                                                              \
+        double real;                                                                                                   \
+        uint64_t bits;                                                                                                 \
+        switch (left & 15) {                                                                                           \
+        case TW__FAST_INT:                                                                                             \
+            put(word++, TW__TAG_INT32, (uint32_t)va_arg(args, int));                                                   \
+            break;                                                                                                     \
+        case TW__FAST_UINT:                                                                                            \
+            put(word++, TW__TAG_UINT32, va_arg(args, unsigned));                                                       \
+            break;                                                                                                     \
+        case TW__FAST_LONG:                                                                                            \
+            put(word++, TW__TAG_INT, 0);                                                                               \
+            tw__store_relaxed(word++, (uint64_t)va_arg(args, long));                                                   \
+            break;                                                                                                     \
+        case TW__FAST_ULONG:                                                                                           \
+            put(word++, TW__TAG_UINT, 0);                                                                              \
+            tw__store_relaxed(word++, va_arg(args, unsigned long));                                                    \
+            break;                                                                                                     \
+        case TW__FAST_DOUBLE:                                                                                          \
+            real = va_arg(args, double);                                                                               \
+            memcpy(&bits, &real, sizeof bits);                                                                         \
+            put(word++, TW__TAG_DOUBLE, 0);                                                                            \
+            tw__store_relaxed(word++, bits);                                                                           \
+            break;                                                                                                     \
+        default:                                                                                                       \
+            break; /* NONE: a site that takes nothing */                                                               \
+        }                                                                                                              \
+    }
+
+void tw__log(struct tw_log_site *site, const char *format, ...)
+{
+    struct tw__block *me = tw__me;
+    struct tw__slot *at = tw__load_relaxed(&me->current);
+    uint64_t head = tw__load_relaxed(&site->site.head), signature = tw__load_relaxed(&site->signature);
+    int error_number = errno;
+    va_list args;
+    va_start(args, format);
+    /* Not fast, metadata, or not in a live span: in none at all is fine. */
+    if (UNLIKELY(!signature || !head || me == &tw__nobody || tw__meta ||
+                 (!tw__load_relaxed(&at->trace[1]) && at != &tw__no_slot))) {
+        log_slow(site, NULL, 0, args, error_number);
+        va_end(args);
+        return;
+    }
+    me->saved = at;
+    tw__store_relaxed(&me->current, &tw__poison);
+    tw__signal_fence();
+    uint8_t *record = me->cursor;
+    uint64_t now = tw__clock_tsc(), *words = (uint64_t *)(void *)record;
+    uint8_t *end = record + TW__EVENT_HEAD_BYTES + tw__load_relaxed(&site->bytes);
+    if (UNLIKELY(end > tw__load_relaxed(&me->limit) || now > me->expire)) {
+        tw__signal_fence();
+        tw__store_release(&me->current, at); /* pairs with tw_shutdown, which waits for it */
+        log_slow(site, NULL, 0, args, error_number);
+        va_end(args);
+        return;
+    }
+    tw__store_relaxed(words, head + tw__load_relaxed(&site->bytes));
+    tw__store_relaxed(words + 1, now);
+    tw__store_relaxed(words + 2, at->trace[0]);
+    tw__store_relaxed(words + 3, at->trace[1]);
+    tw__store_relaxed(words + 4, at->id);
+    tw__store_relaxed(words + 5, (at->misc & ~(uint64_t)UINT32_MAX) | me->tid);
+    words += TW__EVENT_HEAD_BYTES / 8;
+    PUT_ARGS(words, signature, args)
+    va_end(args);
+    tw__store_release(&me->cursor, end); /* pairs with the reader's cursor */
+    tw__signal_fence();
+    tw__store_release(&me->current, at); /* pairs with tw_shutdown, which waits for it */
+}
+
+/* The metadata of one line, as much of it as there is room for. A key without a number would be taken for an argument.
+ */
+static size_t attr_tags(struct tw__block *block, const struct tw__line *line, struct tw__tag_in *tags, size_t room)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < line->attr_count; i++) {
+        struct tw__tag_in tag = tw__attr_tag(block, &line->attrs[i]);
+        size_t size = tw__tag_size(&tag);
+        if (tag.key == 0) continue; /* counted */
+        if (n == TW__TAGS_MAX || size > room) {
+            tw__count(&block->losses[TW__LOSS_cut_long]);
+            continue;
+        }
+        room -= size;
+        tags[n++] = tag;
+    }
+    return n;
+}
+
+void tw__log_append(struct tw__block *block, const struct tw__line *line)
+{
+    struct tw__segment *segment = tw__segment_of(block);
+    const struct tw__meta *meta = tw__meta;
+    struct tw__tag_in tags[TW__TAGS_MAX];
+    size_t len = TW__EVENT_HEAD_BYTES, meta_len = meta ? meta->len : 0, room, count;
+    for (size_t i = 0; i < line->arg_count; i++) len += tw__tag_size(&line->args[i]);
+    room = TW__RECORD_MAX - 8 - len;
+    if (meta_len > room) meta_len = 0; /* tw__log_args leaves room for it: never */
+    count = attr_tags(block, line, tags, room - meta_len);
+    for (size_t i = 0; i < count; i++) len += tw__tag_size(&tags[i]);
+    len += meta_len;
+
+    struct tw__slot *at = tw__stack_parent(block);
+    uint64_t now = tw__segment_tick(segment);
+    if (!tw__arena_room(segment, block, len, now)) return;
+    uint8_t *record = block->cursor, *to = record + TW__EVENT_HEAD_BYTES;
+    uint64_t *words = (uint64_t *)(void *)record;
+    tw__store_relaxed(words, (line->head & ~(uint64_t)0xffff) | len);
+    tw__store_relaxed(words + 1, line->tick ? line->tick : now);
+    tw__store_relaxed(words + 2, tw__load_relaxed(&at->trace[0]));
+    tw__store_relaxed(words + 3, tw__load_relaxed(&at->trace[1]));
+    tw__store_relaxed(words + 4, tw__load_relaxed(&at->id));
+    tw__store_relaxed(words + 5, (tw__load_relaxed(&at->misc) & ~(uint64_t)UINT32_MAX) | block->tid);
+    for (size_t i = 0; i < line->arg_count; i++) {
+        tw__tag_write(to, &line->args[i]);
+        to += tw__tag_size(&line->args[i]);
+    }
+    if (meta_len) tw__words_copy_to(to, meta->bytes, meta_len);
+    to += meta_len;
+    for (size_t i = 0; i < count; i++) {
+        tw__tag_write(to, &tags[i]);
+        to += tw__tag_size(&tags[i]);
+    }
+    tw__store_release(&block->cursor, record + len); /* pairs with the reader's cursor */
+}
