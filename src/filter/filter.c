@@ -1,0 +1,309 @@
+/* filter: whether a record passes.
+ *
+ *     leaf 0 --true--> leaf 1 --true--> ACCEPT          module=cart and (status=error or duration>1s)
+ *            --false-> REJECT --false-> leaf 2 ...
+ *
+ * What a condition says of a value that is there:
+ *
+ *                  same kind             numbers of two types      anything else
+ *     = < <= > >=  compared              by value, exactly         false
+ *     !=           not equal             by value, exactly         false
+ *     === !==      type and value        false, true               false, true
+ *
+ * and of one that is missing: false, but absent() is true. So not x=1 passes a record without x, and x!=1 does not.
+ *
+ * Invariant: no allocation, no recursion; each step goes to a later condition.
+ * Limits: texts compare by their bytes, as memcmp does. NaN is equal to nothing and not different from anything either.
+ * Rejected: Erlang's order of all terms (number < atom < list < binary), by which "abc" > 100: it selects by accident.
+ */
+#include "filter/filter.h"
+
+#include <string.h>
+
+#include "filter/regex.h"
+
+enum { LESS = -1, EQUAL = 0, GREATER = 1, NEITHER = 2 };
+
+static int order_of_double(double a, double b)
+{
+    return a < b ? LESS : a > b ? GREATER : a >= b ? EQUAL : NEITHER;
+}
+
+/* Exactly: the double's whole part fits 64 bits or decides alone. */
+static int order_int_double(int64_t a, double b)
+{
+    if (b >= 9223372036854775808.0) return LESS;
+    if (b < -9223372036854775808.0) return GREATER;
+    if (!(b <= 0 || b >= 0)) return NEITHER;
+    int64_t whole = (int64_t)b;
+    if (a != whole) return a < whole ? LESS : GREATER;
+    return order_of_double(0, b - (double)whole);
+}
+
+static int order_uint_double(uint64_t a, double b)
+{
+    if (a <= INT64_MAX) return order_int_double((int64_t)a, b);
+    if (b >= 18446744073709551616.0) return LESS;
+    if (b < 9223372036854775808.0) return GREATER;
+    if (!(b <= 0 || b >= 0)) return NEITHER;
+    uint64_t whole = (uint64_t)b; /* doubles that large have no fraction */
+    return a < whole ? LESS : a > whole ? GREATER : EQUAL;
+}
+
+static int flipped(int order)
+{
+    return order == LESS ? GREATER : order == GREATER ? LESS : order;
+}
+
+static bool is_int(const struct tw__field *value)
+{
+    return value->type == TW__FIELD_INT || value->type == TW__FIELD_UINT;
+}
+
+static int order_of_ints(const struct tw__field *a, const struct tw__field *b)
+{
+    bool a_minus = a->type == TW__FIELD_INT && a->i < 0, b_minus = b->type == TW__FIELD_INT && b->i < 0;
+    if (a_minus != b_minus) return a_minus ? LESS : GREATER;
+    /* Of one sign the order of the bits is that of the values. */
+    return a->u < b->u ? LESS : a->u > b->u;
+}
+
+static int order_int_any(const struct tw__field *a, const struct tw__field *b)
+{
+    if (is_int(b)) return order_of_ints(a, b);
+    if (b->type != TW__FIELD_DOUBLE) return NEITHER;
+    return a->type == TW__FIELD_INT ? order_int_double(a->i, b->d) : order_uint_double(a->u, b->d);
+}
+
+static bool is_text(const struct tw__field *value)
+{
+    return value->type == TW__FIELD_TEXT || value->type == TW__FIELD_BYTES;
+}
+
+static int order_of_texts(const struct tw__field *a, const struct tw__field *b)
+{
+    size_t len = a->len < b->len ? a->len : b->len;
+    int order = len ? memcmp(a->ptr, b->ptr, len) : 0;
+    if (order) return order < 0 ? LESS : GREATER;
+    return a->len < b->len ? LESS : a->len > b->len;
+}
+
+static int order_of(const struct tw__field *a, const struct tw__field *b)
+{
+    if (is_text(a)) return is_text(b) ? order_of_texts(a, b) : NEITHER;
+    if (is_int(a)) return order_int_any(a, b);
+    if (a->type == TW__FIELD_DOUBLE && b->type == TW__FIELD_DOUBLE) return order_of_double(a->d, b->d);
+    if (a->type == TW__FIELD_DOUBLE) return is_int(b) ? flipped(order_int_any(b, a)) : NEITHER;
+    return NEITHER;
+}
+
+static bool same_bytes(const struct tw__field *a, const struct tw__field *b)
+{
+    return a->len == b->len && (a->len == 0 || memcmp(a->ptr, b->ptr, a->len) == 0);
+}
+
+/* A level is compared with texts as its name. */
+static struct tw__field as_text(const struct tw__field *value)
+{
+    if (value->type != TW__FIELD_LEVEL) return *value;
+    const char *name = tw__level_name((unsigned)value->u);
+    return tw__field_text(name, strlen(name));
+}
+
+static bool equal(const struct tw__filter_leaf *leaf, const struct tw__field *value, bool *comparable)
+{
+    struct tw__field text = as_text(value);
+    if (leaf->value.type == TW__FIELD_BOOL) {
+        *comparable = text.type == TW__FIELD_BOOL;
+        return *comparable && text.u == leaf->value.u;
+    }
+    if (leaf->pid && is_text(&text) && text.len > 2 && *text.ptr == '<' && text.ptr[text.len - 1] == '>') {
+        text.ptr++;
+        text.len -= 2;
+    }
+    if (is_text(&leaf->value)) {
+        *comparable = is_text(&text);
+        return *comparable && same_bytes(&text, &leaf->value);
+    }
+    int order = order_of(&text, &leaf->value);
+    *comparable = order != NEITHER;
+    return order == EQUAL;
+}
+
+static bool same(const struct tw__filter_leaf *leaf, const struct tw__field *value)
+{
+    bool comparable;
+    if ((value->type == TW__FIELD_DOUBLE) != (leaf->value.type == TW__FIELD_DOUBLE)) return false;
+    return equal(leaf, value, &comparable);
+}
+
+static bool level_in(const struct tw__filter_leaf *leaf, const struct tw__field *value)
+{
+    if (value->type == TW__FIELD_LEVEL) return value->u < 8 && tw__levels_have(leaf->levels, (unsigned)value->u);
+    int number = is_text(value) ? tw__level_number(value->ptr, value->len) : -1;
+    return number >= 0 && tw__levels_have(leaf->levels, (unsigned)number);
+}
+
+static bool there(const struct tw__filter_leaf *leaf, const struct tw__field *value)
+{
+    bool comparable = false;
+    struct tw__field text;
+    switch ((enum tw__filter_op)leaf->op) {
+    case TW__FILTER_EXISTS:
+        return true;
+    case TW__FILTER_EQ:
+        return equal(leaf, value, &comparable);
+    case TW__FILTER_NE:
+        return !equal(leaf, value, &comparable) && comparable;
+    case TW__FILTER_SAME:
+        return same(leaf, value);
+    case TW__FILTER_OTHER:
+        return !same(leaf, value);
+    case TW__FILTER_LT:
+        return order_of(value, &leaf->value) == LESS;
+    case TW__FILTER_LE:
+        return order_of(value, &leaf->value) <= EQUAL;
+    case TW__FILTER_GT:
+        return order_of(value, &leaf->value) == GREATER;
+    case TW__FILTER_GE:
+        return (order_of(value, &leaf->value) & ~1) == 0;
+    case TW__FILTER_REGEX:
+    case TW__FILTER_NO_REGEX:
+        text = as_text(value);
+        return is_text(&text) && tw__regex_match(leaf->regex, text.ptr, text.len) == (leaf->op == TW__FILTER_REGEX);
+    case TW__FILTER_LEVEL:
+        return level_in(leaf, value);
+    case TW__FILTER_TRUE:
+    case TW__FILTER_FALSE:
+    case TW__FILTER_ABSENT:
+        break;
+    }
+    return false;
+}
+
+bool tw__filter_leaf_test(const struct tw__filter_leaf *leaf, const struct tw__field *value)
+{
+    if (leaf->op == TW__FILTER_TRUE) return true;
+    if (!value) return leaf->op == TW__FILTER_ABSENT;
+    return there(leaf, value);
+}
+
+bool tw__filter_match(const struct tw__filter *filter, tw__field_get *get, const void *source)
+{
+    struct tw__field value = {0};
+    bool found = false;
+    unsigned asked = UINT16_MAX;
+    for (uint16_t at = 0;;) {
+        const struct tw__filter_leaf *leaf = &filter->leaves[at];
+        if (leaf->op > TW__FILTER_FALSE && leaf->key != asked) {
+            asked = leaf->key;
+            found = get(source, &filter->keys[asked], &value);
+        }
+        at = tw__filter_leaf_test(leaf, found ? &value : NULL) ? leaf->on_true : leaf->on_false;
+        if (at >= TW__FILTER_REJECT) return at == TW__FILTER_ACCEPT;
+    }
+}
+
+static enum tw__verdict not(enum tw__verdict verdict) {
+    return verdict == TW__VERDICT_DEPENDS ? verdict
+           : verdict == TW__VERDICT_NO    ? TW__VERDICT_YES
+                                          : TW__VERDICT_NO;
+}
+
+/* Where decides, the other side does not matter. */
+static enum tw__verdict joined(enum tw__verdict a, enum tw__verdict b, enum tw__verdict decides)
+{
+    if (a == decides || b == decides) return decides;
+    return a == TW__VERDICT_DEPENDS ? a : b;
+}
+
+enum tw__verdict tw__filter_verdict(const struct tw__filter *filter, tw__filter_leaf_verdict *leaf, const void *data)
+{
+    uint8_t verdicts[TW__FILTER_NODES_MAX];
+    for (unsigned i = 0; i < filter->node_count; i++) {
+        const struct tw__filter_node *node = &filter->nodes[i];
+        enum tw__verdict verdict = TW__VERDICT_DEPENDS;
+        if (node->kind == TW__FILTER_LEAF) {
+            const struct tw__filter_leaf *asked = &filter->leaves[node->a];
+            verdict = asked->op == TW__FILTER_TRUE    ? TW__VERDICT_YES
+                      : asked->op == TW__FILTER_FALSE ? TW__VERDICT_NO
+                                                      : leaf(data, filter, asked);
+        } else if (node->kind == TW__FILTER_NOT) {
+            verdict = not((enum tw__verdict)verdicts[node->a]);
+        } else {
+            verdict = joined((enum tw__verdict)verdicts[node->a], (enum tw__verdict)verdicts[node->b],
+                             node->kind == TW__FILTER_AND ? TW__VERDICT_NO : TW__VERDICT_YES);
+        }
+        verdicts[i] = (uint8_t)verdict;
+    }
+    return (enum tw__verdict)verdicts[filter->node_count - 1];
+}
+
+struct site {
+    tw__field_known *known;
+    const void *source;
+};
+
+static enum tw__verdict leaf_at_site(const void *data, const struct tw__filter *filter,
+                                     const struct tw__filter_leaf *leaf)
+{
+    const struct site *site = data;
+    struct tw__field value;
+    enum tw__known known = site->known(site->source, &filter->keys[leaf->key], &value);
+    if (known == TW__KNOWN_NOT) return TW__VERDICT_DEPENDS;
+    return tw__filter_leaf_test(leaf, known == TW__KNOWN_VALUE ? &value : NULL) ? TW__VERDICT_YES : TW__VERDICT_NO;
+}
+
+enum tw__verdict tw__filter_site(const struct tw__filter *filter, tw__field_known *known, const void *source)
+{
+    struct site site = {known, source};
+    return tw__filter_verdict(filter, leaf_at_site, &site);
+}
+
+/* Of values between least and greatest: whether all, none or some may pass. */
+static enum tw__verdict between(const struct tw__filter_leaf *leaf, const struct tw__filter_range *range)
+{
+    int least = order_of(&range->least, &leaf->value), greatest = order_of(&range->greatest, &leaf->value);
+    bool one = order_of(&range->least, &range->greatest) == EQUAL;
+    if (least == NEITHER || greatest == NEITHER || leaf->pid) return TW__VERDICT_DEPENDS;
+    switch ((enum tw__filter_op)leaf->op) {
+    case TW__FILTER_EQ:
+    case TW__FILTER_SAME:
+        if (least == GREATER || greatest == LESS) return TW__VERDICT_NO;
+        break;
+    case TW__FILTER_NE:
+    case TW__FILTER_OTHER:
+        if (least == GREATER || greatest == LESS) return TW__VERDICT_YES;
+        break;
+    case TW__FILTER_LT:
+    case TW__FILTER_LE:
+    case TW__FILTER_GT:
+    case TW__FILTER_GE:
+        if (there(leaf, &range->least) == there(leaf, &range->greatest))
+            return there(leaf, &range->least) ? TW__VERDICT_YES : TW__VERDICT_NO;
+        break;
+    case TW__FILTER_TRUE:
+    case TW__FILTER_FALSE:
+    case TW__FILTER_EXISTS:
+    case TW__FILTER_ABSENT:
+    case TW__FILTER_REGEX:
+    case TW__FILTER_NO_REGEX:
+    case TW__FILTER_LEVEL:
+        break;
+    }
+    if (!one) return TW__VERDICT_DEPENDS;
+    return there(leaf, &range->least) ? TW__VERDICT_YES : TW__VERDICT_NO;
+}
+
+enum tw__verdict tw__filter_leaf_range(const struct tw__filter_leaf *leaf, const struct tw__filter_range *range)
+{
+    bool if_absent = tw__filter_leaf_test(leaf, NULL);
+    if (range->all_absent) return if_absent ? TW__VERDICT_YES : TW__VERDICT_NO;
+    enum tw__verdict if_there = TW__VERDICT_DEPENDS;
+    if (leaf->op == TW__FILTER_EXISTS || leaf->op == TW__FILTER_ABSENT)
+        if_there = leaf->op == TW__FILTER_EXISTS ? TW__VERDICT_YES : TW__VERDICT_NO;
+    else if (range->bounded)
+        if_there = between(leaf, range);
+    if (!range->some_absent) return if_there;
+    return if_there == (if_absent ? TW__VERDICT_YES : TW__VERDICT_NO) ? if_there : TW__VERDICT_DEPENDS;
+}
