@@ -21,7 +21,8 @@ extern "C" {
     X(TW_ERR_CORRUPT, -10, "damaged")                                                       \
     X(TW_ERR_PERMISSION, -11, "permission denied")                                          \
     X(TW_ERR_TIMEOUT, -12, "not done in the given time")                                    \
-    X(TW_ERR_STATE, -13, "not possible in this state")
+    X(TW_ERR_STATE, -13, "not possible in this state")                                      \
+    X(TW_ERR_OUT_OF_TRACE, -14, "this thread is in no trace")
 
 enum tw_err {
     TW_OK = 0,

@@ -36,6 +36,14 @@ size_t tw__tracestate_format(const struct tw_context *context, const struct tw_c
 /* A header value already at hand, trimmed. NONE means malformed; the caller counts. */
 int tw__xray_parse(struct tw__slice text, struct tw_drops *drops, struct tw_context *context,
                    struct tw_carried *carried);
+/* The same for who has no room for all of tw_carried: what is to be sent on goes to text, TW_CARRIED_XRAY_MAX bytes. */
+struct tw__xray_rest {
+    char *text; /* NULL: not wanted */
+    uint16_t len;
+    bool decided;
+};
+int tw__xray_parse_rest(struct tw__slice text, struct tw_drops *drops, struct tw_context *context,
+                        struct tw__xray_rest *rest);
 int tw__xray_read(const struct tw__reading *from, struct tw_context *context, struct tw_carried *carried);
 enum { TW__XRAY_TEXT_MAX = 256 };
 size_t tw__xray_format(const struct tw_context *context, const struct tw_carried *carried,

@@ -24,7 +24,7 @@ _Static_assert(sizeof "Root=;Parent=;Sampled=1" - 1 + ROOT_LEN + PARENT_LEN + TW
 
 struct header {
     struct tw_context context;
-    struct tw_carried *carried;
+    char *extra; /* NULL: not wanted */
     struct tw_drops *drops;
     size_t extra_len;
     bool has_root, has_parent, decided;
@@ -52,13 +52,13 @@ static bool is_printable(struct tw__slice text)
 
 static void keep(struct header *h, struct tw__slice field)
 {
-    if (!h->carried) return;
+    if (!h->extra) return;
     if (!is_printable(field) || h->extra_len + 1 + field.len > TW_CARRIED_XRAY_MAX) {
         tw__drop(h->drops, xray_field);
         return;
     }
-    h->carried->xray[h->extra_len] = ';';
-    memcpy(h->carried->xray + h->extra_len + 1, field.at, field.len);
+    h->extra[h->extra_len] = ';';
+    memcpy(h->extra + h->extra_len + 1, field.at, field.len);
     h->extra_len += 1 + field.len;
 }
 
@@ -89,10 +89,10 @@ static bool take_field(struct header *h, struct tw__slice field)
     return true;
 }
 
-int tw__xray_parse(struct tw__slice text, struct tw_drops *drops, struct tw_context *context,
-                   struct tw_carried *carried)
+int tw__xray_parse_rest(struct tw__slice text, struct tw_drops *drops, struct tw_context *context,
+                        struct tw__xray_rest *rest)
 {
-    struct header h = {.carried = carried, .drops = drops};
+    struct header h = {.extra = rest->text, .drops = drops};
 
     while (text.len) {
         struct tw__slice field = tw__cut(&text, ';');
@@ -100,11 +100,21 @@ int tw__xray_parse(struct tw__slice text, struct tw_drops *drops, struct tw_cont
     }
     if (!h.has_root) return TW_EXTRACT_NONE;
     *context = h.context;
-    if (carried) {
-        carried->xray_len = (uint16_t)h.extra_len;
-        carried->sampling = h.decided ? TW_SAMPLING_FLAG : TW_SAMPLING_UNDECIDED;
-    }
+    rest->len = (uint16_t)h.extra_len;
+    rest->decided = h.decided;
     return h.has_parent ? TW_EXTRACT_PARENT : TW_EXTRACT_TRACE;
+}
+
+int tw__xray_parse(struct tw__slice text, struct tw_drops *drops, struct tw_context *context,
+                   struct tw_carried *carried)
+{
+    struct tw__xray_rest rest = {.text = carried ? carried->xray : NULL};
+    int found = tw__xray_parse_rest(text, drops, context, &rest);
+    if (found != TW_EXTRACT_NONE && carried) {
+        carried->xray_len = rest.len;
+        carried->sampling = rest.decided ? TW_SAMPLING_FLAG : TW_SAMPLING_UNDECIDED;
+    }
+    return found;
 }
 
 int tw__xray_read(const struct tw__reading *from, struct tw_context *context, struct tw_carried *carried)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <trackway/log.h>
 
@@ -185,6 +186,22 @@ static void read_service(struct tw__settings *settings)
     if (!settings->service[0]) copy_cut(settings->service, sizeof settings->service, tw__os_program());
 }
 
+/* Ours, and the X-Ray SDKs' words. Those may also end the program; a library that does so is nobody's help. */
+static int read_missing(struct tw__settings *settings)
+{
+    static const struct {
+        const char *word;
+        enum tw__missing policy;
+    } words[] = {{"ignore", TW__MISSING_IGNORE},       {"diagnose", TW__MISSING_DIAGNOSE},  {"root", TW__MISSING_BEGIN_ROOT},
+                 {"IGNORE_ERROR", TW__MISSING_IGNORE}, {"LOG_ERROR", TW__MISSING_DIAGNOSE}, {"RUNTIME_ERROR", TW__MISSING_DIAGNOSE}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strcasecmp(tw__setting(settings, TW__SETTING_CONTEXT_MISSING), words[i].word) != 0) continue;
+        settings->context_missing = words[i].policy;
+        return 0;
+    }
+    return TW_ERR_SYNTAX;
+}
+
 static void read_switches(struct tw__settings *settings, const struct tw_config *config)
 {
     const char *on = row_text(config, &(struct row){rows[TW__SETTING_ON].variables, ""});
@@ -206,6 +223,8 @@ int tw__settings_read(struct tw__settings *settings, const struct tw_config *con
     read_service(settings);
     *what = rows[TW__SETTING_LOG_LEVEL].variables;
     if (tw_log_level_parse(tw__setting(settings, TW__SETTING_LOG_LEVEL), &settings->log_level) < 0) return TW_ERR_SYNTAX;
+    *what = rows[TW__SETTING_CONTEXT_MISSING].variables;
+    if (read_missing(settings) < 0) return TW_ERR_SYNTAX;
     *what = "TRACKWAY_DIR";
     if (strlen(tw__setting(settings, TW__SETTING_DIR)) >= TW__DIR_MAX) return TW_ERR_RANGE;
     result = read_bytes(settings, config->arena_bytes, TW__SETTING_ARENA, &settings->arena_bytes, what);

@@ -12,6 +12,9 @@
 
 enum { TW__SERVICE_MAX = 128, TW__DIR_MAX = 200, TW__SAMPLER_TEXT_MAX = 320 };
 
+/* What becomes of a subsegment outside of a trace: see <trackway/trace.h>. */
+enum tw__missing { TW__MISSING_IGNORE, TW__MISSING_DIAGNOSE, TW__MISSING_BEGIN_ROOT };
+
 /* What is in force. */
 struct tw__settings {
     char service[TW__SERVICE_MAX];
@@ -21,6 +24,7 @@ struct tw__settings {
     size_t file_max_bytes;              /* rotate beyond; 0 never */
     unsigned fdb_layout;                /* elements: 7, 8 or 12 */
     int log_level;                      /* enum tw_log_level */
+    enum tw__missing context_missing;
     bool off, keep_file, random_trace_ids, no_tsc;
     struct tw__texts texts;
 };

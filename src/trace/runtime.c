@@ -226,6 +226,7 @@ static int begin(const struct tw_config *config)
     tw__store_relaxed(&tw__runtime.random_trace_ids, state.settings.random_trace_ids ? 1u : 0u);
     tw__store_relaxed(&tw__runtime.slow_clock, !segment->tsc);
     tw__store_relaxed(&tw__runtime.payload_max, state.settings.payload_max);
+    tw__store_relaxed(&tw__runtime.context_missing, (uint32_t)state.settings.context_missing);
     tw__store_relaxed(&tw__runtime.generation, tw__runtime.generation + 1);
     segment->generation = tw__runtime.generation;
     tw__store_release(&tw__runtime.segment, segment); /* pairs with tw__runtime_segment */

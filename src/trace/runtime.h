@@ -27,6 +27,7 @@ struct tw__runtime {
     uint32_t random_trace_ids;
     bool slow_clock; /* ticks are not the TSC */
     size_t payload_max;
+    uint32_t context_missing; /* enum tw__missing */
     struct tw__sampler *sampler; /* decides at roots; never freed */
     struct tw_text service;
 };

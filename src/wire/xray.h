@@ -17,7 +17,8 @@
  *     cause       events named exception, tags exception.*, or the status message; a tag cause of 16 hex digits
  *     annotations tags whose key is [A-Za-z0-9_] and whose value is a boolean, a number or a text of at most 1000 characters,
  *                 the first 50
- *     metadata    all other tags, in "default"; events and links, and what was cut, in "trackway"
+ *     metadata    tags aws.xray.metadata.NAMESPACE.KEY in their namespace, all others in "default"; events and links, and
+ *                 what was cut, in "trackway"
  */
 #ifndef TW_WIRE_XRAY_H
 #define TW_WIRE_XRAY_H

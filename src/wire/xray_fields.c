@@ -32,6 +32,7 @@ static const struct name names[] = {
     NAME("aws.table_name", TW__XRAY_AWS_TABLE, 0),
     NAME("aws.xray.namespace", TW__XRAY_NAMESPACE, 0),
     NAME("aws.xray.rule_name", TW__XRAY_RULE, 0),
+    NAME("aws.xray.sql.url", TW__XRAY_SQL_URL, 0),
     NAME("aws.xray.traced", TW__XRAY_TRACED, 0),
     NAME("aws.xray.x_forwarded_for", TW__XRAY_IS_FORWARDED, 0),
     NAME("cause", TW__XRAY_CAUSE, 0),

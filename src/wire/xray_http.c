@@ -150,10 +150,14 @@ static void put_sql(struct tw__xray_out *out, struct tw__xray_span *span)
 {
     static const enum tw__xray_field url[] = {TW__XRAY_HOST, TW__XRAY_PORT, TW__XRAY_SQL_DATABASE};
     const struct tw_tag_value *preparation = span->fields.tags[TW__XRAY_SQL_PREPARATION];
-    if (!has(span, TW__XRAY_SQL_TYPE) && !has(span, TW__XRAY_SQL_QUERY) && !has(span, TW__XRAY_SQL_CONNECTION)) return;
+    if (!has(span, TW__XRAY_SQL_TYPE) && !has(span, TW__XRAY_SQL_QUERY) && !has(span, TW__XRAY_SQL_CONNECTION) &&
+        !has(span, TW__XRAY_SQL_URL))
+        return;
     tw__json_open(&out->json, "sql", '{');
     tw__xray_put_field(out, span, TW__XRAY_SQL_CONNECTION, "connection_string");
-    if (has(span, TW__XRAY_HOST) && has(span, TW__XRAY_SQL_DATABASE)) {
+    if (has(span, TW__XRAY_SQL_URL)) {
+        tw__xray_put_field(out, span, TW__XRAY_SQL_URL, "url");
+    } else if (has(span, TW__XRAY_HOST) && has(span, TW__XRAY_SQL_DATABASE)) {
         struct joined joined = {.len = 0};
         join_host(&joined, span);
         join(&joined, TEXT("/"));

@@ -22,6 +22,7 @@ enum tw__xray_field {
     TW__XRAY_PORT,
     TW__XRAY_PATH,
     TW__XRAY_QUERY,
+    TW__XRAY_SQL_URL,
     TW__XRAY_SQL_CONNECTION,
     TW__XRAY_SQL_QUERY,
     TW__XRAY_SQL_TYPE,

@@ -1,7 +1,8 @@
 /* xray_span: one span's members, in the order: who, when, where, what, why, and everything else.
  *
- * Every tag that no field told becomes an annotation if X-Ray would index it, and metadata otherwise. Both lists are written by
- * going through the tags once each and deciding anew, which is cheaper than remembering.
+ * Every tag that no field told becomes an annotation if X-Ray would index it, and metadata otherwise: in the namespace that its
+ * key names, aws.xray.metadata.NAMESPACE.KEY, or in "default". Each list is written by going through the tags once and deciding
+ * anew, which is cheaper than remembering.
  *
  * Invariant: for each tag that was not replaced by a later one, exactly one of these holds: a field told it whole, it is an
  * annotation, it is in the metadata, or it was counted as dropped.
@@ -10,7 +11,9 @@
 #include "wire/value.h"
 #include "wire/xray_parts.h"
 
-enum { ANNOTATIONS_MAX = 50, ANNOTATION_KEY = 500, ANNOTATION_TEXT = 1000, TRACE_ID_LEN = 35 };
+enum { ANNOTATIONS_MAX = 50, ANNOTATION_KEY = 500, ANNOTATION_TEXT = 1000, TRACE_ID_LEN = 35, SPACES_MAX = 32 };
+
+static const char metadata_prefix[] = "aws.xray.metadata.";
 
 bool tw__xray_is_segment(const struct tw_record *record)
 {
@@ -48,26 +51,73 @@ static void open_once(struct tw__xray_out *out, const char *name, char bracket, 
     *open = true;
 }
 
-/* One of the two lists. Returns whether anything was written: the object is then still open. */
-static bool put_tags(struct tw__xray_out *out, const struct tw__xray_span *span, const char *name, bool annotations)
+/* "aws.xray.metadata.cart.items" is `items` in the namespace cart. X-Ray keeps names that begin with AWS. for itself. */
+static bool split_key(struct tw_text key, struct tw_text *space, struct tw_text *rest)
+{
+    const size_t prefix = sizeof metadata_prefix - 1;
+    if (key.len <= prefix || memcmp(key.ptr, metadata_prefix, prefix) != 0) return false;
+    const char *begin = key.ptr + prefix, *dot = memchr(begin, '.', key.len - prefix);
+    if (!dot || dot == begin || dot + 1 == key.ptr + key.len) return false;
+    *space = (struct tw_text){begin, (size_t)(dot - begin)};
+    *rest = (struct tw_text){dot + 1, (size_t)(key.ptr + key.len - dot) - 1};
+    return !tw__text_is(*space, "AWS") && !tw__text_is(*space, "trackway") && !tw__text_is(*space, "default");
+}
+
+/* Namespaces of metadata, in the order in which they come. */
+struct spaces {
+    struct tw_text names[SPACES_MAX];
+    size_t count;
+};
+
+/* The number of a namespace, entered if it is new; SPACES_MAX: there are too many, the tag goes to "default" as it is. */
+static size_t number_of(struct spaces *spaces, struct tw_text name)
+{
+    for (size_t i = 0; i < spaces->count; i++)
+        if (spaces->names[i].len == name.len && memcmp(spaces->names[i].ptr, name.ptr, name.len) == 0) return i;
+    if (spaces->count == SPACES_MAX) return SPACES_MAX;
+    spaces->names[spaces->count] = name;
+    return spaces->count++;
+}
+
+/* Where a tag goes: a namespace's number, or one of these. */
+enum { TO_ANNOTATIONS = -1, TO_DEFAULT = -2 };
+
+static int place_of(const struct tw_tag_value *tag, size_t *annotated, struct spaces *spaces, struct tw_text *key)
+{
+    struct tw_text space, rest;
+    *key = tag->key;
+    if (*annotated < ANNOTATIONS_MAX && is_annotation(tag)) {
+        ++*annotated;
+        return TO_ANNOTATIONS;
+    }
+    if (!split_key(tag->key, &space, &rest)) return TO_DEFAULT;
+    size_t number = number_of(spaces, space);
+    if (number == SPACES_MAX) return TO_DEFAULT;
+    *key = rest;
+    return (int)number;
+}
+
+/* The tags that go to one place. Returns whether anything was written: the object is then still open. */
+static bool put_tags(struct tw__xray_out *out, const struct tw__xray_span *span, const char *name, int place,
+                     struct spaces *spaces)
 {
     const struct tw_record *record = span->in->record;
     size_t annotated = 0, taken = 0;
     bool open = false;
     for (size_t i = 0; i < record->tag_count && !tw__xray_is_lost(out); i++) {
         const struct tw_tag_value *tag = &record->tags[i];
+        struct tw_text key;
         if (tw__xray_was_told(&span->fields, record, i)) continue;
         if (tw__tag_replaced(record->tags, record->tag_count, i)) continue;
         if (taken == out->item_max) {
-            out->dropped += !annotations;
+            out->dropped += place == TO_DEFAULT;
             continue;
         }
         taken++;
-        bool annotation = annotated < ANNOTATIONS_MAX && is_annotation(tag);
-        annotated += annotation;
-        if (annotation != annotations) continue;
+        if (place_of(tag, &annotated, spaces, &key) != place) continue;
+        if (!open && !name) tw__json_name(&out->json, spaces->names[place]);
         open_once(out, name, '{', &open);
-        tw__xray_put_value(out, tag->key, tag);
+        tw__xray_put_value(out, key, tag);
     }
     return open;
 }
@@ -165,12 +215,15 @@ static void put_rest(struct tw__xray_out *out, const struct tw__xray_span *span,
                      uint32_t dropped_before)
 {
     struct tw__buf *buf = out->json.out;
-    if (put_tags(out, span, "annotations", true)) tw__json_close(&out->json, '}');
+    struct spaces spaces = {.count = 0};
+    if (put_tags(out, span, "annotations", TO_ANNOTATIONS, &spaces)) tw__json_close(&out->json, '}');
     size_t before = buf->len;
     tw__json_open(&out->json, "metadata", '{');
     size_t opened = buf->len;
     bool lost = tw__xray_is_lost(out); /* then it is empty because nobody wrote on */
-    if (put_tags(out, span, "default", false)) tw__json_close(&out->json, '}');
+    if (put_tags(out, span, "default", TO_DEFAULT, &spaces)) tw__json_close(&out->json, '}');
+    for (size_t i = 0; i < spaces.count; i++) /* all were seen by now */
+        if (put_tags(out, span, NULL, (int)i, &spaces)) tw__json_close(&out->json, '}');
     put_own(out, span, cut_before, dropped_before);
     tw__json_close(&out->json, '}');
     if (!lost && buf->len == opened + 1) buf->len = before;

@@ -563,10 +563,46 @@ static void stops_when_told_to(void **state)
     tw__buf_fini(&scratch);
 }
 
+static void metadata_has_the_namespaces_that_keys_name(void **state)
+{
+    (void)state;
+    struct tw_tag_value tags[] = {made_str("aws.xray.metadata.cart.items.first", "apple"), made_str("plain.key", "p"),
+                                  made_str("aws.xray.metadata.user.name", "u"), made_str("aws.xray.metadata.cart.note", "n"),
+                                  made_str("aws.xray.metadata.AWS.x", "a"), made_str("aws.xray.metadata.", "b"),
+                                  made_str("aws.xray.metadata.x.", "c"), made_str("aws.xray.metadata..y", "d"),
+                                  made_str("aws.xray.metadata.default.z", "e")};
+    struct tw_record record = a_child("work");
+    record.tags = tags;
+    record.tag_count = sizeof tags / sizeof *tags;
+    assert_holds(doc_of(&record),
+                 "\"metadata\":{\"default\":{\"plain.key\":\"p\",\"aws.xray.metadata.AWS.x\":\"a\",\"aws.xray.metadata.\":\"b\","
+                 "\"aws.xray.metadata.x.\":\"c\",\"aws.xray.metadata..y\":\"d\",\"aws.xray.metadata.default.z\":\"e\"},"
+                 "\"cart\":{\"items.first\":\"apple\",\"note\":\"n\"},\"user\":{\"name\":\"u\"}}");
+}
+
+static void of_too_many_namespaces_the_last_stay_in_default(void **state)
+{
+    (void)state;
+    enum { COUNT = 40 };
+    struct tw_tag_value tags[COUNT];
+    char keys[COUNT][32];
+    struct tw_record record = a_child("work");
+    for (unsigned i = 0; i < COUNT; i++) {
+        (void)snprintf(keys[i], sizeof keys[i], "aws.xray.metadata.n%u.k", i);
+        tags[i] = made_str(keys[i], "v");
+    }
+    record.tags = tags;
+    record.tag_count = COUNT;
+    const char *doc = doc_of(&record);
+    assert_holds(doc, "\"n31\":{\"k\":\"v\"}");
+    assert_lacks(doc, "\"n32\":{");
+    assert_holds(doc, "\"aws.xray.metadata.n32.k\":\"v\"");
+}
+
 static void the_table_of_names_is_sorted(void **state)
 {
     (void)state;
-    static const char *const known[] = {"aws.account_id", "user_agent.original", "http.status_code", "url.full", "cause", "error.type", "net.peer.ip",
+    static const char *const known[] = {"aws.account_id", "user_agent.original", "http.status_code", "url.full", "cause", "error.type", "aws.xray.sql.url", "aws.xray.traced", "aws.xray.rule_name", "net.peer.ip",
                                         "http.response.header.content-length", "db.system", "db.system.name", "rpc.system", "throttle"};
     static const char *const unknown[] = {"", "a", "aws", "http.", "http.status", "http.status_codes", "zzz", "url.ful", "url.fulll", "\xff"};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) assert_int_not_equal(tw__xray_field_of(made_text(known[i])), TW__XRAY_NO_FIELD);
@@ -599,6 +635,8 @@ int main(void)
         cmocka_unit_test(a_span_too_large_alone_loses_its_longest_texts),
         cmocka_unit_test(a_span_with_everything_too_large_still_fits),
         cmocka_unit_test(stops_when_told_to),
+        cmocka_unit_test(metadata_has_the_namespaces_that_keys_name),
+        cmocka_unit_test(of_too_many_namespaces_the_last_stay_in_default),
         cmocka_unit_test(the_table_of_names_is_sorted),
     };
     return cmocka_run_group_tests_name("xray", tests, NULL, NULL);
