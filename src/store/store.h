@@ -42,16 +42,16 @@ struct tw__store_options {
 
 /* Opens a store and finishes what a crash interrupted.
  * Returns  0 and *out; TW_ERR_STATE (another process writes to it), TW_ERR_VERSION, TW_ERR_CORRUPT, TW_ERR_PERMISSION,
- *          TW_ERR_SPACE, TW_ERR_MEMORY, TW_ERR_SYSTEM. Then why (TW_WHY_MAX bytes, may be NULL) says what and what to
- * do. Owns     two threads of its own, unless read_only. */
+ *          TW_ERR_SPACE, TW_ERR_MEMORY, TW_ERR_SYSTEM. Then why (TW_WHY_MAX bytes, may be NULL) says what and what to do.
+ * Owns     two threads of its own, unless read_only. */
 int tw__store_open(const struct tw__store_options *options, struct tw__store **out, char *why);
 /* Writes into blocks what is not there yet. NULL is allowed. */
 void tw__store_close(struct tw__store *store);
 
 /* Writes all spans of the batch or none. Nothing of the batch is kept.
  * Returns  0 when durable at the configured level; TW_ERR_SPACE (no room on the disk or in memory: the same write can
- * succeed later), TW_ERR_MEMORY, TW_ERR_SYSTEM (the disk fails), TW_ERR_STATE (read_only). Cost     about 0.4 us a
- * span, one write to a file. */
+ *          succeed later), TW_ERR_MEMORY, TW_ERR_SYSTEM (the disk fails), TW_ERR_STATE (read_only).
+ * Cost     about 0.4 us a span, one write to a file. */
 int tw__store_write(struct tw__store *store, const struct tw__spans *spans);
 
 /* Which parts of spans a reader wants; ids, times, name, service, kind and status always come. */
