@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <trackway/live.h>
+
 #include "ring/layout.h"
 #include "ring/reader.h"
 
@@ -122,6 +124,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         cook((struct input){data, size}, bytes);
     if (tw__reader_over(bytes, len, "fuzz", &reader, NULL) == 0) {
         (void)tw_reader_process(reader, &process);
+        struct tw_live_status status;
+        for (size_t i = 0; tw_live_seat_status(reader, i, &status) == 0; i++)
+            if (strlen(status.ref) >= sizeof status.ref || strlen(status.problem) >= sizeof status.problem) abort();
         read_as(reader, &(struct tw_query){.open_spans = true});
         read_as(reader, &(struct tw_query){.trace_id = trace, .open_spans = true, .limit = 3});
         read_as(reader, &(struct tw_query){.since_ns = 1000, .until_ns = 1u << 30, .after = position});

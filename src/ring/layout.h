@@ -1,6 +1,6 @@
 /* layout: the bytes of a segment. docs/format/segment.md is the same in prose and for other languages.
  *
- *     header | dictionary | blocks (one or more per thread) | arena: chunks of 8 KiB, each a head and records
+ *     header | live traces | dictionary | blocks (one or more per thread) | arena: chunks of 8 KiB, each a head and records
  *
  * Included by src/ring and by the hot path in src/trace, by nobody else. All integers are in the writer's byte order; the
  * magic tells. Words that several sides touch are accessed only through base/atomics.h.
@@ -94,7 +94,8 @@ struct tw__header {
     struct tw__calibration first_calibration;
     struct tw__calibration calibrations[TW__CALIBRATIONS];
     char service[128], host[64], command[256]; /* NUL-terminated, cut to fit */
-    uint8_t pad[384];
+    uint64_t live_off;         /* struct tw__live_page; 0: there is none */
+    uint8_t pad[376];
     /* 1392: about what is sent */
     uint64_t sample_asked;     /* written by the process or from outside: TW__SAMPLE_ASKED | threshold; 0: as configured */
     char sampler[40];          /* as configured; "": everything */
@@ -103,6 +104,37 @@ struct tw__header {
     /* 2048: written by every thread that takes a chunk; a line of its own */
     uint64_t next_ticket;
     uint8_t pad2[TW__HEADER_BYTES - 2048 - 8];
+};
+
+/* Live traces: what readers want of this process that it would not record by itself. Written by the process and from outside, by
+ * whoever may write the file; see src/ring/live.c. Whatever stands here, sites can at worst be turned on. */
+enum { TW__LIVE_MAX = 8, TW__LIVE_RULES = 8, TW__LIVE_BYTES = 20480 };
+enum tw__live_state {
+    TW__LIVE_FREE = 0,
+    TW__LIVE_TAKEN = 1,    /* by compare and swap: somebody fills it */
+    TW__LIVE_ACTIVE = 2,   /* release */
+    TW__LIVE_STOPPING = 3, /* somebody has asked the reader to end */
+    TW__LIVE_ENDED = 4     /* for the list, until it is used again */
+};
+/* Lines of one of these levels (bit 0 emergency .. bit 7 debug) from this module and function; "" any. */
+struct tw__live_rule {
+    uint32_t levels;
+    char module[64], function[60];
+};
+struct tw__live_entry {
+    uint32_t state, rule_count;
+    uint64_t alive_tick; /* the reader promises to be there until then; ticks */
+    uint32_t reader_pid, calls; /* calls: function entries and exits are wanted */
+    uint64_t started_ns, ended_ns;
+    uint64_t lines, bytes, dropped, missed;
+    char ref[16], file[256], filter[256], problem[96]; /* NUL-terminated */
+    uint8_t pad[328];
+    struct tw__live_rule rules[TW__LIVE_RULES];
+};
+struct tw__live_page {
+    uint32_t generation; /* changes whenever the answer to "is this wanted" may have */
+    uint8_t pad[4092];
+    struct tw__live_entry entries[TW__LIVE_MAX];
 };
 
 /* Dictionary entry, at dict_off + 8 * id. Entries follow one another, each padded to 8 bytes. */
@@ -234,6 +266,9 @@ enum tw__tag {
 static_assert(sizeof(struct tw__header) == TW__HEADER_BYTES, "header");
 static_assert(offsetof(struct tw__header, pid) == 96, "header");
 static_assert(offsetof(struct tw__header, state) == 160, "header");
+static_assert(offsetof(struct tw__header, live_off) == 1008, "header");
+static_assert(sizeof(struct tw__live_page) == TW__LIVE_BYTES && sizeof(struct tw__live_entry) == 2048, "live traces");
+static_assert(offsetof(struct tw__live_entry, ref) == 72 && offsetof(struct tw__live_entry, rules) == 1024, "live traces");
 static_assert(offsetof(struct tw__header, sample_asked) == 1392, "header");
 static_assert(offsetof(struct tw__header, exporters) == 1536, "header");
 static_assert(offsetof(struct tw__header, next_ticket) == 2048, "header");

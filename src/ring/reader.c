@@ -79,7 +79,10 @@ static int check_shape(const struct tw__header *h, uint64_t file_len, struct tw_
         arena_end - h->arena_off > h->arena_reserve_bytes)
         return explain(why, TW_ERR_CORRUPT, path, "its parts do not fit into the file; the file is damaged");
 
-    *shape = (struct tw__shape){.dict_off = h->dict_off, .dict_bytes = h->dict_bytes, .blocks_off = h->blocks_off,
+    if (h->live_off && (h->live_off % TW__PAGE != 0 || h->live_off < TW__HEADER_BYTES || h->live_off > h->dict_off ||
+                        h->dict_off - h->live_off < TW__LIVE_BYTES))
+        return explain(why, TW_ERR_CORRUPT, path, "its live traces do not fit into the file; the file is damaged");
+    *shape = (struct tw__shape){.live_off = h->live_off, .dict_off = h->dict_off, .dict_bytes = h->dict_bytes, .blocks_off = h->blocks_off,
                                 .arena_off = h->arena_off, .end = arena_end, .map_addr = h->map_addr,
                                 .block_max = h->block_max, .chunk_max = h->chunk_max};
     return 0;

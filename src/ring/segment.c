@@ -84,6 +84,7 @@ static void fill_header(struct tw__segment *segment, const struct tw__segment_op
     h->header_bytes = TW__HEADER_BYTES;
     h->file_bytes = segment->map_len;
     h->map_addr = (uint64_t)(uintptr_t)segment->map;
+    h->live_off = (uint64_t)((uint8_t *)segment->live - segment->map);
     h->dict_off = (uint64_t)(segment->dict - segment->map);
     h->dict_bytes = TW__DICT_BYTES;
     h->blocks_off = (uint64_t)(segment->blocks - segment->map);
@@ -131,7 +132,7 @@ int tw__segment_open(struct tw__segment *segment, const struct tw__segment_optio
 {
     size_t arena = round_up(options->arena_bytes, TW__CHUNK_BYTES);
     size_t reserve = arena < ((size_t)64 << 20) ? (size_t)256 << 20 : arena * 4; /* room to grow; costs address space only */
-    size_t dict_off = TW__HEADER_BYTES;
+    size_t live_off = TW__HEADER_BYTES, dict_off = live_off + TW__LIVE_BYTES;
     size_t blocks_off = round_up(dict_off + TW__DICT_BYTES, TW__BLOCK_BYTES);
     size_t arena_off = blocks_off + (size_t)TW__BLOCK_MAX * TW__BLOCK_BYTES;
     int result;
@@ -149,12 +150,13 @@ int tw__segment_open(struct tw__segment *segment, const struct tw__segment_optio
     result = tw__os_map_new(segment->path, segment->map_len, 65536, blocks_off, &segment->map);
     if (result < 0) return result;
     segment->header = (struct tw__header *)(void *)segment->map;
+    segment->live = (struct tw__live_page *)(void *)(segment->map + live_off);
     segment->dict = segment->map + dict_off;
     segment->blocks = segment->map + blocks_off;
     segment->arena = segment->map + arena_off;
 
     *what = "memory of the segment (is the tmpfs full?)";
-    result = tw__os_back(segment->path, segment->map, 0, (size_t)TW__HEADER_BYTES + TW__DICT_STEP);
+    result = tw__os_back(segment->path, segment->map, 0, dict_off + TW__DICT_STEP);
     if (result < 0) goto undo_file;
     segment->dict_backed = TW__DICT_STEP;
     fill_header(segment, options, reserve);

@@ -33,6 +33,7 @@ struct tw__segment {
     uint8_t *map;
     size_t map_len;
     struct tw__header *header;
+    struct tw__live_page *live;
     uint8_t *dict, *blocks, *arena;
     uint64_t block_bits[TW__BLOCK_MAX / 64]; /* taken blocks; compare and swap */
     uint32_t dedup[TW__DEDUP_SLOTS];         /* dictionary ids by hash of their bytes; 0 empty */

@@ -18,6 +18,7 @@ enum { TW__READ_BLOCKS_MAX = 1 << 16, TW__READ_CHUNKS_MAX = 1 << 22 };
 
 /* Where the parts are: read once at opening and checked against the file's size; never read again. */
 struct tw__shape {
+    uint64_t live_off; /* 0: none */
     uint64_t dict_off, dict_bytes, blocks_off, arena_off, end;
     uint64_t map_addr;
     uint32_t block_max, chunk_max;

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "ring/live.h"
 #include "trace/site.h"
 #include "trace/stack.h"
 
@@ -33,9 +34,22 @@ enum { UNSET = -2 };
 static int level_in_force = TW_LOG_INFO;
 static int level_set = UNSET; /* by the program */
 
+/* The word is in the segment, where readers from outside can change it too; before and after there is one, it is ours.
+ */
+static uint32_t *generation_word(void)
+{
+    struct tw__segment *segment = tw__load_acquire(&tw__runtime.segment); /* pairs with runtime.c: begin */
+    return segment ? &segment->live->generation : &own_generation;
+}
+
 void tw__log_changed(void)
 {
-    tw__add_relaxed(&own_generation, 1);
+    uint32_t *word = generation_word();
+    const uint32_t *before = tw__load_relaxed(&tw__log_generation);
+    /* Another word: go on from where the last one was, so that no site takes an old answer for a new one. */
+    if (word != before) tw__store_relaxed(word, tw__load_relaxed(before));
+    (void)tw__add_relaxed(word, 1);
+    tw__store_release(&tw__log_generation, word); /* pairs with tw__log_decide */
 }
 
 void tw__log_configure(int level)
@@ -59,11 +73,31 @@ int tw_log_get_level(void)
     return tw__load_relaxed(&level_in_force);
 }
 
+/* The tick after which lines that are recorded for a live trace's sake ask again. */
+static uint64_t recheck_tick = UINT64_MAX;
+
 bool tw__log_wants(int level, const char *module, const char *function)
 {
-    (void)module;
-    (void)function;
-    return level <= tw__load_relaxed(&level_in_force);
+    if (level <= tw__load_relaxed(&level_in_force)) return true;
+    struct tw__segment *segment = tw__load_acquire(&tw__runtime.segment); /* pairs with runtime.c: begin */
+    if (!segment) return false;
+    char base[TW__MODULE_CAP];
+    uint64_t until;
+    if (module) tw__module_of(module, base);
+    if (!tw__live_wants(segment, (unsigned)level, module ? base : NULL, function, tw__segment_tick(segment), &until))
+        return false;
+    if (until < tw__load_relaxed(&recheck_tick)) tw__store_relaxed(&recheck_tick, until);
+    return true;
+}
+
+/* A reader may be gone. Who still wants something has promised to be there for longer meanwhile. */
+__attribute__((noinline, cold)) static void recheck(uint64_t now)
+{
+    struct tw__segment *segment = tw__load_acquire(&tw__runtime.segment); /* pairs with runtime.c: begin */
+    tw__store_relaxed(&recheck_tick, UINT64_MAX);
+    if (!segment) return;
+    tw__live_sweep(segment, now);
+    (void)tw__add_relaxed(&segment->live->generation, 1); /* sites ask again, and so find the new tick */
 }
 
 bool tw_log_enabled(int level)
@@ -196,6 +230,7 @@ void tw__log(struct tw_log_site *site, const char *format, ...)
     tw__store_release(&me->cursor, end); /* pairs with the reader's cursor */
     tw__signal_fence();
     tw__store_release(&me->current, at); /* pairs with tw_shutdown, which waits for it */
+    if (UNLIKELY(now > tw__load_relaxed(&recheck_tick))) recheck(now);
 }
 
 /* The metadata of one line, as much of it as there is room for. A key without a number would be taken for an argument.
@@ -252,4 +287,5 @@ void tw__log_append(struct tw__block *block, const struct tw__line *line)
         to += tw__tag_size(&tags[i]);
     }
     tw__store_release(&block->cursor, record + len); /* pairs with the reader's cursor */
+    if (UNLIKELY(now > tw__load_relaxed(&recheck_tick))) recheck(now);
 }

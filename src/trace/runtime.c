@@ -148,6 +148,7 @@ static void forget_parent(void)
     tw__attach_forget();
     tw__recorder_after_fork();
     tw__runtime.segment = NULL;
+    tw__log_changed();
     if (state.phase == RECORDING || state.phase == FAILED) state.phase = NOT_BEGUN;
     set_gate();
 }
@@ -303,6 +304,7 @@ int tw_shutdown(uint64_t timeout_ns)
      * now may put its own values back; it notices at its next chunk (attach.c). */
     tw__store_relaxed(&tw__runtime.generation, tw__runtime.generation + 1);
     tw__store_release(&tw__runtime.segment, NULL);
+    tw__log_changed();
     int result = wait_quiet(segment, timeout_ns);
     uint64_t now = tw__segment_tick(segment);
     for (uint32_t i = 0, high = tw__load_acquire(&segment->header->block_high); i < high; i++) { /* pairs with block.c: take */
