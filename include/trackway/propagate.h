@@ -74,7 +74,8 @@ struct tw_drops {
 };
 
 /* How to propagate. Fixed while in use. Where NULL is given for it, the default holds: read tracecontext, xray, b3,
- * baggage; write tracecontext, baggage; drops counted for the process. */
+ * baggage; write tracecontext, baggage; drops counted for the process. TRACKWAY_PROPAGATORS (else OTEL_PROPAGATORS) in the
+ * environment is both lists instead, TRACKWAY_PROPAGATORS_READ and _WRITE one of them each. */
 struct tw_propagation {
     struct tw_formats read;  /* the first that gives a trace wins; baggage is read besides */
     struct tw_formats write; /* all of them are written */
@@ -83,6 +84,10 @@ struct tw_propagation {
 
 /* The default, to be changed from. */
 struct tw_propagation tw_propagation_default(void);
+
+/* Makes other lists the default of this process. NULL: that list stays as it is.
+ * Threads  [any thread], also while others extract and inject: each takes the old lists or the new. */
+void tw_propagation_set_default(const struct tw_formats *read, const struct tw_formats *write);
 
 /* What has been counted for the process. */
 void tw_propagation_drops(struct tw_drops *out);

@@ -49,15 +49,15 @@ static int read_tracecontext(const struct tw__reading *from, struct tw_context *
 int tw_extract(const struct tw_propagation *how, tw_carrier_get get, void *carrier, struct tw_context *context,
                struct tw_carried *carried)
 {
-    if (!how) how = &tw__propagation_default;
-    const struct tw__reading from = {get, carrier, how->drops ? how->drops : &tw__process_drops};
+    const struct tw_formats list = how ? how->read : tw__propagation_list(TW__LIST_READ);
+    const struct tw__reading from = {get, carrier, how && how->drops ? how->drops : &tw__process_drops};
     int result = TW_EXTRACT_NONE;
     uint8_t winner = TW_FORMAT_NONE;
     bool b3_read = false;
 
     if (carried) tw_carried_init(carried);
-    for (unsigned i = 0; i < how->read.count && i < TW_FORMATS_MAX; i++) {
-        enum tw_format format = (enum tw_format)how->read.list[i];
+    for (unsigned i = 0; i < list.count && i < TW_FORMATS_MAX; i++) {
+        enum tw_format format = (enum tw_format)list.list[i];
         if (format == TW_FORMAT_BAGGAGE) tw__baggage_read(&from, carried);
         if (result != TW_EXTRACT_NONE) continue;
         if (format == TW_FORMAT_TRACECONTEXT) result = read_tracecontext(&from, context, carried);
@@ -115,13 +115,13 @@ static int write_baggage(const struct tw_carried *carried, tw_carrier_set set, v
 int tw_inject(const struct tw_propagation *how, const struct tw_context *context, const struct tw_carried *carried,
               tw_carrier_set set, void *carrier)
 {
+    const struct tw_formats list = how ? how->write : tw__propagation_list(TW__LIST_WRITE);
     bool has_trace = context && tw__has_trace_id(context);
     bool has_span = has_trace && tw__has_span_id(context);
     int count = 0;
 
-    if (!how) how = &tw__propagation_default;
-    for (unsigned i = 0; i < how->write.count && i < TW_FORMATS_MAX; i++) {
-        enum tw_format format = (enum tw_format)how->write.list[i];
+    for (unsigned i = 0; i < list.count && i < TW_FORMATS_MAX; i++) {
+        enum tw_format format = (enum tw_format)list.list[i];
         if (format == TW_FORMAT_BAGGAGE) count += write_baggage(carried, set, carrier);
         if (format == TW_FORMAT_XRAY && has_trace) count += write_xray(context, carried, set, carrier);
         if (!has_span) continue;

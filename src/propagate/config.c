@@ -16,17 +16,43 @@ static const char *const names[] = {[TW_FORMAT_NONE] = "none",
 
 _Static_assert(sizeof names / sizeof names[0] == TW_FORMATS_MAX + 1, "a place for each format");
 
-const struct tw_propagation tw__propagation_default = {
-    .read = {4, {TW_FORMAT_TRACECONTEXT, TW_FORMAT_XRAY, TW_FORMAT_B3, TW_FORMAT_BAGGAGE}},
-    .write = {2, {TW_FORMAT_TRACECONTEXT, TW_FORMAT_BAGGAGE}},
+/* A list in a word: count in the lowest byte, then a byte for each. */
+#define LIST(count, a, b, c, d)                                                                                        \
+    ((uint64_t)(count) | (uint64_t)(a) << 8 | (uint64_t)(b) << 16 | (uint64_t)(c) << 24 | (uint64_t)(d) << 32)
+
+static uint64_t lists[] = {
+    [TW__LIST_READ] = LIST(4, TW_FORMAT_TRACECONTEXT, TW_FORMAT_XRAY, TW_FORMAT_B3, TW_FORMAT_BAGGAGE),
+    [TW__LIST_WRITE] = LIST(2, TW_FORMAT_TRACECONTEXT, TW_FORMAT_BAGGAGE, 0, 0),
 };
+
+struct tw_formats tw__propagation_list(int which)
+{
+    uint64_t word = tw__load_relaxed(&lists[which]);
+    struct tw_formats formats = {.count = (uint8_t)word};
+    for (unsigned i = 0; i < TW_FORMATS_MAX; i++) formats.list[i] = (uint8_t)(word >> (8 + 8 * i));
+    return formats;
+}
+
+static void set_list(int which, const struct tw_formats *formats)
+{
+    uint64_t word = formats->count < TW_FORMATS_MAX ? formats->count : TW_FORMATS_MAX;
+    for (unsigned i = 0; i < TW_FORMATS_MAX; i++) word |= (uint64_t)formats->list[i] << (8 + 8 * i);
+    tw__store_relaxed(&lists[which], word);
+}
+
+void tw_propagation_set_default(const struct tw_formats *read, const struct tw_formats *write)
+{
+    if (read) set_list(TW__LIST_READ, read);
+    if (write) set_list(TW__LIST_WRITE, write);
+}
 
 /* Added to by any thread, read by any, each word whole (relaxed). */
 struct tw_drops tw__process_drops;
 
 struct tw_propagation tw_propagation_default(void)
 {
-    return tw__propagation_default;
+    return (struct tw_propagation){.read = tw__propagation_list(TW__LIST_READ),
+                                   .write = tw__propagation_list(TW__LIST_WRITE)};
 }
 
 void tw_propagation_drops(struct tw_drops *out)

@@ -4,7 +4,9 @@
 
 #include "propagate/formats.h"
 
-extern const struct tw_propagation tw__propagation_default;
+/* The lists of the default, each in one word, so that they can change while others read them. */
+enum { TW__LIST_READ, TW__LIST_WRITE };
+struct tw_formats tw__propagation_list(int which);
 extern struct tw_drops tw__process_drops;
 
 #endif

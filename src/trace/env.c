@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #include <trackway/log.h>
+#include <trackway/propagate.h>
 
 #include "base/os.h"
 #include "base/pairs.h"
@@ -209,6 +210,32 @@ static void read_switches(struct tw__settings *settings, const struct tw_config 
     settings->keep_file = config->keep_file || says_yes(tw__setting(settings, TW__SETTING_KEEP));
     settings->no_tsc = says_no(tw__setting(settings, TW__SETTING_TSC));
     settings->random_trace_ids = config->random_trace_ids || says_yes(tw__setting(settings, TW__SETTING_RANDOM_IDS));
+}
+
+static int take_formats(const char *text, bool apply, bool read, bool write)
+{
+    struct tw_formats formats;
+    if (!*text) return 0;
+    int result = tw_formats_parse(text, strlen(text), &formats);
+    if (result >= 0 && apply) tw_propagation_set_default(read ? &formats : NULL, write ? &formats : NULL);
+    return result;
+}
+
+int tw__propagators_apply(const struct tw__settings *settings, bool given)
+{
+    int both = take_formats(tw__setting(settings, TW__SETTING_PROPAGATORS), given, true, true);
+    int read = take_formats(tw__setting(settings, TW__SETTING_PROPAGATORS_READ), given, true, false);
+    int write = take_formats(tw__setting(settings, TW__SETTING_PROPAGATORS_WRITE), given, false, true);
+    return both < 0 || read < 0 || write < 0 ? TW_ERR_SYNTAX : both + read + write;
+}
+
+/* A server reads the first request's headers before it records anything. */
+__attribute__((constructor)) static void propagators_at_load(void)
+{
+    static const struct tw_config nothing;
+    (void)take_formats(row_text(&nothing, &rows[TW__SETTING_PROPAGATORS]), true, true, true);
+    (void)take_formats(row_text(&nothing, &rows[TW__SETTING_PROPAGATORS_READ]), true, true, false);
+    (void)take_formats(row_text(&nothing, &rows[TW__SETTING_PROPAGATORS_WRITE]), true, false, true);
 }
 
 int tw__settings_read(struct tw__settings *settings, const struct tw_config *config, const char **what)

@@ -39,6 +39,11 @@ static inline const char *tw__setting(const struct tw__settings *settings, enum 
  * TW_ERR_SYNTAX with *what naming the variable that cannot be used. */
 int tw__settings_read(struct tw__settings *settings, const struct tw_config *config, const char **what);
 
+/* Makes the formats that the settings name the default of tw_extract and tw_inject. What the environment says holds from the
+ * time the library is loaded; given is whether tw_config.variables were handed over, which may say something else.
+ * Returns how many names are not known, or TW_ERR_SYNTAX: a list has none that is. */
+int tw__propagators_apply(const struct tw__settings *settings, bool given);
+
 /* Reads "16M", "512k", "1073741824". Returns 0 or TW_ERR_SYNTAX / TW_ERR_RANGE. */
 int tw__bytes_parse(const char *text, size_t *bytes);
 

@@ -234,6 +234,8 @@ static int begin(const struct tw_config *config)
     state.phase = RECORDING;
     tw__log_configure(state.settings.log_level);
     set_gate();
+    if (tw__propagators_apply(&state.settings, config && config->variables) != 0)
+        notice(segment, TW_ERR_RANGE, "TRACKWAY_PROPAGATORS", "not all formats are known");
     begin_export(segment);
     return 0;
 }

@@ -30,6 +30,9 @@
     X(SAMPLE_RATE, "TRACKWAY_SAMPLE_RATE", "", "sample_rate", "share of the traces begun here that is exported, 0 to 1; default 1") \
     X(SAMPLER, "TRACKWAY_SAMPLER OTEL_TRACES_SAMPLER", "", "", "rate=0.1, always_on, always_off, traceidratio, parentbased_..., xray:/path/rules.json, xray-central; where no rate is set") \
     X(SAMPLER_ARG, "OTEL_TRACES_SAMPLER_ARG", "", "", "rate of traceidratio and parentbased_traceidratio") \
+    X(PROPAGATORS, "TRACKWAY_PROPAGATORS OTEL_PROPAGATORS", "", "", "formats of the context, read in this order and written: tracecontext, xray, b3, b3multi, baggage, none; default tracecontext,xray,b3,baggage read, tracecontext,baggage written") \
+    X(PROPAGATORS_READ, "TRACKWAY_PROPAGATORS_READ", "", "", "the same, only of what is read") \
+    X(PROPAGATORS_WRITE, "TRACKWAY_PROPAGATORS_WRITE", "", "", "the same, only of what is written") \
     X(CONTEXT_MISSING, "TRACKWAY_CONTEXT_MISSING AWS_XRAY_CONTEXT_MISSING", "ignore", "", "a subsegment outside of a trace: ignore (IGNORE_ERROR); diagnose (LOG_ERROR, RUNTIME_ERROR): told once for each place in the source; root: begins a trace") \
     X(EXPORTER, "TRACKWAY_EXPORTER OTEL_TRACES_EXPORTER", "none", "exporter", "exporters by name, with commas: none, file, network_lossy, xray, otlp") \
     X(FILE, "TRACKWAY_FILE", "", "", "file: its path; default trackway-SERVICE-PID.jsonl in the current folder") \

@@ -65,6 +65,32 @@ static void the_default_reads_all_and_writes_w3c(void **state)
     assert_int_equal(how.write.count, 2);
 }
 
+static void another_default_can_be_set(void **state)
+{
+    (void)state;
+    const struct header list[] = {XRAY, {"b3", "0000000000000000000000000000000a-000000000000000b-1"}};
+    struct headers headers = {list, 2};
+    const struct tw_propagation before = tw_propagation_default();
+    const struct tw_formats read = formats("b3,xray"), write = formats("xray,b3multi,tracecontext,baggage,b3");
+    tw_propagation_set_default(&read, NULL);
+    assert_int_equal(tw_extract(NULL, get_header, &headers, &context, &carried), TW_EXTRACT_PARENT);
+    assert_int_equal(carried.format, TW_FORMAT_B3);
+    assert_int_equal(tw_propagation_default().write.count, before.write.count);
+    tw_propagation_set_default(NULL, &write);
+    const struct tw_propagation now = tw_propagation_default();
+    assert_memory_equal(&now.read, &read, sizeof read);
+    assert_memory_equal(&now.write, &write, sizeof write);
+    out.count = 0;
+    tw_inject(NULL, &context, &carried, set_header, &out);
+    assert_string_equal(out.names[0], "x-amzn-trace-id");
+    assert_non_null(written_value(&out, "traceparent"));
+    assert_non_null(written_value(&out, "b3"));
+    assert_non_null(written_value(&out, "x-b3-traceid"));
+    tw_propagation_set_default(&before.read, &before.write);
+    const struct tw_propagation again = tw_propagation_default();
+    assert_memory_equal(&again.read, &before.read, sizeof before.read);
+}
+
 static void a_trace_without_a_parent_is_written_for_x_ray_only(void **state)
 {
     (void)state;
@@ -199,6 +225,7 @@ int main(void)
         cmocka_unit_test(a_malformed_format_gives_way_to_the_next_and_is_counted),
         cmocka_unit_test(a_decision_without_ids_yields_to_a_trace_of_another_format),
         cmocka_unit_test(the_default_reads_all_and_writes_w3c),
+        cmocka_unit_test(another_default_can_be_set),
         cmocka_unit_test(a_trace_without_a_parent_is_written_for_x_ray_only),
         cmocka_unit_test(without_a_context_only_baggage_is_written),
         cmocka_unit_test(carried_may_be_missing),
