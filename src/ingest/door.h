@@ -42,8 +42,8 @@ struct tw__door_kind {
      * door->bound is filled when there is a socket; else the door fills it. Returns 0, or an error with why in words;
      * then nothing is left open. */
     int (*open)(struct tw__open_door *door, const struct tw__door_config *config, char why[TW_WHY_MAX]);
-    /* Reads certificates again; NULL: has none. */
-    void (*reload)(struct tw__open_door *door);
+    /* Reads certificates again; NULL: has none. On error the old ones stay, and why tells. */
+    int (*reload)(struct tw__open_door *door, char why[TW_WHY_MAX]);
     /* Takes nothing new from now on, and answers what is under way. Returns at once. */
     void (*drain)(struct tw__open_door *door);
     /* Whether nothing is under way any more. */

@@ -1,0 +1,27 @@
+/* api: what the handlers of the collector's own HTTP address share, and their routes.
+ *
+ * A group of calls is a file with a table of routes; the table is named here and in routes.c. The context of every
+ * handler is the struct tw__api. */
+#ifndef TW_SERVE_API_H
+#define TW_SERVE_API_H
+
+#include "ingest/httpd.h"
+#include "serve/doors.h"
+#include "store/store.h"
+
+struct tw__api {
+    struct tw__store *store;
+    const struct tw__settings *settings;
+    struct tw__doors *doors;
+    struct tw__door_stats stats; /* of this server's own requests */
+    uint64_t started_ns;
+    uint32_t ready; /* atomic: all doors are open, and none is draining */
+};
+
+extern const struct tw__route tw__health_routes[]; /* /healthz, /readyz, /metrics */
+
+/* All of the tables, one after the other, to a zero method; the first that matches counts. NULL: no memory. free() it.
+ */
+struct tw__route *tw__routes_all(void);
+
+#endif
