@@ -206,7 +206,8 @@ class Segment:
 
 
 def decode(segment, raw):
-    kinds = {1: "span", 2: "event", 3: "mark", 4: "send", 5: "receive", 6: "created", 7: "exited", 8: "tags", 9: "log"}
+    kinds = {1: "span", 2: "event", 3: "mark", 4: "send", 5: "receive", 6: "created", 7: "exited", 8: "tags", 9: "log",
+             10: "request", 11: "response"}
     result, more, finished = [], {}, set()
     found = sorted(segment.records(), key=lambda r: r[:2])
     for _, _, b, _ in found:

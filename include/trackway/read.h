@@ -42,8 +42,8 @@ enum tw_record_kind {
     TW_RECORD_EXITED = 7,   /* a thread ended */
     TW_RECORD_TAGS = 8,     /* more tags of a span that had no room left; same span_id. tw_reader_read joins them */
     TW_RECORD_LOG = 9,      /* a line with a level; name is its format, tw_record_message makes the text */
-    TW_RECORD_REQUEST = 10, /* reserved */
-    TW_RECORD_RESPONSE = 11,/* reserved */
+    TW_RECORD_REQUEST = 10, /* an entrypoint was called; tags by the names of <trackway/call.h>, see docs/calls.md */
+    TW_RECORD_RESPONSE = 11,/* and what came of it; status OK or ERROR */
     TW_RECORD_OPEN = 64     /* a span in progress, or that was in progress when its process died */
 };
 

@@ -3,6 +3,7 @@
 
 /* Everything an application uses. Readers of segments include <trackway/read.h> alone. */
 
+#include <trackway/call.h>
 #include <trackway/context.h>
 #include <trackway/err.h>
 #include <trackway/log.h>

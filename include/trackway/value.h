@@ -20,12 +20,12 @@ enum tw_value_kind {
     TW_VALUE_INT,
     TW_VALUE_UINT,
     TW_VALUE_DOUBLE,
-    TW_VALUE_STR,    /* UTF-8; what is not is repaired */
-    TW_VALUE_BYTES,  /* shown as UTF-8 where it is that, other bytes as \xNN */
-    TW_VALUE_MAP,    /* members with keys */
-    TW_VALUE_LIST,   /* elements; their keys are not looked at */
-    TW_VALUE_HEADERS,/* a map of headers: names are shown in small letters with _ for -, and some values never */
-    TW_VALUE_JSON    /* one JSON text, shown as what it says; one that is no JSON is not shown at all */
+    TW_VALUE_STR,     /* UTF-8; what is not is repaired */
+    TW_VALUE_BYTES,   /* shown as UTF-8 where it is that, other bytes as \xNN */
+    TW_VALUE_MAP,     /* members with keys */
+    TW_VALUE_LIST,    /* elements; their keys are not looked at */
+    TW_VALUE_HEADERS, /* a map of headers: names are shown in small letters with _ for -, and some values never */
+    TW_VALUE_JSON     /* one JSON text, shown as what it says; one that is no JSON is not shown at all */
 };
 
 struct tw_value {
@@ -93,11 +93,11 @@ static inline struct tw_value tw_value_str(const char *key, const char *text)
 }
 
 /* TW_ARG_STRN(key, text, len) and so on: no NUL needed. */
-#define TW_ARG_STRN(key, text, len) tw__value_make(key, TW_VALUE_STR, text, len)
-#define TW_ARG_BYTES(key, data, len) tw__value_make(key, TW_VALUE_BYTES, data, len)
-#define TW_ARG_JSON(key, text, len) tw__value_make(key, TW_VALUE_JSON, text, len)
-#define TW_ARG_MAP(key, items, count) tw__value_make(key, TW_VALUE_MAP, items, count)
-#define TW_ARG_LIST(key, items, count) tw__value_make(key, TW_VALUE_LIST, items, count)
+#define TW_ARG_STRN(key, text, len)       tw__value_make(key, TW_VALUE_STR, text, len)
+#define TW_ARG_BYTES(key, data, len)      tw__value_make(key, TW_VALUE_BYTES, data, len)
+#define TW_ARG_JSON(key, text, len)       tw__value_make(key, TW_VALUE_JSON, text, len)
+#define TW_ARG_MAP(key, items, count)     tw__value_make(key, TW_VALUE_MAP, items, count)
+#define TW_ARG_LIST(key, items, count)    tw__value_make(key, TW_VALUE_LIST, items, count)
 #define TW_ARG_HEADERS(key, items, count) tw__value_make(key, TW_VALUE_HEADERS, items, count)
 
 /* A number of any kind, a bool, or a string, with a key or without. */
@@ -105,27 +105,72 @@ static inline struct tw_value tw_value_str(const char *key, const char *text)
 #ifdef __cplusplus
 }
 #define TW_ARG(key, value) tw__value_any(key, value)
-static inline struct tw_value tw__value_any(const char *k, bool v) { return tw_value_bool(k, v); }
-static inline struct tw_value tw__value_any(const char *k, char v) { return tw_value_int(k, v); }
-static inline struct tw_value tw__value_any(const char *k, signed char v) { return tw_value_int(k, v); }
-static inline struct tw_value tw__value_any(const char *k, short v) { return tw_value_int(k, v); }
-static inline struct tw_value tw__value_any(const char *k, int v) { return tw_value_int(k, v); }
-static inline struct tw_value tw__value_any(const char *k, long v) { return tw_value_int(k, v); }
-static inline struct tw_value tw__value_any(const char *k, long long v) { return tw_value_int(k, v); }
-static inline struct tw_value tw__value_any(const char *k, unsigned char v) { return tw_value_uint(k, v); }
-static inline struct tw_value tw__value_any(const char *k, unsigned short v) { return tw_value_uint(k, v); }
-static inline struct tw_value tw__value_any(const char *k, unsigned v) { return tw_value_uint(k, v); }
-static inline struct tw_value tw__value_any(const char *k, unsigned long v) { return tw_value_uint(k, v); }
-static inline struct tw_value tw__value_any(const char *k, unsigned long long v) { return tw_value_uint(k, v); }
-static inline struct tw_value tw__value_any(const char *k, float v) { return tw_value_double(k, (double)v); }
-static inline struct tw_value tw__value_any(const char *k, double v) { return tw_value_double(k, v); }
-static inline struct tw_value tw__value_any(const char *k, const char *v) { return tw_value_str(k, v); }
+static inline struct tw_value tw__value_any(const char *k, bool v)
+{
+    return tw_value_bool(k, v);
+}
+static inline struct tw_value tw__value_any(const char *k, char v)
+{
+    return tw_value_int(k, v);
+}
+static inline struct tw_value tw__value_any(const char *k, signed char v)
+{
+    return tw_value_int(k, v);
+}
+static inline struct tw_value tw__value_any(const char *k, short v)
+{
+    return tw_value_int(k, v);
+}
+static inline struct tw_value tw__value_any(const char *k, int v)
+{
+    return tw_value_int(k, v);
+}
+static inline struct tw_value tw__value_any(const char *k, long v)
+{
+    return tw_value_int(k, v);
+}
+static inline struct tw_value tw__value_any(const char *k, long long v)
+{
+    return tw_value_int(k, v);
+}
+static inline struct tw_value tw__value_any(const char *k, unsigned char v)
+{
+    return tw_value_uint(k, v);
+}
+static inline struct tw_value tw__value_any(const char *k, unsigned short v)
+{
+    return tw_value_uint(k, v);
+}
+static inline struct tw_value tw__value_any(const char *k, unsigned v)
+{
+    return tw_value_uint(k, v);
+}
+static inline struct tw_value tw__value_any(const char *k, unsigned long v)
+{
+    return tw_value_uint(k, v);
+}
+static inline struct tw_value tw__value_any(const char *k, unsigned long long v)
+{
+    return tw_value_uint(k, v);
+}
+static inline struct tw_value tw__value_any(const char *k, float v)
+{
+    return tw_value_double(k, (double)v);
+}
+static inline struct tw_value tw__value_any(const char *k, double v)
+{
+    return tw_value_double(k, v);
+}
+static inline struct tw_value tw__value_any(const char *k, const char *v)
+{
+    return tw_value_str(k, v);
+}
 #else
-#define TW_ARG(key, value) TW__BY_TYPE(value, tw__value_)(key, value)
-#define tw__value_bool tw_value_bool
-#define tw__value_int tw_value_int
-#define tw__value_uint tw_value_uint
-#define tw__value_double tw_value_double
+#define TW_ARG(key, value)   TW__BY_TYPE(value, tw__value_)(key, value)
+#define tw__value_bool       tw_value_bool
+#define tw__value_int        tw_value_int
+#define tw__value_uint       tw_value_uint
+#define tw__value_double     tw_value_double
 #define tw__value_str(value) tw_value_str
 static inline struct tw_value tw__value_float(const char *key, float value)
 {

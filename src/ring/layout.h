@@ -238,6 +238,8 @@ enum tw__type {
     TW__TYPE_EXITED = 7,
     TW__TYPE_TAGS = 8,
     TW__TYPE_LOG = 9, /* bits: level:3 in the place of the kind */
+    TW__TYPE_REQUEST = 10,
+    TW__TYPE_RESPONSE = 11,
     TW__TYPE_HOLDER = 65 /* in slots only: an attached context; id is foreign, the slot's own is in time */
 };
 

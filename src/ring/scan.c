@@ -170,7 +170,7 @@ static void walk(struct tw__scan *scan, const struct tw__chunk_info *info, uint3
             else
                 before = written;
         }
-        if (type >= TW__TYPE_SPAN && type <= TW__TYPE_LOG)
+        if (type >= TW__TYPE_SPAN && type <= TW__TYPE_RESPONSE)
             one_record(scan, words, info->ticket << 13 | at, written);
         at += len;
     }

@@ -268,3 +268,24 @@ int tw__settings_read(struct tw__settings *settings, const struct tw_config *con
     if (!settings->fdb_layout) return TW_ERR_RANGE;
     return read_bytes(settings, 0, TW__SETTING_FILE_MAX, &settings->file_max_bytes, what);
 }
+
+/* A number from the environment, where config has none. */
+static int read_count(const char *variable, size_t *out)
+{
+    const char *text = getenv(variable);
+    return *out || !text || !*text ? 0 : tw__bytes_parse(text, out);
+}
+
+int tw__env_calls(struct tw_calls_config *config, const char **sensitive)
+{
+    *sensitive = getenv("TRACKWAY_CALLS_SENSITIVE");
+    if (!config->truncate) config->truncate = getenv("TRACKWAY_CALLS_TRUNCATE");
+    if (!config->truncate_response) config->truncate_response = getenv("TRACKWAY_CALLS_TRUNCATE_RESPONSE");
+    if (!config->drop) config->drop = getenv("TRACKWAY_CALLS_DROP");
+    if (!config->drop_urls) config->drop_urls = getenv("TRACKWAY_CALLS_DROP_URLS");
+    if (!config->deny_headers) config->deny_headers = getenv("TRACKWAY_CALLS_DENY_HEADERS");
+    if (!config->file) config->file = getenv("TRACKWAY_CALLS_FILE");
+    int len = read_count("TRACKWAY_CALLS_TRUNCATE_LEN", &config->truncate_len);
+    int parents = read_count("TRACKWAY_CALLS_PARENTS", &config->parents);
+    return len < 0 ? len : parents;
+}

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <trackway/call.h>
 #include <trackway/recorder.h>
 
 #include "trace/settings.h"
@@ -43,6 +44,10 @@ int tw__settings_read(struct tw__settings *settings, const struct tw_config *con
  * time the library is loaded; given is whether tw_config.variables were handed over, which may say something else.
  * Returns how many names are not known, or TW_ERR_SYNTAX: a list has none that is. */
 int tw__propagators_apply(const struct tw__settings *settings, bool given);
+
+/* Rules for calls, where config says nothing: texts of the environment, borrowed. Sensitive paths, which add up, apart.
+ * Returns 0 or what tw__bytes_parse returns; the texts are set all the same. */
+int tw__env_calls(struct tw_calls_config *config, const char **sensitive);
 
 /* Reads "16M", "512k", "1073741824". Returns 0 or TW_ERR_SYNTAX / TW_ERR_RANGE. */
 int tw__bytes_parse(const char *text, size_t *bytes);

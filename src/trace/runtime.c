@@ -24,6 +24,7 @@
 #include "base/os.h"
 #include "ring/control.h"
 #include "trace/attach.h"
+#include "trace/call_rules.h"
 #include "trace/diagnose.h"
 #include "trace/env.h"
 #include "trace/export_hook.h"
@@ -88,6 +89,19 @@ static void notice(struct tw__segment *segment, int error, const char *what, con
     tw__diagnose(error, state.error_text);
 }
 
+void tw__runtime_notice(int error, const char *what)
+{
+    char text[sizeof state.error_text];
+    (void)snprintf(text, sizeof text, "calls: %.120s: %s", what, tw_err_text(error));
+    lock_state();
+    if (strcmp(text, state.error_text) != 0) {
+        state.error = error;
+        memcpy(state.error_text, text, sizeof text);
+        tw__diagnose(error, state.error_text);
+    }
+    unlock_state();
+}
+
 /* What is sent without being asked for: the sampler, and the exporters. */
 static void begin_export(struct tw__segment *segment)
 {
@@ -147,6 +161,7 @@ static void forget_parent(void)
     tw__export_forget();
     tw__attach_forget();
     tw__recorder_after_fork();
+    tw__call_rules_after_fork();
     tw__runtime.segment = NULL;
     tw__log_changed();
     if (state.phase == RECORDING || state.phase == FAILED) state.phase = NOT_BEGUN;

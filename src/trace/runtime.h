@@ -79,6 +79,9 @@ void tw__slot_give(struct tw__block *block, struct tw__slot *slot);
 /* recorder.c: what its lock guards is the parent's business. */
 void tw__recorder_after_fork(void);
 
+/* Says that something is wrong while recording goes on. From slow paths only. */
+void tw__runtime_notice(int error, const char *what);
+
 /* Counts where there may be no block. */
 void tw__lost(enum tw__loss loss);
 

@@ -24,6 +24,11 @@ static uint64_t random_next(uint64_t s[2])
     return result;
 }
 
+uint64_t tw__random_u64(struct tw__block *block)
+{
+    return random_next(block->seed);
+}
+
 void tw__trace_new(struct tw__block *block, uint64_t trace[2], uint64_t now)
 {
     trace[1] = random_next(block->seed) | 1; /* the fast path takes a low half of 0 for "no trace" */

@@ -18,4 +18,7 @@ tw_span tw__lap_slow(tw_span span, struct tw_site *site) __attribute__((cold));
 /* A fresh trace id for a root. now: ticks. */
 void tw__trace_new(struct tw__block *block, uint64_t trace[2], uint64_t now);
 
+/* A number nobody guesses by chance; not for secrets. Between tw__enter and tw__leave. */
+uint64_t tw__random_u64(struct tw__block *block);
+
 #endif

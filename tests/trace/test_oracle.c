@@ -100,7 +100,7 @@ static void add_record(struct line *line, const struct tw_record *r)
 
 static const char *const compare =
     "import json, os, struct, subprocess, sys\n"
-    "kinds = {'span': 1, 'event': 2, 'mark': 3, 'send': 4, 'receive': 5, 'created': 6, 'exited': 7, 'log': 9, 'open': 64}\n"
+    "kinds = {'span': 1, 'event': 2, 'mark': 3, 'send': 4, 'receive': 5, 'created': 6, 'exited': 7, 'log': 9, 'request': 10, 'response': 11, 'open': 64}\n"
     "types = {int: None, bool: 4, float: 3, str: 5, dict: 6}\n"
     "def value(v, kind):\n"
     "    if isinstance(v, dict): return v['hex']\n"
@@ -225,6 +225,11 @@ static void record_a_bit_of_everything(void)
     tw_meta_clear();
     tw_log_at(&(struct tw_log_place){"src/x.c", "f", 77, 0}, TW_LOG_ERROR, "as it is", 8, NULL, 0);
     tw_emergency("nothing to add");
+    static struct tw_entrypoint entrypoint = {.name = "login", .sensitive = "password"};
+    struct tw_call call;
+    const struct tw_value args[] = {TW_ARG("user", "ann"), TW_ARG("password", "secret")};
+    tw_call_begin(&call, &entrypoint, &(struct tw_call_input){.args = args, .arg_count = 2});
+    tw_call_fail(&call, &(struct tw_failure){.type = "E", .message = "no secret", .stack = text});
     tw_span phase = tw_span_begin("one");
     phase = tw_span_lap(phase, "two");
     phase = tw_span_lap(phase, "three");
