@@ -148,6 +148,7 @@ struct tw_export_stats {
     uint64_t dropped;     /* given up, of all causes */
     uint64_t backing_off; /* of these: while it was waiting after an error */
     uint64_t too_long;    /* of these: larger than the transport takes */
+    uint64_t cut;         /* sent, but shortened because it was larger than the transport takes */
     uint64_t errors;      /* refusals of the operating system or the peer */
     uint64_t missed;      /* chunks of the arena that were overwritten before the thread came to them */
     char problem[128];    /* the last one, in words; "" */
@@ -170,7 +171,7 @@ void tw_reader_close(struct tw_reader *reader);
  * Cost     proportional to threads and chunks: 0.15 ms for 8192 chunks, plus the system's answer. */
 int tw_reader_process(struct tw_reader *reader, struct tw_process *out);
 
-/* What the exporters of the process have done, as it said last; the first four of them, without backing_off and too_long, and
+/* What the exporters of the process have done, as it said last; the first four of them, without backing_off, too_long and cut, and
  * problem cut to 63 bytes. Returns 0, TW_ERR_NOT_FOUND when there are fewer, TW_ERR_CORRUPT. */
 int tw_reader_exporter(struct tw_reader *reader, size_t index, struct tw_export_stats *out);
 

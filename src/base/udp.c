@@ -3,16 +3,11 @@
 #include "base/udp.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <netdb.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { HOST_MAX = 256, PORT_MAX = 16 };
-
-/* Splits "host:port", "[v6]:port", "host", "[v6]". A bare v6 address has more than one colon and no port. */
-static bool split(const char *address, const char *usual, char host[HOST_MAX], char port[PORT_MAX])
+bool tw__udp_split(const char *address, const char *usual, char *host, size_t host_cap, char *port, size_t port_cap)
 {
     const char *begin = address, *end, *colon;
     if (*address == '[') {
@@ -23,52 +18,44 @@ static bool split(const char *address, const char *usual, char host[HOST_MAX], c
         if (!colon && end[1]) return false;
     } else {
         colon = strrchr(address, ':');
-        if (colon && strchr(address, ':') != colon) colon = NULL;
+        if (colon && strchr(address, ':') != colon) colon = NULL; /* IPv6 without a port */
         end = colon ? colon : address + strlen(address);
     }
     const char *number = colon ? colon + 1 : usual;
-    if (end == begin || (size_t)(end - begin) >= HOST_MAX || !*number || strlen(number) >= PORT_MAX) return false;
+    if (end == begin || (size_t)(end - begin) >= host_cap || !*number || strlen(number) >= port_cap) return false;
     memcpy(host, begin, (size_t)(end - begin));
     host[end - begin] = 0;
     memcpy(port, number, strlen(number) + 1);
     return true;
 }
 
-int tw__udp_open(struct tw__udp *udp, const char *address, const char *port, uint64_t now_ns)
+int tw__udp_connect(struct tw__udp *udp, const struct sockaddr *address, socklen_t len)
 {
-    char host[HOST_MAX], service[PORT_MAX];
-    const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV};
-    const struct addrinfo plain = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICSERV};
-    struct addrinfo *list = NULL;
-    int error = ENOENT;
+    int fd = socket(address->sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), bytes = 4 << 20, error = 0;
     udp->fd = -1;
-    udp->resolved_ns = now_ns;
-    if (!split(address, port, host, service)) return EINVAL;
-    /* Without AI_ADDRCONFIG second: on a host with nothing but loopback it hides even that. */
-    if (getaddrinfo(host, service, &hints, &list) != 0 && getaddrinfo(host, service, &plain, &list) != 0) return ENOENT;
-    for (const struct addrinfo *a = list; a; a = a->ai_next) {
-        int fd = socket(a->ai_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), bytes = 4 << 20;
-        if (fd < 0) {
-            error = errno;
-            continue;
-        }
-        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
-        if (connect(fd, a->ai_addr, a->ai_addrlen) == 0) {
-            udp->fd = fd;
-            error = 0;
-            break;
-        }
-        error = errno;
-        close(fd);
+    if (fd < 0) return errno;
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+    if (connect(fd, address, len) == 0) {
+        udp->fd = fd;
+        return 0;
     }
-    freeaddrinfo(list);
+    error = errno;
+    close(fd);
     return error;
+}
+
+int tw__udp_error(struct tw__udp *udp)
+{
+    int error = 0;
+    socklen_t len = sizeof error;
+    return getsockopt(udp->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 ? errno : error;
 }
 
 void tw__udp_close(struct tw__udp *udp)
 {
-    if (udp->fd >= 0) close(udp->fd);
-    udp->fd = -1;
+    int fd = udp->fd;
+    udp->fd = -1; /* first: a child that is forked now must not close what gets the number next */
+    if (fd >= 0) close(fd);
 }
 
 size_t tw__udp_send(struct tw__udp *udp, const struct tw__datagram *datagrams, size_t count, int *error)

@@ -189,17 +189,10 @@ static void *run(void *data)
     return NULL;
 }
 
-static void close_all(bool forked)
+static void close_all(void)
 {
-    for (size_t i = 0; i < export.count; i++) {
-        struct tw__exporter *exporter = &export.exporters[i];
-        if (forked && exporter->class->forget)
-            exporter->class->forget(exporter);
-        else
-            exporter->class->close(exporter);
-    }
+    for (size_t i = 0; i < export.count; i++) export.exporters[i].class->close(&export.exporters[i]);
     export.count = 0;
-    if (export.central && forked) tw__xray_client_after_fork(&export.client);
     if (export.central) tw__xray_client_close(&export.client);
     export.central = false;
     tw__batcher_fini(&export.batcher);
@@ -207,6 +200,31 @@ static void close_all(bool forked)
     tw_reader_close(export.reader);
     export.position = NULL;
     export.reader = NULL;
+}
+
+/* In a forked child: the parent's thread was somewhere in the middle of all this. Descriptors are closed; memory, which may be half
+ * way through a change, is left where it is. */
+static void leave_all(void)
+{
+    static struct {
+        struct tw__exporter exporters[EXPORTERS_MAX];
+        struct tw__batcher batcher;
+        struct tw__xray_client client;
+        struct tw_position *position;
+        struct tw_reader *reader;
+    } left; /* so that it can still be found by who looks for leaks */
+    for (size_t i = 0; i < export.count; i++) export.exporters[i].class->forget(&export.exporters[i]);
+    if (export.central) tw__xray_client_after_fork(&export.client);
+    memcpy(left.exporters, export.exporters, sizeof left.exporters);
+    left.batcher = export.batcher;
+    left.client = export.client;
+    left.position = export.position;
+    left.reader = export.reader;
+    memset(&export.batcher, 0, sizeof export.batcher);
+    export.central = false;
+    export.position = NULL;
+    export.reader = NULL;
+    export.count = 0;
 }
 
 /* Opens one. */
@@ -278,7 +296,7 @@ int tw__export_begin(struct tw__segment *segment, const struct tw__settings *set
     if (export.count == 0 && !export.central) return result;
     int failed = start_thread(what);
     if (failed < 0) {
-        close_all(false);
+        close_all();
         return failed;
     }
     export.running = true;
@@ -344,7 +362,7 @@ void tw__export_end(uint64_t timeout_ns)
         return;
     }
     pthread_join(export.thread, NULL);
-    close_all(false);
+    close_all();
 }
 
 void tw__export_forget(void)
@@ -353,7 +371,7 @@ void tw__export_forget(void)
     static const pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
     export.lock = lock; /* the thread that may have held it is in the parent */
     export.wake = export.done = cond;
-    if (export.running) close_all(true); /* our copies of its descriptors; what it had not yet sent, the parent sends */
+    if (export.running) leave_all(); /* what it had not yet sent, the parent sends */
     export.running = false;
 }
 

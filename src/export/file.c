@@ -143,6 +143,12 @@ static void file_reopen(struct tw__exporter *self)
     (void)open_path(self);
 }
 
+static void file_forget(struct tw__exporter *self)
+{
+    struct file *file = self->state;
+    if (file->fd >= 0) close(file->fd);
+}
+
 static void file_close(struct tw__exporter *self)
 {
     struct file *file = self->state;
@@ -159,5 +165,6 @@ const struct tw__exporter_class tw__exporter_file = {
     .records = file_records,
     .flush = file_flush,
     .reopen = file_reopen,
+    .forget = file_forget,
     .close = file_close,
 };

@@ -18,7 +18,7 @@
 
 enum { REGISTERED_MAX = 8 };
 
-static const struct tw__exporter_class *const built_in[] = {&tw__exporter_file, &tw__exporter_network_lossy};
+static const struct tw__exporter_class *const built_in[] = {&tw__exporter_file, &tw__exporter_network_lossy, &tw__exporter_xray};
 
 static const struct brought {
     const char *name, *library, *symbol;

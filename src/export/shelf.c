@@ -41,12 +41,13 @@ static size_t text_bytes(const struct tw_record *record)
     return bytes;
 }
 
-struct tw_record *tw__record_copy(const struct tw_record *record, size_t *size)
+struct tw_record *tw__record_copy(const struct tw_record *record, size_t before, size_t *size)
 {
     size_t tags = record->tag_count * sizeof *record->tags, parents = record->parent_count * sizeof *record->parents;
-    *size = sizeof *record + tags + parents + text_bytes(record);
-    struct tw_record *copy = malloc(*size);
-    if (!copy) return NULL;
+    *size = before + sizeof *record + tags + parents + text_bytes(record);
+    char *piece = malloc(*size);
+    if (!piece) return NULL;
+    struct tw_record *copy = (struct tw_record *)(void *)(piece + before);
     *copy = *record;
     struct tw_tag_value *tag = (struct tw_tag_value *)(void *)(copy + 1);
     struct tw_context *parent = (struct tw_context *)(void *)((char *)tag + tags);
@@ -116,7 +117,7 @@ static void drop_oldest(struct tw__shelf *shelf)
 void tw__shelf_put(struct tw__shelf *shelf, const struct tw_record *record)
 {
     struct tw__kept *kept = calloc(1, sizeof *kept);
-    if (kept) kept->record = tw__record_copy(record, &kept->size);
+    if (kept) kept->record = tw__record_copy(record, 0, &kept->size);
     if (!kept || !kept->record) {
         free(kept);
         shelf->lost++;

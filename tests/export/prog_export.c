@@ -5,7 +5,7 @@
  * fork     a child does the same, too              slow     then one span of 300 ms with an event at its begin and at its end
  * huge     then a span with a text of 200 kB       web      then a server's span with a client's in it, of HTTP
  * tree     then a segment of 40 children, each with a text of 4 kB
- * rate     then says "ready", and after a line of input does the same again, at what rate is asked for meanwhile
+ * rate     then says "ready", and does the same again after each line of input, under that name, at the rate of that moment
  * exit     without a flush: what a clean exit does by itself
  * flush=N  waits at most N ms in the flush         wait=N   then stays for N ms
  */
@@ -62,7 +62,7 @@ static void huge(void)
     text[200000] = 0;
     tw_span root = tw_span_begin("huge one");
     for (int i = 0; i < 4; i++) tw_span_set_str(root, i % 2 ? "second.text" : "first.text", text);
-    for (int i = 0; i < 12; i++) tw_event_tags("part", TW_ATTR("text", text));
+    for (int i = 0; i < 40; i++) tw_event_tags("part", TW_ATTR("text", text));
     tw_span_end(root);
     free(text);
 }
@@ -99,7 +99,9 @@ static int forked(int spans)
     pid_t pid = fork();
     if (pid == 0) {
         work(spans, "in the child");
-        _exit(tw_flush(5000000000u) == 0 ? 0 : 1);
+        int result = tw_flush(5000000000u);
+        if (result < 0) (void)fprintf(stderr, "the child's flush: %d\n", result);
+        _exit(result == 0 ? 0 : 1);
     }
     int status = 0;
     (void)waitpid(pid, &status, 0);
@@ -132,7 +134,10 @@ int main(int argc, char **argv)
         char line[16];
         printf("ready\n");
         (void)fflush(stdout);
-        if (fgets(line, sizeof line, stdin)) work(spans, "later");
+        while (fgets(line, sizeof line, stdin)) {
+            line[strcspn(line, "\n")] = 0;
+            work(spans, line);
+        }
     }
     int flushed = tw_flush(flush_ms * 1000000u);
     struct tw_export_stats stats;
