@@ -272,7 +272,7 @@ static void fixed_part(const struct tw__decoder *d, const struct tw__image *imag
     if (!span) return;
     tw__decode_id(w[TW__AT_PARENT], out->parent_id);
     out->end_ns = image->open ? 0 : tw__time_ns(d->time, w[TW__AT_END]);
-    if (!image->open && w[TW__AT_END] < w[TW__AT_TIME]) out->marks |= TW_RECORD_BACKWARDS;
+    if (!image->open && tw__tick_before(w[TW__AT_END], w[TW__AT_TIME])) out->marks |= TW_RECORD_BACKWARDS;
 }
 
 static bool keep_lists(struct tw__decoder *d, struct tw_record *out)

@@ -12,6 +12,7 @@
 #define TW_RING_LAYOUT_H
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,6 +45,12 @@ enum {
 
 enum tw__clock { TW__CLOCK_TSC = 1, TW__CLOCK_MONOTONIC = 2 };
 enum tw__segment_state { TW__SEGMENT_OPEN = 1, TW__SEGMENT_CLOSED = 2 };
+
+/* Ticks wrap around: an own time before the machine's boot is a tick before 0. */
+static inline bool tw__tick_before(uint64_t a, uint64_t b)
+{
+    return (int64_t)(a - b) < 0;
+}
 
 /* Three clocks read together. mono and wall are CLOCK_MONOTONIC and CLOCK_REALTIME in ns. */
 struct tw__calibration {

@@ -208,19 +208,19 @@ static void scan_chunks(struct tw__scan *scan, uint64_t *bytes)
 static void scan_skipped(struct tw__scan *scan, uint64_t *bytes)
 {
     struct tw__chunk_info info;
-    uint64_t oldest = UINT64_MAX;
+    uint64_t oldest = scan->since_tick;
     const struct tw__found_list *lists[] = {&scan->found, &scan->opens};
     for (unsigned l = 0; l < 2; l++)
         for (size_t i = 0; i < lists[l]->count; i++) {
             const uint64_t *words = lists[l]->items[i].image.words;
             bool span = tw__record_type(words[TW__AT_HEAD]) == TW__TYPE_SPAN;
-            if (span && words[TW__AT_TIME] < oldest) oldest = words[TW__AT_TIME];
+            if (span && tw__tick_before(words[TW__AT_TIME], oldest)) oldest = words[TW__AT_TIME];
         }
-    if (!scan->skipped || oldest >= scan->since_tick) return;
+    if (!scan->skipped || oldest == scan->since_tick) return;
     scan->tags_only = true;
     for (uint32_t i = 0; i < scan->chunks && !scan->no_memory; i++)
         if (tw__chunk_peek(scan->reader, i, &info) && info.closed && info.last_tick < scan->since_tick &&
-            info.last_tick >= oldest)
+            !tw__tick_before(info.last_tick, oldest))
             one_chunk(scan, &info, bytes);
 }
 

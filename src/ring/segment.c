@@ -42,11 +42,11 @@ static struct tw__calibration read_clocks(const struct tw__segment *segment)
 uint64_t tw__segment_tick_of(const struct tw__segment *segment, uint64_t wall_ns)
 {
     const struct tw__calibration *first = &segment->header->first_calibration;
-    uint64_t rate = tw__load_relaxed(&segment->ticks_per_second);
-    if (wall_ns >= first->wall_ns)
-        return first->tick + (uint64_t)((wide)(wall_ns - first->wall_ns) * rate / 1000000000u);
-    uint64_t back = (uint64_t)((wide)(first->wall_ns - wall_ns) * rate / 1000000000u);
-    return back < first->tick ? first->tick - back : 0;
+    bool later = wall_ns >= first->wall_ns;
+    wide ticks = (wide)(later ? wall_ns - first->wall_ns : first->wall_ns - wall_ns);
+    ticks = ticks * tw__load_relaxed(&segment->ticks_per_second) / 1000000000u;
+    uint64_t distance = ticks < INT64_MAX ? (uint64_t)ticks : INT64_MAX;
+    return later ? first->tick + distance : first->tick - distance; /* before the boot it wraps: see layout.h */
 }
 
 void tw__segment_calibrate(struct tw__segment *segment, uint64_t now)

@@ -79,7 +79,7 @@ void tw__segment_drop_dict(struct tw__segment *segment);
 /* In a forked child, where only header and dictionary of the parent's segment came along. */
 void tw__segment_forget(struct tw__segment *segment);
 
-/* Now, in ticks; and times of CLOCK_REALTIME in ticks. */
+/* Now, in ticks; and times of CLOCK_REALTIME in ticks, as far as 2^63 ticks (90 years) away. */
 uint64_t tw__segment_tick(const struct tw__segment *segment);
 uint64_t tw__segment_tick_of(const struct tw__segment *segment, uint64_t wall_ns);
 

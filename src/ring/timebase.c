@@ -3,7 +3,7 @@
  *     mono(tick) = mono0 + (tick - tick0) * (mono1 - mono0) / (tick1 - tick0)          wall = mono + (wall - mono)
  *
  * The division is made once: mult is the rate as a fraction with as many bits as fit into 64, so that a conversion is one
- * multiplication and exact to 2^-62. On the boot the segment was made on, pair 1 and the difference of the clocks are taken by
+ * multiplication and exact to 2^-62. Ticks wrap: the difference of two is signed, for times before the boot. On the boot the segment was made on, pair 1 and the difference of the clocks are taken by
  * the reader: the longest baseline there is, and one difference for all processes. All arithmetic wraps or saturates: hostile
  * calibrations give silly times, nothing else.
  */
@@ -77,9 +77,11 @@ const struct tw__timebase *tw__view_time(struct tw_reader *reader)
 uint64_t tw__time_ns(const struct tw__timebase *time, uint64_t tick)
 {
     uint64_t base = time->mono0 + time->wall_minus_mono;
-    if (tick >= time->tick0) return base + scale(tick - time->tick0, time->mult, time->shift);
-    uint64_t back = scale(time->tick0 - tick, time->mult, time->shift);
-    return back < base ? base - back : 0;
+    if (tw__tick_before(tick, time->tick0)) {
+        uint64_t back = scale(time->tick0 - tick, time->mult, time->shift);
+        return back < base ? base - back : 0;
+    }
+    return base + scale(tick - time->tick0, time->mult, time->shift);
 }
 
 uint64_t tw__time_tick(const struct tw__timebase *time, uint64_t wall_ns)

@@ -3,6 +3,7 @@
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
+#include <time.h>
 
 static void a_span_has_its_name_place_thread_and_times(void **state)
 {
@@ -535,6 +536,20 @@ static void own_times_are_kept_and_marked(void **state)
     assert_int_equal(the("until now")->marks, 0);
 }
 
+static void a_span_from_before_the_boot_keeps_its_times(void **state)
+{
+    (void)state;
+    struct timespec up;
+    assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &up), 0);
+    uint64_t before = ((uint64_t)up.tv_sec + 1000) * SECOND, start = wall_now() - before;
+    tw_span span = tw_span_begin_with("old", &(struct tw_span_options){.start_ns = start});
+    tw_span_end_at(span, start + SECOND);
+    const struct tw_record *r = the("old");
+    assert_in_range(r->time_ns, start - before / 1000, start + before / 1000); /* the young clock's rate */
+    assert_in_range(r->end_ns - r->time_ns, SECOND - SECOND / 1000, SECOND + SECOND / 1000);
+    assert_int_equal(r->marks, TW_RECORD_OWN_TIME);
+}
+
 static void an_end_before_the_begin_is_kept_and_flagged(void **state)
 {
     (void)state;
@@ -738,6 +753,7 @@ int main(void)
         RECORDING(of_a_key_set_twice_the_last_comes_last_however_long),
         RECORDING(one_tag_call_with_changing_literals_keeps_each),
         RECORDING(own_times_are_kept_and_marked),
+        RECORDING(a_span_from_before_the_boot_keeps_its_times),
         RECORDING(an_end_before_the_begin_is_kept_and_flagged),
         RECORDING(lap_ends_one_and_begins_the_next_at_the_same_time),
         RECORDING(lap_of_a_tagged_span_keeps_its_tags_to_it),
