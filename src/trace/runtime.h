@@ -88,7 +88,7 @@ void tw__lost(enum tw__loss loss);
 /* An attached context: a slot that is no span. stack.c makes them. */
 static inline bool tw__is_holder(const struct tw__slot *slot)
 {
-    return slot->holder != 0;
+    return tw__load_relaxed(&slot->holder) != 0; /* asked by who has an old handle, too */
 }
 
 #endif

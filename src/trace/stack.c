@@ -268,8 +268,9 @@ void tw_context_detach(tw_attach attach)
     struct tw__block *block = tw__enter();
     if (!block) return;
     struct tw__slot *top = tw__stack_top(block);
-    bool ours = attach.holder->holder == attach.check && tw__load_relaxed(&attach.holder->owner) == block;
-    if (attach.holder->holder == attach.check && is_stand_in(top) && top->alias == attach.holder) {
+    bool held = tw__load_relaxed(&attach.holder->holder) == attach.check; /* its thread may be closing it */
+    bool ours = held && tw__load_relaxed(&attach.holder->owner) == block;
+    if (held && is_stand_in(top) && top->alias == attach.holder) {
         tw__holder_close(attach.holder); /* a task attached it on another thread */
         pop_alias(block, top);
         tw__leave(block);
