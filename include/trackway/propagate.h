@@ -97,7 +97,8 @@ enum tw_sampling {
     TW_SAMPLING_FLAG = 0,  /* the flag of the context is the decision */
     TW_SAMPLING_UNDECIDED, /* X-Ray `Sampled=?` or missing, B3 without a state: decide here, answer an X-Ray caller */
     TW_SAMPLING_DEBUG,     /* B3 debug: sampled, and past every limit */
-    TW_SAMPLING_DENY,      /* B3 `0` without ids: no trace, and do not sample the one that begins here */
+    TW_SAMPLING_DENY,      /* B3 `0` without ids, X-Ray Sampled=0 without a valid Root: no trace, and do not sample the one
+                            * that begins here */
     TW_SAMPLING_ACCEPT,    /* B3 `1` without ids: no trace, but sample the one that begins here */
 };
 

@@ -65,7 +65,7 @@ void tw_trace_new(struct tw_trace *out);
  * Threads  [any thread] [async-signal-safe] */
 int tw_trace_parse(const char *text, size_t len, struct tw_trace *out);
 
-/* The same, and a new trace where there is none. */
+/* The same, and a new trace where there is none; not sampled if the text says Sampled=0 all the same. */
 void tw_trace_parse_or_new(const char *text, size_t len, struct tw_trace *out);
 
 /* Starts tracing on this thread: a root that is current until it is finished. name is a string literal, _named takes any text.

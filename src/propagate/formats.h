@@ -44,6 +44,8 @@ struct tw__xray_rest {
 };
 int tw__xray_parse_rest(struct tw__slice text, struct tw_drops *drops, struct tw_context *context,
                         struct tw__xray_rest *rest);
+/* Of a header that is no trace: whether it says not to sample. */
+bool tw__xray_denies(struct tw__slice text);
 int tw__xray_read(const struct tw__reading *from, struct tw_context *context, struct tw_carried *carried);
 enum { TW__XRAY_TEXT_MAX = 256 };
 size_t tw__xray_format(const struct tw_context *context, const struct tw_carried *carried,

@@ -38,6 +38,13 @@ int tw_trace_parse(const char *text, size_t len, struct tw_trace *out)
     return 0;
 }
 
+void tw_trace_parse_or_new(const char *text, size_t len, struct tw_trace *out)
+{
+    if (tw_trace_parse(text, len, out) == 0) return;
+    tw_trace_new(out);
+    if (tw__xray_denies(tw__trim(text, len))) out->sample = TW_SAMPLE_OFF;
+}
+
 static int put(const struct tw_context *context, const struct tw_trace *trace, char *text, size_t cap)
 {
     char header[TW__XRAY_TEXT_MAX];

@@ -5,7 +5,8 @@
  *
  * Read: fields in any order, keys of any case, spaces around the fields and around the `=`, a `;` at the end. No Root
  * means no trace; no Parent means a trace without a parent; Sampled that is `?`, missing or not understood means
- * undecided. A Root or Parent that is malformed, or given twice, means no trace. An empty field counts as missing. Self
+ * undecided. A Root or Parent that is malformed, or given twice, means no trace; if such a header says Sampled=0, the one that
+ * begins here is not sampled either (the Python SDK writes Root=dummy;Sampled=0 for what it does not sample). An empty field counts as missing. Self
  * (a load balancer's own) is dropped.
  * Written: Root;Parent;Sampled;rest.
  *
@@ -113,8 +114,20 @@ int tw__xray_parse(struct tw__slice text, struct tw_drops *drops, struct tw_cont
     if (found != TW_EXTRACT_NONE && carried) {
         carried->xray_len = rest.len;
         carried->sampling = rest.decided ? TW_SAMPLING_FLAG : TW_SAMPLING_UNDECIDED;
+    } else if (carried && tw__xray_denies(text)) {
+        carried->sampling = TW_SAMPLING_DENY;
     }
     return found;
+}
+
+bool tw__xray_denies(struct tw__slice text)
+{
+    while (text.len) {
+        struct tw__slice value = tw__cut(&text, ';'), key = tw__cut(&value, '=');
+        value = tw__trim(value.at, value.len);
+        if (tw__is_word(key, "sampled", 7)) return value.len == 1 && value.at[0] == '0';
+    }
+    return false;
 }
 
 int tw__xray_read(const struct tw__reading *from, struct tw_context *context, struct tw_carried *carried)

@@ -37,11 +37,6 @@ void tw_trace_new(struct tw_trace *out)
     tw_trace_id_new(out->context.trace_id);
 }
 
-void tw_trace_parse_or_new(const char *text, size_t len, struct tw_trace *out)
-{
-    if (tw_trace_parse(text, len, out) < 0) tw_trace_new(out);
-}
-
 tw_span tw__tracing_start(struct tw_site *site, const struct tw_trace *trace, const char *name)
 {
     struct tw_span_options options = {.kind = TW_KIND_SERVER, .name = name, .root = true};
@@ -151,22 +146,24 @@ static bool read_slot(const struct tw__slot *slot, struct tw_context *out)
     return tw__load_acquire(&slot->id) == id && tw__context_is_valid(out);
 }
 
-/* One look. Returns 0, TW_ERR_OUT_OF_TRACE, or AGAIN. */
+/* One look. Returns 0, TW_ERR_OUT_OF_TRACE, or AGAIN. That current is what it was says little: a slot is soon used again. Its
+ * id says it all, it never comes back. */
 static int look(const struct tw__block *block, struct tw_context *out)
 {
     const struct tw__slot *top = tw__load_acquire(&block->current), *slot = top; /* pairs with tw__leave */
-    for (int depth = 0; depth < DEPTH_MAX; depth++) {
-        if (slot == &tw__poison || !slot) return AGAIN;
-        if (slot == &tw__no_slot || slot == &tw__detached) return TW_ERR_OUT_OF_TRACE;
+    if (top == &tw__poison) return AGAIN;
+    const uint64_t top_id = tw__load_acquire(&top->id); /* pairs with span.c: begin, end */
+    int result = TW_ERR_OUT_OF_TRACE;
+    for (int depth = 0; depth < DEPTH_MAX && slot && slot != &tw__no_slot && slot != &tw__detached; depth++) {
         bool context = tw__load_relaxed(&slot->holder) != 0;
-        bool open =
-            context || (tw__load_acquire(&slot->id) & 1); /* else it has ended on another thread, and waits here */
-        bool valid = open && read_slot(slot, out);
-        if (tw__load_acquire(&block->current) != top) return AGAIN;
-        if (open) return valid ? 0 : TW_ERR_OUT_OF_TRACE;
+        if (context || (tw__load_acquire(&slot->id) & 1)) { /* else it has ended on another thread, and waits here */
+            result = read_slot(slot, out) ? 0 : TW_ERR_OUT_OF_TRACE;
+            break;
+        }
         slot = tw__load_relaxed(&slot->link);
     }
-    return TW_ERR_OUT_OF_TRACE;
+    bool same = tw__load_acquire(&top->id) == top_id && tw__load_acquire(&block->current) == top;
+    return same ? result : AGAIN;
 }
 
 int tw_tracing_of_thread(int tid, struct tw_context *out)

@@ -93,6 +93,21 @@ static void what_has_no_good_root_is_no_trace(void **state)
     assert_no_trace("=;=;;", 1);
 }
 
+static void sampled_0_without_a_good_root_asks_not_to_sample(void **state)
+{
+    (void)state;
+    assert_no_trace("Root=dummy;Parent=dummy;Sampled=0", 1); /* X-Ray's SDK for Python */
+    assert_int_equal(carried.sampling, TW_SAMPLING_DENY);
+    assert_no_trace(" sampled = 0 ;parent=" PARENT, 1);
+    assert_int_equal(carried.sampling, TW_SAMPLING_DENY);
+    assert_no_trace("Root=dummy;Sampled=1", 1);
+    assert_int_equal(carried.sampling, TW_SAMPLING_FLAG);
+    assert_no_trace("Root=dummy;Sampled=00", 1);
+    assert_int_equal(carried.sampling, TW_SAMPLING_FLAG);
+    assert_no_trace("Sampled", 1);
+    assert_int_equal(carried.sampling, TW_SAMPLING_FLAG);
+}
+
 static void two_headers_are_no_trace(void **state)
 {
     (void)state;
@@ -175,6 +190,7 @@ int main(void)
         cmocka_unit_test(lineage_is_forwarded_unchanged),
         cmocka_unit_test(keys_are_read_in_any_case),
         cmocka_unit_test(what_has_no_good_root_is_no_trace),
+        cmocka_unit_test(sampled_0_without_a_good_root_asks_not_to_sample),
         cmocka_unit_test(two_headers_are_no_trace),
         cmocka_unit_test(fields_come_in_any_order_with_spaces_and_a_semicolon_at_the_end),
         cmocka_unit_test(a_sampled_that_is_not_understood_is_undecided),

@@ -324,6 +324,9 @@ static void what_is_no_trace_is_not_found_or_a_new_one(void **state)
         assert_int_equal(trace.rest_len, 0);
         tw_tracing_finish(tw_tracing_start(&trace, "server"));
     }
+    struct tw_trace denied;
+    tw_trace_parse_or_new("Root=dummy;Sampled=0", 20, &denied);
+    assert_int_equal(denied.sample, TW_SAMPLE_OFF);
     const struct tw_records *all = read_all();
     assert_int_equal(all->count, sizeof values / sizeof *values);
     for (size_t i = 0; i < all->count; i++) assert_root(&all->items[i]);
