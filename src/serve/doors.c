@@ -6,10 +6,12 @@
 #include <unistd.h>
 
 #include "ingest/listen.h"
+#include "ingest/otlp_grpc.h"
 #include "ingest/otlp_http.h"
 
 const struct tw__door_kind *const tw__door_kinds[] = {
     &tw__door_otlp_http,
+    &tw__door_otlp_grpc,
     NULL,
 };
 
