@@ -1,0 +1,45 @@
+/* block_enc: what the files that write a block share. For src/store/block_*_enc.c alone. */
+#ifndef TW_STORE_BLOCK_ENC_H
+#define TW_STORE_BLOCK_ENC_H
+
+#include "store/block.h"
+
+/* Ids of the table, renumbered in the order in which they are met. Only one numbering is open at a time. */
+struct tw__local {
+    uint32_t round, id;
+};
+struct tw__ids {
+    uint32_t *items; /* of the table, by ours */
+    uint32_t count, round;
+};
+
+struct tw__block_enc {
+    struct tw__columns columns;
+    struct tw__pool pool;
+    struct tw__local *local; /* by the table's id: strings, shapes, resources, scopes */
+    size_t local_cap;
+    uint32_t round;
+    const struct tw__recent *recent;
+    const uint32_t *rows;
+    size_t count;
+    uint32_t *trace_first;
+    uint32_t trace_count, class_count;
+    uint64_t min_ns, max_ns;
+    uint64_t *of; /* class of each row */
+    uint64_t *durations;
+    struct tw__ids resources, scopes, names;
+};
+
+/* cap: how many there can be. */
+int tw__ids_begin(struct tw__block_enc *enc, struct tw__ids *ids, size_t cap);
+uint32_t tw__ids_put(struct tw__block_enc *enc, struct tw__ids *ids, uint32_t id);
+void tw__put_ids_texts(struct tw__block_enc *enc, const struct tw__ids *ids);
+/* Texts of strings: how many different, those, and an index for each. */
+void tw__put_text_column(struct tw__block_enc *enc, const uint64_t *strings, size_t count);
+
+int tw__put_events(struct tw__block_enc *enc);
+int tw__put_links(struct tw__block_enc *enc);
+int tw__put_origins(struct tw__block_enc *enc);
+int tw__put_all_tags(struct tw__block_enc *enc);
+
+#endif

@@ -1,0 +1,234 @@
+/* column_dec: reading. Every byte may be hostile.
+ *
+ * Counts come from elsewhere in the block and are as hostile as the bytes: they are limited by TW__COLUMN_ITEMS_MAX and
+ * by the pool's limit, since one byte can stand for a million equal ones.
+ */
+#include <string.h>
+
+#include <pthread.h>
+#include <zstd.h>
+
+#include "store/column.h"
+#include "store/column_bytes.h"
+#include "store/hash.h"
+
+static uint32_t le32(const uint8_t *at)
+{
+    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+}
+
+/* One decompressor for each thread that reads, freed when the thread ends. */
+static pthread_key_t unzip_key;
+static pthread_once_t unzip_once = PTHREAD_ONCE_INIT;
+static bool unzip_keyed;
+
+static void unzip_free(void *zstd)
+{
+    ZSTD_freeDCtx(zstd);
+}
+
+static void unzip_init(void)
+{
+    unzip_keyed = pthread_key_create(&unzip_key, unzip_free) == 0;
+}
+
+static ZSTD_DCtx *unzip(void)
+{
+    if (pthread_once(&unzip_once, unzip_init) != 0 || !unzip_keyed) return NULL;
+    ZSTD_DCtx *zstd = pthread_getspecific(unzip_key);
+    if (!zstd) {
+        zstd = ZSTD_createDCtx();
+        if (zstd && pthread_setspecific(unzip_key, zstd) != 0) {
+            ZSTD_freeDCtx(zstd);
+            zstd = NULL;
+        }
+    }
+    return zstd;
+}
+
+void tw__column_thread_done(void)
+{
+    if (pthread_once(&unzip_once, unzip_init) != 0 || !unzip_keyed) return;
+    ZSTD_freeDCtx(pthread_getspecific(unzip_key));
+    (void)pthread_setspecific(unzip_key, NULL);
+}
+
+size_t tw__contents_len(const uint8_t first[12])
+{
+    if (le32(first) != TW__COLUMNS_MAGIC || le32(first + 4) > TW__COLUMN_ITEMS_MAX) return 0;
+    return TW__FRONT_BYTES + (size_t)le32(first + 4) * TW__ENTRY_BYTES;
+}
+
+int tw__contents_open(const void *bytes, size_t len, struct tw__contents *out)
+{
+    const uint8_t *at = bytes;
+    size_t front = len < TW__FRONT_BYTES ? 0 : tw__contents_len(at);
+    if (front == 0 || len < front) return TW_ERR_CORRUPT;
+    uint32_t count = le32(at + 4), before = 0;
+    const uint8_t *directory = at + TW__FRONT_BYTES;
+    if ((uint32_t)tw__hash_seeded(directory, front - TW__FRONT_BYTES, count) != le32(at + 8)) return TW_ERR_CORRUPT;
+    size_t total = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t number = le32(directory + i * TW__ENTRY_BYTES);
+        if (i > 0 && number <= before) return TW_ERR_CORRUPT;
+        before = number;
+        total += le32(directory + i * TW__ENTRY_BYTES + 4);
+    }
+    *out = (struct tw__contents){directory, at + front, len - front, count};
+    return total <= UINT32_MAX ? 0 : TW_ERR_CORRUPT;
+}
+
+static bool find(const struct tw__contents *contents, uint32_t column, size_t *at, uint32_t *len, uint32_t *check)
+{
+    size_t offset = 0;
+    for (uint32_t i = 0; i < contents->count; i++) {
+        const uint8_t *entry = contents->directory + (size_t)i * TW__ENTRY_BYTES;
+        uint32_t number = le32(entry);
+        if (number == column) {
+            *at = offset;
+            *len = le32(entry + 4);
+            *check = le32(entry + 8);
+            return true;
+        }
+        if (number > column) return false;
+        offset += le32(entry + 4);
+    }
+    return false;
+}
+
+bool tw__column_there(const struct tw__contents *contents, uint32_t column)
+{
+    size_t at;
+    uint32_t len, check;
+    return find(contents, column, &at, &len, &check);
+}
+
+struct tw__column tw__column_find(const struct tw__contents *contents, uint32_t column)
+{
+    struct tw__column bad = {.bad = TW_ERR_CORRUPT};
+    size_t at;
+    uint32_t len, check;
+    if (!find(contents, column, &at, &len, &check) || at > contents->body_len || len > contents->body_len - at)
+        return bad;
+    const uint8_t *bytes = contents->body + at;
+    if ((uint32_t)tw__hash(bytes, len) != check) return bad;
+    return (struct tw__column){bytes, bytes + len, 0};
+}
+
+const uint8_t *tw__get_bytes(struct tw__column *column, size_t len)
+{
+    if (!column->bad && len > (size_t)(column->end - column->at)) column->bad = TW_ERR_CORRUPT;
+    if (column->bad) return NULL;
+    const uint8_t *bytes = column->at;
+    column->at += len;
+    return bytes;
+}
+
+uint32_t tw__get_u32(struct tw__column *column)
+{
+    const uint8_t *bytes = tw__get_bytes(column, 4);
+    return bytes ? le32(bytes) : 0;
+}
+
+uint64_t tw__get_u64(struct tw__column *column)
+{
+    uint64_t low = tw__get_u32(column);
+    return low | (uint64_t)tw__get_u32(column) << 32;
+}
+
+static void *take(struct tw__column *column, struct tw__pool *pool, size_t count, size_t size)
+{
+    if (!column->bad && count > TW__COLUMN_ITEMS_MAX) column->bad = TW_ERR_CORRUPT;
+    if (column->bad) return NULL;
+    void *room = tw__pool_take(pool, count * size, 8);
+    if (!room) column->bad = TW_ERR_MEMORY;
+    return room;
+}
+
+/* len bytes, packed: as they lie in the column, or unpacked into room. NULL when bad. */
+static const uint8_t *get_packed(struct tw__column *column, size_t len, uint8_t *room)
+{
+    const uint8_t *mode = tw__get_bytes(column, 1);
+    if (!mode) return NULL;
+    if (*mode == TW__PACKED_RAW) return tw__get_bytes(column, len);
+    if (*mode == TW__PACKED_ONE) {
+        const uint8_t *byte = tw__get_bytes(column, 1);
+        if (byte) memset(room, *byte, len);
+        return byte ? room : NULL;
+    }
+    size_t stored = tw__get_u32(column);
+    const uint8_t *bytes = *mode == TW__PACKED_ZSTD ? tw__get_bytes(column, stored) : NULL;
+    ZSTD_DCtx *zstd = bytes ? unzip() : NULL;
+    if (bytes && !zstd) column->bad = TW_ERR_MEMORY;
+    if (zstd && ZSTD_decompressDCtx(zstd, room, len, bytes, stored) == len) return room;
+    if (!column->bad) column->bad = TW_ERR_CORRUPT;
+    return NULL;
+}
+
+uint64_t *tw__get_numbers(struct tw__column *column, size_t count, struct tw__pool *pool)
+{
+    const uint8_t *width = tw__get_bytes(column, 1);
+    if (width && *width > 8) column->bad = TW_ERR_CORRUPT;
+    uint64_t *numbers = take(column, pool, count, sizeof *numbers);
+    uint8_t *room = take(column, pool, count, 1);
+    if (!room || !numbers) return NULL;
+    if (*width == 0) memset(numbers, 0, count * sizeof *numbers);
+    for (unsigned p = 0; p < *width; p++) {
+        const uint8_t *plane = get_packed(column, count, room);
+        if (!plane) return NULL;
+        if (p == 0) {
+            for (size_t i = 0; i < count; i++) numbers[i] = plane[i];
+        } else {
+            for (size_t i = 0; i < count; i++) numbers[i] |= (uint64_t)plane[i] << 8 * p;
+        }
+    }
+    return numbers;
+}
+
+uint32_t *tw__get_indexes(struct tw__column *column, size_t count, size_t limit, struct tw__pool *pool)
+{
+    const uint8_t *width = tw__get_bytes(column, 1);
+    if (width && *width > 4) column->bad = TW_ERR_CORRUPT;
+    uint32_t *indexes = take(column, pool, count, sizeof *indexes);
+    uint8_t *room = take(column, pool, count, 1);
+    if (!room || !indexes) return NULL;
+    memset(indexes, 0, count * sizeof *indexes);
+    for (unsigned p = 0; p < *width; p++) {
+        const uint8_t *plane = get_packed(column, count, room);
+        if (!plane) return NULL;
+        for (size_t i = 0; i < count; i++) indexes[i] |= (uint32_t)plane[i] << 8 * p;
+    }
+    bool inside = true;
+    for (size_t i = 0; i < count; i++) inside &= indexes[i] < limit;
+    if (inside) return indexes;
+    column->bad = TW_ERR_CORRUPT;
+    return NULL;
+}
+
+struct tw_text *tw__get_texts(struct tw__column *column, size_t count, struct tw__pool *pool)
+{
+    uint64_t *lens = tw__get_numbers(column, count, pool);
+    struct tw_text *texts = take(column, pool, count, sizeof *texts);
+    if (!lens || !texts) return NULL;
+    uint64_t total = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (lens[i] > UINT32_MAX) column->bad = TW_ERR_CORRUPT;
+        total += lens[i] & UINT32_MAX;
+    }
+    if (total > UINT32_MAX / 2) column->bad = TW_ERR_CORRUPT;
+    if (column->bad) return NULL;
+    uint8_t *room = tw__pool_take(pool, total, 1);
+    if (!room) {
+        column->bad = TW_ERR_MEMORY;
+        return NULL;
+    }
+    const uint8_t *bytes = get_packed(column, total, room);
+    if (!bytes) return NULL;
+    if (bytes != room) memcpy(room, bytes, total); /* a block's bytes go away before what was read from it does */
+    const char *at = (const char *)room;
+    for (size_t i = 0; i < count; i++) {
+        texts[i] = (struct tw_text){at, lens[i]};
+        at += lens[i];
+    }
+    return texts;
+}

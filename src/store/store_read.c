@@ -1,0 +1,457 @@
+/* store_read: traces, searches, scans and heat maps.
+ *
+ * find keeps the best matches as places (block and row), and reads spans only of those that are left at the end; a
+ * block that can hold nothing better than what is there is not opened.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hex.h"
+#include "store/hash.h"
+#include "store/inside.h"
+#include "store/sort.h"
+
+/* -- folding */
+
+static int by_begin(const void *a, const void *b)
+{
+    const struct tw__span *one = a, *two = b;
+    if (one->start_ns != two->start_ns) return one->start_ns < two->start_ns ? -1 : 1;
+    return memcmp(one->span_id, two->span_id, sizeof one->span_id);
+}
+
+/* Replaces copies in place; returns how many spans are left. slots: mask + 1 zeros. */
+static size_t fold(struct tw__span *items, size_t count, uint32_t *slots, size_t mask)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct tw__span *span = &items[i];
+        bool none = tw__all_zero(span->span_id, sizeof span->span_id);
+        size_t at = (tw__hash(span->span_id, 8) ^ tw__hash(span->trace_id, 16)) & mask;
+        while (!none && slots[at] &&
+               (memcmp(items[slots[at] - 1].span_id, span->span_id, sizeof span->span_id) != 0 ||
+                memcmp(items[slots[at] - 1].trace_id, span->trace_id, sizeof span->trace_id) != 0))
+            at = (at + 1) & mask;
+        if (!none && slots[at]) {
+            struct tw__span *there = &items[slots[at] - 1];
+            if (tw__later_counts(there->open, span->open)) *there = *span;
+            continue;
+        }
+        items[kept] = *span;
+        if (!none)
+            slots[at] = (uint32_t)++kept;
+        else
+            kept++;
+    }
+    return kept;
+}
+
+int tw__spans_fold(struct tw__spans *spans, size_t first)
+{
+    size_t count = spans->count - first, cap = 16;
+    if (count > 1) {
+        while (cap < 2 * count) cap *= 2;
+        uint32_t *slots = calloc(cap, sizeof *slots);
+        if (!slots) return TW_ERR_MEMORY;
+        spans->count = first + fold(spans->items + first, count, slots, cap - 1);
+        free(slots);
+        qsort(spans->items + first, spans->count - first, sizeof *spans->items, by_begin);
+    }
+    return 0;
+}
+
+/* -- a trace */
+
+static int trace_of_block(struct tw__part *part, const struct tw__part_block *block, const uint8_t trace_id[16],
+                          unsigned parts, struct tw__pool *scratch, struct tw__spans *out)
+{
+    const void *bytes;
+    size_t len;
+    struct tw__head head;
+    struct tw__tail tail;
+    struct tw__contents contents;
+    int error = tw__part_head(part, block->id, &bytes, &len);
+    if (error) return error;
+    /* The filter says yes once too often in a thousand times: the ids alone tell. */
+    if (tw__contents_open(bytes, len, &contents) == 0 && !tw__head_may_have(&contents, trace_id)) return 0;
+    error = tw__head_read(bytes, len, true, scratch, &head);
+    if (error) return error;
+    int trace = tw__head_trace(&head, trace_id);
+    if (trace < 0) return 0;
+    uint32_t from = head.trace_first[trace], count = head.trace_first[trace + 1] - from;
+    uint32_t *rows = tw__pool_take(scratch, count * sizeof *rows, 4);
+    if (!rows) return TW_ERR_MEMORY;
+    for (uint32_t i = 0; i < count; i++) rows[i] = from + i;
+    error = tw__part_tail(part, block->id, &bytes, &len);
+    if (!error) error = tw__tail_open(bytes, len, &head, &tail);
+    struct tw__block_read read = {
+        .head = &head, .tail = &tail, .rows = rows, .row_count = count, .parts = parts, .scratch = scratch};
+    return error ? error : tw__block_read(&read, out);
+}
+
+static int trace_of_part(struct tw__view *view, struct tw__part *part, const uint8_t trace_id[16], unsigned parts,
+                         struct tw__pool *scratch, struct tw__spans *out)
+{
+    bool there, damaged = false;
+    int error = tw__view_lock(view, part, &there);
+    if (error || !there) return error;
+    for (size_t i = 0; i < part->block_count && !error; i++) {
+        const struct tw__part_block *block = &part->blocks[i];
+        if (block->seq >= view->before_seq) continue;
+        if (!block->damaged && !tw__block_index_may_have(&block->index, trace_id)) continue;
+        error = trace_of_block(part, block, trace_id, parts, scratch, out);
+        tw__pool_reset(scratch);
+        if (error == TW_ERR_CORRUPT) {
+            damaged = true;
+            error = 0;
+        }
+    }
+    tw__part_unlock(part);
+    return error ? error : damaged ? TW_ERR_CORRUPT : 0;
+}
+
+static int trace_of_table(struct tw__store *store, const struct tw__table *table, const uint8_t trace_id[16],
+                          unsigned parts, struct tw__spans *out)
+{
+    struct tw__recent_reader reader = {.recent = &table->recent, .parts = parts, .out = out};
+    int error = 0;
+    bool begun = false;
+    (void)pthread_mutex_lock(&store->lock);
+    for (size_t i = 0; i < table->recent.count.rows && !error; i++) {
+        if (memcmp(table->recent.rows[i].trace_id, trace_id, 16) != 0) continue;
+        if (!begun) error = tw__recent_read_begin(&reader);
+        begun = true;
+        if (!error) error = tw__recent_read(&reader, i);
+    }
+    (void)pthread_mutex_unlock(&store->lock);
+    return error;
+}
+
+int tw__store_trace(struct tw__store *store, const uint8_t trace_id[16], unsigned parts, struct tw__spans *out)
+{
+    struct tw__view view;
+    struct tw__pool scratch = {.limit_bytes = (size_t)1 << 30};
+    size_t first = out->count;
+    bool damaged = false;
+    int error = tw__view_open(store, 0, 0, &view);
+    if (error) return error;
+    /* Oldest first: what stands later in the batch was written later. */
+    for (size_t i = 0; i < view.part_count && !error; i++) {
+        error = trace_of_part(&view, view.parts[i], trace_id, parts, &scratch, out);
+        if (error == TW_ERR_CORRUPT) {
+            damaged = true;
+            error = 0;
+        }
+    }
+    for (size_t i = 0; i < view.table_count && !error; i++)
+        error = trace_of_table(store, view.tables[i], trace_id, parts, out);
+    tw__view_close(&view);
+    tw__pool_fini(&scratch);
+    if (!error) error = tw__spans_fold(out, first);
+    if (error) return error;
+    if (damaged) return TW_ERR_CORRUPT;
+    return out->count > first ? 0 : TW_ERR_NOT_FOUND;
+}
+
+/* -- the best */
+
+struct place {
+    uint64_t key;          /* larger is better */
+    struct tw__part *part; /* NULL: of a table */
+    int64_t block;
+    uint32_t table, row, out;
+};
+
+struct finding {
+    const struct tw__store_query *query;
+    struct place *heap; /* the worst on top */
+    size_t count, limit;
+};
+
+static void sift_down(struct place *heap, size_t count, size_t at)
+{
+    for (;;) {
+        size_t least = at, left = 2 * at + 1, right = left + 1;
+        if (left < count && heap[left].key < heap[least].key) least = left;
+        if (right < count && heap[right].key < heap[least].key) least = right;
+        if (least == at) return;
+        struct place swap = heap[at];
+        heap[at] = heap[least];
+        heap[least] = swap;
+        at = least;
+    }
+}
+
+static void offer(struct finding *finding, const struct place *place)
+{
+    struct place *heap = finding->heap;
+    if (finding->count == finding->limit) {
+        if (place->key <= heap[0].key) return;
+        heap[0] = *place;
+        sift_down(heap, finding->count, 0);
+        return;
+    }
+    size_t at = finding->count++;
+    heap[at] = *place;
+    while (at > 0 && heap[(at - 1) / 2].key > heap[at].key) {
+        struct place swap = heap[at];
+        heap[at] = heap[(at - 1) / 2];
+        heap[(at - 1) / 2] = swap;
+        at = (at - 1) / 2;
+    }
+}
+
+static uint64_t key_of_row(const struct finding *finding, const struct tw__hits *hits, uint32_t row)
+{
+    bool slowest = finding->query->order == TW__ORDER_SLOWEST;
+    if (hits->table) {
+        const struct tw__row *it = &hits->table->recent.rows[row];
+        if (!slowest) return it->start_ns;
+        return it->open || it->end_ns < it->start_ns ? 0 : it->end_ns - it->start_ns;
+    }
+    const struct tw__head *head = hits->head;
+    if (!slowest) return head->start_ns[row];
+    bool open = head->classes[head->class_of[row]].bits & TW__CLASS_OPEN;
+    return open || head->duration_ns[row] >> 63 ? 0 : head->duration_ns[row];
+}
+
+static int find_hits(void *data, struct tw__hits *hits)
+{
+    struct finding *finding = data;
+    if (hits->table) (void)pthread_mutex_lock(&hits->store->lock);
+    for (size_t i = 0; i < hits->count; i++) {
+        struct place place = {.key = key_of_row(finding, hits, hits->rows[i]),
+                              .part = hits->part,
+                              .block = hits->part ? hits->block->id : 0,
+                              .table = (uint32_t)hits->table_index,
+                              .row = hits->rows[i]};
+        offer(finding, &place);
+    }
+    if (hits->table) (void)pthread_mutex_unlock(&hits->store->lock);
+    return 0;
+}
+
+static bool find_wants(void *data, const struct tw__part_block *block)
+{
+    const struct finding *finding = data;
+    if (finding->count < finding->limit) return true;
+    uint64_t worst = finding->heap[0].key;
+    if (finding->query->order == TW__ORDER_NEWEST) return block->max_ns > worst;
+    if (block->damaged) return true;
+    const struct tw_text *wanted = &finding->query->service;
+    for (uint32_t i = 0; i < block->index.service_count; i++) {
+        const struct tw__block_service *service = &block->index.services[i];
+        if (wanted->ptr &&
+            (service->name.len != wanted->len || memcmp(service->name.ptr, wanted->ptr, wanted->len) != 0))
+            continue;
+        if (service->max_ns > worst) return true;
+    }
+    return false;
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct place *one = a, *two = b;
+    if (one->part != two->part) return (uintptr_t)one->part < (uintptr_t)two->part ? -1 : 1;
+    if (one->block != two->block) return one->block < two->block ? -1 : 1;
+    if (one->table != two->table) return one->table < two->table ? -1 : 1;
+    return one->row < two->row ? -1 : one->row > two->row;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const struct place *one = a, *two = b;
+    if (one->key != two->key) return one->key > two->key ? -1 : 1;
+    return one->out < two->out ? -1 : one->out > two->out;
+}
+
+/* Reads the spans of places that lie in one block or table. */
+static int read_group(struct tw__view *view, const struct place *places, size_t count, unsigned parts,
+                      struct tw__pool *scratch, struct tw__spans *out)
+{
+    uint32_t *rows = tw__pool_take(scratch, count * sizeof *rows, 4);
+    if (!rows) return TW_ERR_MEMORY;
+    for (size_t i = 0; i < count; i++) rows[i] = places[i].row;
+    struct tw__hits hits = {
+        .store = view->store, .part = places->part, .rows = rows, .count = count, .scratch = scratch};
+    if (!places->part) {
+        hits.table = view->tables[places->table];
+        return tw__hits_read(&hits, parts, NULL, 0, out);
+    }
+    bool there;
+    int error = tw__view_lock(view, places->part, &there);
+    if (error || !there) return error ? error : TW_ERR_NOT_FOUND;
+    struct tw__part_block block = {.id = places->block};
+    struct tw__head head;
+    const void *bytes;
+    size_t len;
+    hits.block = &block;
+    hits.head = &head;
+    error = tw__part_head(places->part, block.id, &bytes, &len);
+    if (!error) error = tw__head_read(bytes, len, true, scratch, &head);
+    if (!error && places[count - 1].row >= head.rows) error = TW_ERR_CORRUPT;
+    if (!error) error = tw__hits_read(&hits, parts, NULL, 0, out);
+    tw__part_unlock(places->part);
+    return error;
+}
+
+/* Spans of all places, in their order. */
+static int read_places(struct tw__view *view, struct finding *finding, unsigned parts, struct tw__spans *out)
+{
+    struct place *places = finding->heap;
+    size_t first = out->count, n = 0;
+    struct tw__pool scratch = {.limit_bytes = (size_t)1 << 30};
+    int error = 0;
+    if (finding->count) qsort(places, finding->count, sizeof *places, by_place);
+    for (size_t from = 0, to; from < finding->count && !error; from = to) {
+        for (to = from + 1; to < finding->count && places[to].part == places[from].part &&
+                            places[to].block == places[from].block && places[to].table == places[from].table;)
+            to++;
+        error = read_group(view, places + from, to - from, parts, &scratch, out);
+        tw__pool_reset(&scratch);
+        /* Removed or compacted meanwhile, or damaged: less is found. */
+        bool lost = error == TW_ERR_CORRUPT || error == TW_ERR_NOT_FOUND;
+        for (size_t i = from; i < to && !error; i++) {
+            places[n] = places[i];
+            places[n].out = (uint32_t)n;
+            n++;
+        }
+        if (lost) error = 0;
+    }
+    tw__pool_fini(&scratch);
+    if (error) return error;
+    if (n) qsort(places, n, sizeof *places, by_key);
+    struct tw__span *sorted = malloc((n + 1) * sizeof *sorted);
+    if (!sorted) return TW_ERR_MEMORY;
+    for (size_t i = 0; i < n; i++) sorted[i] = out->items[first + places[i].out];
+    if (n) memcpy(out->items + first, sorted, n * sizeof *sorted);
+    free(sorted);
+    return 0;
+}
+
+/* Copies among sorted spans: those after the first are taken out. */
+static void drop_copies(struct tw__spans *spans, size_t first)
+{
+    size_t kept = first;
+    for (size_t i = first; i < spans->count; i++) {
+        struct tw__span *span = &spans->items[i];
+        size_t at = kept;
+        bool zero = tw__all_zero(span->span_id, sizeof span->span_id);
+        while (!zero && at > first &&
+               (memcmp(spans->items[at - 1].span_id, span->span_id, sizeof span->span_id) != 0 ||
+                memcmp(spans->items[at - 1].trace_id, span->trace_id, sizeof span->trace_id) != 0))
+            at--;
+        if (!zero && at > first) {
+            if (tw__later_counts(spans->items[at - 1].open, span->open) && spans->items[at - 1].open)
+                spans->items[at - 1] = *span;
+            continue;
+        }
+        spans->items[kept++] = *span;
+    }
+    spans->count = kept;
+}
+
+int tw__store_find(struct tw__store *store, const struct tw__store_query *query, unsigned parts, struct tw__spans *out)
+{
+    enum { LIMIT_DEFAULT = 1000, LIMIT_MAX = 20000 };
+    struct finding finding = {.query = query, .limit = query->limit ? query->limit : LIMIT_DEFAULT};
+    if (finding.limit > LIMIT_MAX) finding.limit = LIMIT_MAX;
+    size_t first = out->count;
+    struct tw__view view;
+    finding.heap = malloc(finding.limit * sizeof *finding.heap);
+    if (!finding.heap) return TW_ERR_MEMORY;
+    int error = tw__view_open(store, query->since_ns, query->until_ns, &view);
+    if (!error) {
+        struct tw__walk walk = {
+            .view = &view, .query = query, .times = true, .fn = find_hits, .wanted = find_wants, .data = &finding};
+        error = tw__walk(&walk);
+        if (!error) error = read_places(&view, &finding, parts, out);
+        tw__view_close(&view);
+    }
+    free(finding.heap);
+    if (error) return error;
+    drop_copies(out, first);
+    return 0;
+}
+
+/* -- scans */
+
+struct scanning {
+    const struct tw__store_query *query;
+    unsigned parts;
+    tw__store_fn *fn;
+    void *data;
+    struct tw__spans spans;
+};
+
+static int scan_hits(void *data, struct tw__hits *hits)
+{
+    struct scanning *scanning = data;
+    tw__spans_reset(&scanning->spans);
+    int error = tw__hits_read(hits, scanning->parts, NULL, 0, &scanning->spans);
+    for (size_t i = 0; i < scanning->spans.count && !error; i++)
+        if (!scanning->fn(scanning->data, &scanning->spans, i)) return 1;
+    return error;
+}
+
+int tw__store_scan(struct tw__store *store, const struct tw__store_query *query, unsigned parts, tw__store_fn *fn,
+                   void *data)
+{
+    struct scanning scanning = {.query = query, .parts = parts, .fn = fn, .data = data};
+    struct tw__view view;
+    int error = tw__view_open(store, query->since_ns, query->until_ns, &view);
+    if (error) return error;
+    struct tw__walk walk = {.view = &view, .query = query, .times = true, .fn = scan_hits, .data = &scanning};
+    error = tw__walk(&walk);
+    tw__view_close(&view);
+    tw__spans_fini(&scanning.spans);
+    return error;
+}
+
+/* -- heat maps */
+
+static int heat_hits(void *data, struct tw__hits *hits)
+{
+    struct tw__store_heat *heat = data;
+    if (hits->table) (void)pthread_mutex_lock(&hits->store->lock);
+    for (size_t i = 0; i < hits->count; i++) {
+        uint32_t row = hits->rows[i];
+        uint64_t start, length;
+        bool failed;
+        if (hits->table) {
+            const struct tw__row *it = &hits->table->recent.rows[row];
+            start = it->start_ns;
+            length = it->open || it->end_ns < it->start_ns ? 0 : it->end_ns - it->start_ns;
+            failed = it->status == TW_STATUS_ERROR;
+        } else {
+            const struct tw__class *class = &hits->head->classes[hits->head->class_of[row]];
+            start = hits->head->start_ns[row];
+            length = hits->head->duration_ns[row];
+            if (class->bits & TW__CLASS_OPEN || length >> 63) length = 0;
+            failed = class->status == TW_STATUS_ERROR;
+        }
+        uint64_t column = (start - heat->from_ns) / heat->step_ns;
+        if (start < heat->from_ns || column >= heat->columns) continue;
+        heat->cells[column][tw__bin_of(length)]++;
+        if (heat->errors && failed) heat->errors[column]++;
+    }
+    if (hits->table) (void)pthread_mutex_unlock(&hits->store->lock);
+    return 0;
+}
+
+int tw__store_heat(struct tw__store *store, const struct tw__store_query *query, struct tw__store_heat *heat)
+{
+    struct tw__view view;
+    struct tw__store_query within = *query;
+    if (heat->step_ns == 0 || heat->columns == 0 || heat->columns > (UINT64_MAX - heat->from_ns) / heat->step_ns)
+        return TW_ERR_RANGE;
+    uint64_t until = heat->from_ns + heat->columns * heat->step_ns;
+    if (within.since_ns < heat->from_ns) within.since_ns = heat->from_ns;
+    if (!within.until_ns || within.until_ns > until) within.until_ns = until;
+    int error = tw__view_open(store, within.since_ns, within.until_ns, &view);
+    if (error) return error;
+    struct tw__walk walk = {.view = &view, .query = &within, .times = true, .fn = heat_hits, .data = heat};
+    error = tw__walk(&walk);
+    tw__view_close(&view);
+    return error;
+}
