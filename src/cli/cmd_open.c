@@ -21,11 +21,11 @@ struct row {
 static const struct tw__column columns[] = {
     {.title = "AGE", .right = true},
     {.title = "PID", .right = true, .rank = 2},
-    {.title = "SERVICE", .min = 6, .rank = 4},
+    {.title = "SERVICE", .min = 8, .rank = 4},
     {.title = "STATE", .rank = 3},
-    {.title = "THREAD", .min = 6, .rank = 5},
-    {.title = "NAME", .min = 6},
-    {.title = "TRACE", .paste = true, .min = 4},
+    {.title = "THREAD", .min = 8, .rank = 5},
+    {.title = "NAME", .min = 14},
+    {.title = "TRACE", .paste = true, .min = 12, .rank = 1},
     {.title = "TAGS", .min = 8, .rank = 6},
 };
 

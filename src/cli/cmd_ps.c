@@ -74,8 +74,8 @@ static void add_state(struct tw__table *table, const struct tw_process *process,
 
 static const struct tw__column columns[] = {
     {.title = "PID", .right = true},
-    {.title = "SERVICE", .min = 6},
-    {.title = "STATE", .min = 4},
+    {.title = "SERVICE", .min = 10},
+    {.title = "STATE", .min = 16},
     {.title = "THREADS", .right = true, .rank = 5},
     {.title = "SPANS/S", .right = true, .rank = 2},
     {.title = "REACHES BACK", .right = true, .rank = 3},

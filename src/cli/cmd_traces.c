@@ -15,16 +15,16 @@
 #include "wire/table.h"
 
 static const struct tw__column columns[] = {
-    {.title = "TIME", .rank = 2},
-    {.title = "TRACE", .paste = true, .min = 4},
-    {.title = "NAME", .min = 4},
-    {.title = "DURATION", .right = true},
-    {.title = "SPANS", .right = true, .rank = 3},
-    {.title = "THREADS", .right = true, .rank = 6},
-    {.title = "PROCESSES", .right = true, .rank = 7},
-    {.title = "ERRORS", .right = true, .rank = 1},
-    {.title = "OPEN", .right = true, .rank = 4},
-    {.title = "SERVICE", .min = 6, .rank = 5},
+    {.title = "TIME", .rank = 3},
+    {.title = "TRACE", .paste = true, .min = 12},
+    {.title = "NAME", .min = 16},
+    {.title = "DURATION", .right = true, .rank = 1},
+    {.title = "SPANS", .right = true, .rank = 4},
+    {.title = "THREADS", .right = true, .rank = 7},
+    {.title = "PROCESSES", .right = true, .rank = 8},
+    {.title = "ERRORS", .right = true, .rank = 2},
+    {.title = "OPEN", .right = true, .rank = 6},
+    {.title = "SERVICE", .min = 8, .rank = 5},
 };
 
 static enum tw_status status_of(const struct tw_batch_trace *trace)

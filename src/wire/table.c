@@ -1,12 +1,14 @@
 /* table: columns as wide as their widest cell, fitted into the terminal.
  *
  * When the whole is too wide: columns that may shrink do, the widest first, down to their minimum; then columns are left out
- * by rank; in the end the last column is cut. So that 20 columns still show what the row is about.
+ * by rank; then those that are left shrink further; in the end the last one is cut. So that 20 columns still show what the row
+ * is about. Trace ids begin with their second: eight digits of one say nothing, hence the care with columns to paste from.
  * Invariant: no line is wider than the look's width, whatever the cells hold.
  * Rejected: wrapping cells (rows can no longer be told apart by eye, nor by line tools).
  */
 #include "wire/table.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct cell {
@@ -14,14 +16,17 @@ struct cell {
     enum tw__ink ink;
 };
 
-enum { GAP = 2 };
+enum { GAP = 2, LEAST = 4 };
 
 static const struct tw__look unlimited = {.utf8 = true};
 
 void tw__table_init(struct tw__table *table, const struct tw__column *columns, size_t column_count)
 {
     *table = (struct tw__table){.columns = columns, .column_count = column_count};
-    for (size_t i = 0; i < column_count; i++) table->widths[i] = (unsigned)strlen(columns[i].title);
+    for (size_t i = 0; i < column_count; i++) {
+        table->widths[i] = (unsigned)strlen(columns[i].title);
+        table->mins[i] = columns[i].min;
+    }
 }
 
 void tw__table_fini(struct tw__table *table)
@@ -66,13 +71,13 @@ static unsigned total(const struct tw__table *table, const unsigned *widths, uns
 }
 
 /* Takes the columns that may shrink down until the rest fits, a column at a time from the widest. */
-static void shrink(const struct tw__table *table, unsigned *widths, unsigned rank, unsigned room)
+static void shrink(const struct tw__table *table, unsigned *widths, const unsigned *mins, unsigned rank, unsigned room)
 {
     while (total(table, widths, rank) > room) {
         size_t widest = table->column_count;
         for (size_t i = 0; i < table->column_count; i++) {
             const struct tw__column *column = &table->columns[i];
-            if (column->min == 0 || column->rank > rank || widths[i] <= column->min) continue;
+            if (column->min == 0 || column->rank > rank || widths[i] <= mins[i]) continue;
             if (widest == table->column_count || widths[i] > widths[widest]) widest = i;
         }
         if (widest == table->column_count) return;
@@ -89,9 +94,45 @@ static unsigned fit(const struct tw__table *table, unsigned *widths, unsigned ro
     for (;; rank--) {
         memcpy(widths, table->widths, sizeof table->widths);
         if (room == 0) return rank;
-        shrink(table, widths, rank, room);
-        if (rank == 0 || total(table, widths, rank) <= room) return rank;
+        shrink(table, widths, table->mins, rank, room);
+        if (total(table, widths, rank) <= room) return rank;
+        if (rank == 0) break;
     }
+    unsigned mins[TW__TABLE_COLUMNS];
+    for (size_t i = 0; i < table->column_count; i++) mins[i] = table->columns[i].paste ? table->mins[i] : LEAST;
+    shrink(table, widths, mins, rank, room);
+    return rank;
+}
+
+static int by_text(const void *left, const void *right)
+{
+    const struct tw_text *a = left, *b = right;
+    size_t both = a->len < b->len ? a->len : b->len;
+    int order = both ? memcmp(a->ptr, b->ptr, both) : 0;
+    return order ? order : (a->len > b->len) - (a->len < b->len);
+}
+
+/* The columns to paste from keep as many characters as tell their cells apart. False: out of memory. */
+static bool keep_apart(struct tw__table *table, size_t column)
+{
+    size_t rows = table->cell_count / table->column_count, most = 0;
+    struct tw_text *texts = calloc(rows + 1, sizeof *texts);
+    if (!texts) return false;
+    for (size_t row = 0; row < rows; row++) {
+        struct cell cell;
+        memcpy(&cell, table->cells.ptr + (row * table->column_count + column) * sizeof cell, sizeof cell);
+        texts[row] = (struct tw_text){table->text.ptr + cell.pos, cell.len};
+    }
+    qsort(texts, rows, sizeof *texts, by_text);
+    for (size_t row = 1; row < rows; row++) {
+        const struct tw_text *a = &texts[row - 1], *b = &texts[row];
+        size_t same = 0;
+        while (same < a->len && same < b->len && a->ptr[same] == b->ptr[same]) same++;
+        if ((same < a->len || same < b->len) && same + 1 > most) most = same + 1;
+    }
+    free(texts);
+    if (most > table->mins[column]) table->mins[column] = (unsigned)most;
+    return true;
 }
 
 static void print_cell(const struct tw__column *column, const struct tw__look *look, struct tw_text text,
@@ -135,7 +176,10 @@ static void print_row(struct tw__table *table, const struct cell *cells, const u
 void tw__table_print(struct tw__table *table, const struct tw__look *look, struct tw__buf *out)
 {
     unsigned widths[TW__TABLE_COLUMNS];
-    if (table->text.failed || table->cells.failed) {
+    bool whole = !table->text.failed && !table->cells.failed;
+    for (size_t i = 0; whole && i < table->column_count; i++)
+        if (table->columns[i].paste) whole = keep_apart(table, i);
+    if (!whole) {
         out->failed = true;
         return;
     }

@@ -18,8 +18,8 @@ enum { TW__TABLE_COLUMNS = 16 };
 struct tw__column {
     const char *title;
     bool right;    /* aligned */
-    bool paste;    /* cut without an ellipsis: what is left can still be pasted */
-    unsigned min;  /* may shrink to this; 0: not at all */
+    bool paste;    /* cut without an ellipsis, and not so short that two different cells look the same: can be pasted */
+    unsigned min;  /* may shrink to this, and further where nothing else is left; 0: not at all */
     unsigned rank; /* 0: always there; else left out when there is no room, the highest first */
 };
 
@@ -29,7 +29,7 @@ struct tw__table {
     struct tw__buf text;  /* of all cells, one after the other */
     struct tw__buf cells; /* of struct cell */
     size_t cell_count;
-    unsigned widths[TW__TABLE_COLUMNS];
+    unsigned widths[TW__TABLE_COLUMNS], mins[TW__TABLE_COLUMNS];
 };
 
 void tw__table_init(struct tw__table *table, const struct tw__column *columns, size_t column_count);

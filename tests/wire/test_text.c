@@ -163,6 +163,27 @@ static void no_line_of_a_table_is_wider_than_the_terminal(void **state)
     }
 }
 
+static void ids_are_cut_only_as_far_as_they_can_be_told_apart(void **state)
+{
+    (void)state;
+    static const struct tw__column two[] = {{.title = "ID", .paste = true, .min = 4}, {.title = "NAME", .min = 8}};
+    const struct tw__look look = {.width = 20, .utf8 = true};
+    struct tw__table table;
+    struct tw__buf out = {0};
+    tw__table_init(&table, two, 2);
+    for (int i = 0; i < 3; i++) {
+        tw__table_cstr(&table, TW__INK_NONE, i == 1 ? "6b09ddfa2b" : "6b09ddfa1c");
+        tw__table_cstr(&table, TW__INK_NONE, "a name of some length");
+    }
+    tw__table_print(&table, &look, &out);
+    assert_buf(&out, "ID         NAME\n"
+                     "6b09ddfa1  a name o\xe2\x80\xa6\n"
+                     "6b09ddfa2  a name o\xe2\x80\xa6\n"
+                     "6b09ddfa1  a name o\xe2\x80\xa6\n");
+    tw__table_fini(&table);
+    tw__buf_fini(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +194,7 @@ int main(void)
         cmocka_unit_test(json_is_strict_and_exact),
         cmocka_unit_test(a_table_is_as_wide_as_its_cells),
         cmocka_unit_test(no_line_of_a_table_is_wider_than_the_terminal),
+        cmocka_unit_test(ids_are_cut_only_as_far_as_they_can_be_told_apart),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }
