@@ -207,8 +207,8 @@ static void *works(void *data)
     struct tw_trace trace = {.sample = TW_SAMPLE_ON};
     memcpy(trace.context.trace_id, busy->trace_id, 16);
     tw_span root = tw_tracing_start(&trace, "root");
-    busy->tid = own_tid();
-    while (!busy->stop) {
+    atomic_store_explicit(&busy->tid, own_tid(), memory_order_release);
+    while (!atomic_load_explicit(&busy->stop, memory_order_acquire)) {
         TW_SUBSEGMENT(one, "one");
         TW_SUBSEGMENT(two, "two");
         tw_tag(two, "text", "any");
@@ -224,16 +224,17 @@ static void a_thread_may_be_at_work_while_its_trace_is_looked_at(void **state)
     pthread_t thread;
     unsigned found = 0;
     assert_int_equal(pthread_create(&thread, NULL, works, &busy), 0);
-    while (!busy.tid) usleep(100);
+    while (!atomic_load_explicit(&busy.tid, memory_order_acquire)) usleep(100);
+    int tid = atomic_load_explicit(&busy.tid, memory_order_acquire);
     for (int i = 0; i < 2000; i++) {
         struct tw_context context;
-        int result = tw_tracing_of_thread(busy.tid, &context);
+        int result = tw_tracing_of_thread(tid, &context);
         if (result == TW_ERR_TIMEOUT) continue; /* each look met it inside a call */
         assert_int_equal(result, 0);
         assert_memory_equal(context.trace_id, busy.trace_id, 16);
         found++;
     }
-    busy.stop = 1;
+    atomic_store_explicit(&busy.stop, 1, memory_order_release);
     pthread_join(thread, NULL);
     assert_true(found > 0);
 }
