@@ -152,7 +152,7 @@ int tw__head_read(const void *bytes, size_t len, bool want_times, struct tw__poo
 {
     struct tw__contents contents;
     struct tw__head head = {0};
-    uint64_t min_ns;
+    uint64_t min_ns = 0;
     int error = tw__contents_open(bytes, len, &contents);
     if (!error) error = read_counts(&contents, &head, &min_ns);
     if (!error) error = read_traces(&contents, &head, pool);

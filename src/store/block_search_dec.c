@@ -132,7 +132,7 @@ int tw__block_equal(const struct tw__tail *tail, const struct tw__store_equal *e
                     uint8_t *hits)
 {
     const struct tw__head *head = tail->head;
-    uint8_t *spans, *resources;
+    uint8_t *spans = NULL, *resources = NULL;
     int error = match_all(tail, TW__TAIL_SPAN_TAGS, head->rows, equal, pool, &spans);
     if (!error) error = match_all(tail, TW__TAIL_RESOURCE_TAGS, head->resource_count, equal, pool, &resources);
     if (error) return error;

@@ -100,7 +100,7 @@ int tw__tags_open(const struct tw__contents *contents, unsigned base, size_t lis
                   struct tw__tags *out)
 {
     struct tw__tags tags = {.contents = contents, .base = base, .list_count = (uint32_t)list_count};
-    uint32_t fields;
+    uint32_t fields = 0;
     if (list_count == 0) {
         *out = tags;
         return 0;

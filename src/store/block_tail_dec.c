@@ -181,7 +181,7 @@ static int read_resources(struct reading *r)
 static int read_scopes(struct reading *r)
 {
     const struct tw__block_read *read = r->read;
-    uint32_t count = r->head->scope_count, *schema_of, *name_of, *version_of;
+    uint32_t count = r->head->scope_count, *schema_of = NULL, *name_of = NULL, *version_of = NULL;
     struct tw__dictionary schemas, names, versions;
     struct tw__tags tags = {0};
     struct tw__column in = tw__column_find(&read->tail->contents, TW__COLUMN(TW__TAIL_SCOPES, 0));
