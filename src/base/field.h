@@ -60,4 +60,21 @@ static inline struct tw__field tw__field_text(const char *ptr, size_t len)
     return (struct tw__field){.type = TW__FIELD_TEXT, .ptr = ptr, .len = len};
 }
 
+/* The same in place, for those who answer often: a struct that is copied after being put together costs 10 ns, because the
+ * wide load waits for the narrow stores. */
+static inline bool tw__field_set_text(struct tw__field *out, const char *ptr, size_t len)
+{
+    out->type = TW__FIELD_TEXT;
+    out->ptr = ptr;
+    out->len = len;
+    return true;
+}
+
+static inline bool tw__field_set_number(struct tw__field *out, enum tw__field_type type, uint64_t bits)
+{
+    out->type = type;
+    out->u = bits;
+    return true;
+}
+
 #endif

@@ -219,6 +219,29 @@ int tw__build_compare(struct tw__filter_build *b, int key, enum tw__filter_op op
     return add_leaf(b, &leaf, literal->at);
 }
 
+/* Sees which conditions need only a few instructions. */
+static void set_quick(struct tw__filter_leaf *leaf)
+{
+    static const uint8_t orders[] = {
+        [TW__FILTER_EQ] = TW__FILTER_IF_EQUAL,
+        [TW__FILTER_SAME] = TW__FILTER_IF_EQUAL,
+        [TW__FILTER_NE] = TW__FILTER_IF_LESS | TW__FILTER_IF_GREATER,
+        [TW__FILTER_OTHER] = TW__FILTER_IF_LESS | TW__FILTER_IF_GREATER,
+        [TW__FILTER_LT] = TW__FILTER_IF_LESS,
+        [TW__FILTER_LE] = TW__FILTER_IF_LESS | TW__FILTER_IF_EQUAL,
+        [TW__FILTER_GT] = TW__FILTER_IF_GREATER,
+        [TW__FILTER_GE] = TW__FILTER_IF_GREATER | TW__FILTER_IF_EQUAL,
+        [TW__FILTER_LEVEL] = 0,
+    };
+    leaf->orders = orders[leaf->op];
+    if (leaf->op == TW__FILTER_LEVEL)
+        leaf->quick = TW__FILTER_QUICK_LEVEL;
+    else if (leaf->orders && leaf->value.type == TW__FIELD_INT)
+        leaf->quick = TW__FILTER_QUICK_INT;
+    else if (leaf->orders && leaf->op <= TW__FILTER_OTHER && leaf->value.type == TW__FIELD_TEXT && !leaf->pid)
+        leaf->quick = TW__FILTER_QUICK_TEXT;
+}
+
 /* Tells each leaf where to go. entry: the first leaf of a node. */
 static void set_jumps(struct tw__filter_build *b, struct tw__filter_leaf *leaves)
 {
@@ -274,7 +297,10 @@ static struct tw__filter *finish(struct tw__filter_build *b)
         if (b->schema && b->schema->resolve)
             keys[i].id = b->schema->resolve(b->schema->data, keys[i].name, keys[i].len);
     }
-    for (unsigned i = 0; i < b->leaf_count; i++) leaves[i].value.ptr = moved(b, leaves[i].value.ptr, texts);
+    for (unsigned i = 0; i < b->leaf_count; i++) {
+        leaves[i].value.ptr = moved(b, leaves[i].value.ptr, texts);
+        set_quick(&leaves[i]);
+    }
     set_jumps(b, leaves);
     *filter = (struct tw__filter){leaves, nodes, keys, b->leaf_count, b->node_count, b->key_count};
     return filter;

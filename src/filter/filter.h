@@ -48,13 +48,25 @@ enum tw__filter_op {
 
 struct tw__regex;
 
+/* How a condition can be answered in a few instructions when the value is of the expected type. */
+enum tw__filter_quick {
+    TW__FILTER_QUICK_NOT,
+    TW__FILTER_QUICK_TEXT,  /* equal to a text, or not */
+    TW__FILTER_QUICK_LEVEL, /* in a set of levels */
+    TW__FILTER_QUICK_INT    /* an integer that passes when its order to value.i is in orders */
+};
+
+enum { TW__FILTER_IF_LESS = 1, TW__FILTER_IF_EQUAL = 2, TW__FILTER_IF_GREATER = 4 };
+
 /* One condition. */
 struct tw__filter_leaf {
-    uint8_t op;                 /* enum tw__filter_op */
-    uint8_t key;                /* index into keys; without meaning for TRUE and FALSE */
-    uint8_t levels;             /* LEVEL: TW__LEVELS_ */
-    bool pid;                   /* value is the X.Y.Z of a pid: with <> around it or not, it is equal */
-    bool unit;                  /* value was written as a duration */
+    uint8_t op;     /* enum tw__filter_op */
+    uint8_t key;    /* index into keys; without meaning for TRUE and FALSE */
+    uint8_t levels; /* LEVEL: TW__LEVELS_ */
+    bool pid;       /* value is the X.Y.Z of a pid: with <> around it or not, it is equal */
+    bool unit;      /* value was written as a duration */
+    uint8_t quick;  /* enum tw__filter_quick */
+    uint8_t orders;
     uint16_t on_true, on_false; /* where to go on; TW__FILTER_ACCEPT, TW__FILTER_REJECT: the end */
     struct tw__field value;
     const struct tw__regex *regex;

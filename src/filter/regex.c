@@ -28,9 +28,9 @@ struct set {
 
 struct tw__regex {
     uint32_t words;
-    bool always;
-    uint64_t *follow; /* [position][words] */
-    uint64_t *table;  /* [symbol][words] */
+    bool always, anchored; /* matches anything; begins with ^ in every alternative */
+    uint64_t *follow;      /* [position][words] */
+    uint64_t *table;       /* [symbol][words] */
     uint64_t first[WORDS], last[WORDS];
 };
 
@@ -421,6 +421,9 @@ static struct tw__regex *finish(const struct build *b, const struct part *whole)
     regex->table = regex->follow + b->count * words;
     memcpy(regex->first, whole->first.word, sizeof regex->first);
     memcpy(regex->last, whole->last.word, sizeof regex->last);
+    regex->anchored = true;
+    for (unsigned p = 0; p < b->count; p++)
+        if (whole->first.word[p / 64] >> p % 64 & 1) regex->anchored &= reads(&b->reads[p], BEGIN);
     for (unsigned p = 0; p < b->count; p++)
         memcpy(regex->follow + p * words, b->follow[p].word, words * sizeof(uint64_t));
     memset(regex->table, 0, SYMBOLS * words * sizeof(uint64_t));
@@ -463,11 +466,12 @@ void tw__regex_free(struct tw__regex *regex)
 }
 
 /* One symbol further. Returns whether a match ends here. */
-static inline bool step(const struct tw__regex *regex, uint64_t *state, unsigned symbol, unsigned words)
+static inline bool step(const struct tw__regex *regex, uint64_t *state, unsigned symbol)
 {
     uint64_t next[WORDS], hit = 0;
+    unsigned words = regex->words;
     const uint64_t *row = regex->table + symbol * words;
-    for (unsigned w = 0; w < words; w++) next[w] = regex->first[w];
+    for (unsigned w = 0; w < words; w++) next[w] = regex->anchored && symbol != BEGIN ? 0 : regex->first[w];
     for (unsigned w = 0; w < words; w++) {
         for (uint64_t left = state[w]; left; left &= left - 1) {
             const uint64_t *follow = regex->follow + (w * 64 + (unsigned)__builtin_ctzll(left)) * words;
@@ -481,17 +485,41 @@ static inline bool step(const struct tw__regex *regex, uint64_t *state, unsigned
     return hit != 0;
 }
 
-static bool search(const struct tw__regex *regex, const char *text, size_t len, unsigned words)
+static bool search(const struct tw__regex *regex, const char *text, size_t len)
 {
     uint64_t state[WORDS] = {0};
-    if (step(regex, state, BEGIN, words)) return true;
+    if (step(regex, state, BEGIN)) return true;
     for (size_t i = 0; i < len; i++)
-        if (step(regex, state, (uint8_t)text[i], words)) return true;
-    return step(regex, state, END, words);
+        if (step(regex, state, (uint8_t)text[i])) return true;
+    return step(regex, state, END);
+}
+
+/* The same for expressions of up to 64 positions, where the state is a register. Without a state it passes over everything
+ * that no match begins with, and an expression that begins with ^ is given up. */
+static bool search_word(const struct tw__regex *regex, const char *text, size_t len)
+{
+    const uint64_t *table = regex->table, *follow = regex->follow;
+    const uint64_t last = regex->last[0], first = regex->anchored ? 0 : regex->first[0];
+    uint64_t state = regex->first[0] & table[BEGIN];
+    if (state & last) return true;
+    for (size_t i = 0; i < len; i++) {
+        if (!state) {
+            if (regex->anchored) return false;
+            while (i < len && !(first & table[(uint8_t)text[i]])) i++;
+            if (i == len) break;
+        }
+        uint64_t next = first;
+        for (; state; state &= state - 1) next |= follow[__builtin_ctzll(state)];
+        state = next & table[(uint8_t)text[i]];
+        if (state & last) return true;
+    }
+    uint64_t next = first;
+    for (; state; state &= state - 1) next |= follow[__builtin_ctzll(state)];
+    return (next & table[END] & last) != 0;
 }
 
 bool tw__regex_match(const struct tw__regex *regex, const char *text, size_t len)
 {
     if (regex->always) return true;
-    return regex->words == 1 ? search(regex, text, len, 1) : search(regex, text, len, regex->words);
+    return regex->words == 1 ? search_word(regex, text, len) : search(regex, text, len);
 }

@@ -22,6 +22,11 @@ static void string(struct tw__buf *out, struct tw_text text)
     size_t from = 0, at = 0;
     while (at < text.len) {
         uint32_t cp = 0;
+        uint8_t c = (uint8_t)text.ptr[at];
+        if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
+            at++;
+            continue;
+        }
         size_t n = tw__utf8_next(text.ptr + at, text.len - at, &cp);
         bool plain =
             n && cp >= 0x20 && cp != '"' && cp != '\\' && !(cp >= 0x7f && cp < 0xa0) && cp != 0x2028 && cp != 0x2029;

@@ -58,15 +58,22 @@ struct tw__line_source {
     bool (*each)(const void *event, size_t index, struct tw__field_key *key, struct tw__field *value);
 };
 
+/* The text of the second that was written last. Zeroed is empty; of one thread at a time, and of one zone. */
+struct tw__line_clock {
+    uint64_t second; /* since the epoch, plus one */
+    char date[10], time[8];
+};
+
 struct tw__line_options {
-    bool utc;      /* date and time in UTC, time followed by " UTC"; else local */
-    bool color;    /* the token color writes the terminal's sequence for the level */
-    bool one_line; /* control characters inside of values are written as \n, \t, \xHH */
+    bool utc;                     /* date and time in UTC, time followed by " UTC"; else local */
+    bool color;                   /* the token color writes the terminal's sequence for the level */
+    bool one_line;                /* control characters inside of values are written as \n, \t, \xHH */
+    struct tw__line_clock *clock; /* saves asking the zone for each line; NULL: none */
 };
 
 /* Appends one event; nothing is added that the format does not say, so a newline only if it does (JSON lines: always).
  * Threads  [any thread]
- * Cost     0.1 to 1 us; no allocation beside out. */
+ * Cost     about 0.3 us with a clock; no allocation beside out. */
 void tw__line_format_write(const struct tw__line_format *format, const struct tw__line_source *source,
                            const struct tw__line_options *options, struct tw__buf *out);
 

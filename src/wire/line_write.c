@@ -7,7 +7,6 @@
  * TW__LINE_FORMAT_DEPTH_MAX. Limits: metadata is sorted up to SORTED_MAX keys, those beyond follow as they come.
  * Rejected: padding every element of a branch by itself, as lager does (a blank between two fields becomes a column).
  */
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -74,7 +73,8 @@ static void add_value(const struct writing *w, const struct tw__field *value)
 {
     switch (value->type) {
     case TW__FIELD_INT:
-        tw__buf_fmt(w->out, "%lld", (long long)value->i);
+        if (value->i < 0) tw__buf_char(w->out, '-');
+        tw__buf_u64(w->out, value->i < 0 ? ~value->u + 1 : value->u);
         break;
     case TW__FIELD_UINT:
         tw__buf_u64(w->out, value->u);
@@ -97,21 +97,54 @@ static void add_value(const struct writing *w, const struct tw__field *value)
     }
 }
 
-static void add_clock(const struct writing *w, const struct tw__line_part *part)
+/* Decimal digits, with zeros in front. */
+static void digits(char *text, size_t count, uint64_t value)
 {
-    struct tw__field value;
+    while (count--) {
+        text[count] = (char)('0' + value % 10);
+        value /= 10;
+    }
+}
+
+static void set_clock(struct tw__line_clock *clock, uint64_t second, bool utc)
+{
     struct tm tm = {0};
-    if (!ask(w, part, &value) || (value.type != TW__FIELD_UINT && value.type != TW__FIELD_INT)) return;
-    time_t seconds = (time_t)(value.u / NS_PER_S);
-    if (w->options->utc)
+    time_t seconds = (time_t)second;
+    if (utc)
         (void)gmtime_r(&seconds, &tm);
     else
         (void)localtime_r(&seconds, &tm);
-    if (part->kind == TW__LINE_DATE)
-        tw__buf_fmt(w->out, "%04d-%02d-%02d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday);
-    else
-        tw__buf_fmt(w->out, "%02d:%02d:%02d.%03u%s", tm.tm_hour, tm.tm_min, tm.tm_sec,
-                    (unsigned)(value.u % NS_PER_S / NS_PER_MS), w->options->utc ? " UTC" : "");
+    clock->second = second + 1;
+    digits(clock->date, 4, (unsigned)tm.tm_year + 1900);
+    digits(clock->date + 5, 2, (unsigned)tm.tm_mon + 1);
+    digits(clock->date + 8, 2, (unsigned)tm.tm_mday);
+    digits(clock->time, 2, (unsigned)tm.tm_hour);
+    digits(clock->time + 3, 2, (unsigned)tm.tm_min);
+    digits(clock->time + 6, 2, (unsigned)tm.tm_sec);
+    clock->date[4] = clock->date[7] = '-';
+    clock->time[2] = clock->time[5] = ':';
+}
+
+static void add_clock(const struct writing *w, const struct tw__line_part *part)
+{
+    struct tw__field value;
+    struct tw__line_clock own = {0}, *clock = w->options->clock ? w->options->clock : &own;
+    if (!ask(w, part, &value) || (value.type != TW__FIELD_UINT && value.type != TW__FIELD_INT)) return;
+    if (clock->second != value.u / NS_PER_S + 1) set_clock(clock, value.u / NS_PER_S, w->options->utc);
+    if (part->kind == TW__LINE_DATE) {
+        tw__buf_add(w->out, clock->date, sizeof clock->date);
+        return;
+    }
+    char text[16];
+    size_t len = sizeof clock->time + 4;
+    memcpy(text, clock->time, sizeof clock->time);
+    text[sizeof clock->time] = '.';
+    digits(text + sizeof clock->time + 1, 3, value.u % NS_PER_S / NS_PER_MS);
+    if (w->options->utc) {
+        memcpy(text + len, " UTC", 4);
+        len += 4;
+    }
+    tw__buf_add(w->out, text, len);
 }
 
 static void add_message(const struct writing *w, const struct tw__line_part *part)
@@ -329,15 +362,18 @@ static void add_json_field(struct tw__json *json, const struct tw__field *value)
     }
 }
 
-static void add_rfc3339(struct tw__json *json, uint64_t ns)
+static void add_rfc3339(const struct writing *w, struct tw__json *json, uint64_t ns)
 {
-    char text[48];
-    struct tm tm = {0};
-    time_t seconds = (time_t)(ns / NS_PER_S);
-    (void)gmtime_r(&seconds, &tm);
-    (void)snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%09uZ", tm.tm_year + 1900, tm.tm_mon + 1,
-                   tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (unsigned)(ns % NS_PER_S));
-    tw__json_cstr(json, "time", text);
+    char text[31];
+    struct tw__line_clock own = {0}, *clock = w->options->clock && w->options->utc ? w->options->clock : &own;
+    if (clock->second != ns / NS_PER_S + 1) set_clock(clock, ns / NS_PER_S, true);
+    memcpy(text, clock->date, 10);
+    text[10] = 'T';
+    memcpy(text + 11, clock->time, 8);
+    text[19] = '.';
+    digits(text + 20, 9, ns % NS_PER_S);
+    text[29] = 'Z';
+    tw__json_text(json, "time", (struct tw_text){text, 30});
 }
 
 static bool is_word(const struct tw__field_key *key, const char *word)
@@ -358,7 +394,7 @@ static void write_json(const struct writing *w)
     for (unsigned i = 0; i < 3; i++) {
         if (!ask(w, &w->format->parts[i + 1], &value)) continue;
         if (i == 0 && (value.type == TW__FIELD_UINT || (value.type == TW__FIELD_INT && value.i >= 0))) {
-            add_rfc3339(&json, value.u);
+            add_rfc3339(w, &json, value.u);
             continue;
         }
         tw__json_name(&json, (struct tw_text){own[i], strlen(own[i])});
