@@ -8,6 +8,7 @@
 #include <trackway/read.h>
 
 #include "base/buf.h"
+#include "serve/settings.h"
 #include "wire/term.h"
 
 enum { TW__EXIT_OK = 0, TW__EXIT_FAILED = 1, TW__EXIT_USAGE = 2 };
@@ -38,6 +39,7 @@ typedef uint64_t tw__opts;
 #define TW__OPT_ALL_DEAD     TW__OPT(18)
 #define TW__OPT_SPAN_NAME    TW__OPT(19)
 #define TW__OPT_SERVICE_NAME TW__OPT(20)
+#define TW__OPT_SETTINGS     TW__OPT(63) /* also what tw__settings_table has */
 /* What every command that looks at segments takes. */
 #define TW__OPTS_SOURCE                                                                                                \
     (TW__OPT_JSON | TW__OPT_PID | TW__OPT_FILE | TW__OPT_DIR | TW__OPT_SERVICE | TW__OPT_COLOR | TW__OPT_HELP)
@@ -62,6 +64,10 @@ struct tw__args {
     const char *color;
     const char **operands;
     size_t operand_count;
+    struct {
+        const char *name, *value;
+    } *settings; /* of a command that has them: as given */
+    size_t setting_count;
     struct tw__look look;
 };
 
@@ -74,6 +80,13 @@ struct tw__command {
     tw__opts options;
     int (*run)(const struct tw__args *args);
 };
+
+/* Its options of that other table, to a zero name. */
+static inline const struct tw__setting *tw__command_settings(const struct tw__command *command)
+{
+    static const struct tw__setting none = {0};
+    return command->options & TW__OPT_SETTINGS ? tw__settings_table : &none;
+}
 
 extern const struct tw__command tw__commands[]; /* ends with a zero name */
 extern const struct tw__option tw__options[];   /* the same */
@@ -110,6 +123,7 @@ int tw__cmd_dump(const struct tw__args *args);
 int tw__cmd_stats(const struct tw__args *args);
 int tw__cmd_clean(const struct tw__args *args);
 int tw__cmd_run(const struct tw__args *args);
+int tw__cmd_serve(const struct tw__args *args);
 int tw__cmd_help(const struct tw__args *args);
 int tw__cmd_version(const struct tw__args *args);
 int tw__cmd_completion(const struct tw__args *args);

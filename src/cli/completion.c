@@ -16,6 +16,10 @@ static void add_command(struct tw__buf *out, const struct tw__command *command)
         tw__buf_fmt(out, "%s--%s", space, option->name);
         space = " ";
     }
+    for (const struct tw__setting *setting = tw__command_settings(command); setting->name; setting++) {
+        tw__buf_fmt(out, "%s--%s", space, setting->name);
+        space = " ";
+    }
     if (strcmp(command->name, "completion") == 0) tw__buf_cstr(out, " bash");
     if (strcmp(command->name, "help") == 0) tw__buf_cstr(out, " $commands");
     tw__buf_cstr(out, "\" ;;\n");

@@ -3,6 +3,7 @@
  * The same rows feed parsing, help, completion and docs/commands.md, so that they cannot tell different stories.
  */
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -100,6 +101,19 @@ void tw__help_command(const struct tw__command *command, struct tw__buf *out)
         size_t used = out->len - from;
         tw__buf_fill(out, ' ', used < 24 ? 24 - used : 1);
         wrap(out, option->help, used < 24 ? 24 : used + 1, 24);
+    }
+    for (const struct tw__setting *setting = tw__command_settings(command); setting->name; setting++) {
+        size_t from = out->len;
+        tw__buf_fmt(out, "  --%s%s%s", setting->name, setting->argument ? " " : "",
+                    setting->argument ? setting->argument : "");
+        size_t used = out->len - from;
+        char help[512];
+        if (setting->fallback && *setting->fallback)
+            (void)snprintf(help, sizeof help, "%s (default: %s)", setting->help, setting->fallback);
+        else
+            (void)snprintf(help, sizeof help, "%s", setting->help);
+        tw__buf_fill(out, ' ', used < 30 ? 30 - used : 1);
+        wrap(out, help, used < 30 ? 30 : used + 1, 30);
     }
     tw__buf_cstr(out, "\nExamples:\n");
     for (const char *line = command->examples; *line;) {

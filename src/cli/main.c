@@ -55,6 +55,14 @@ const struct tw__command tw__commands[] = {
      "ended. The exit code is the command's. The recording stays until trackway clean.",
      "trackway run --name build -- make -j2\ntrackway run ./nightly.sh && trackway traces --service run\n",
      TW__OPT_SPAN_NAME | TW__OPT_SERVICE_NAME | TW__OPT_DIR | TW__OPT_HELP, tw__cmd_run},
+    {"serve", NULL, "the collector: spans in by every door, one store, answers out",
+     "Takes spans from this host's recordings and from other tracers, keeps them, and answers questions about them. Listens "
+     "on the loopback unless told otherwise, and asks for a token when others can reach it. Each option is also a variable "
+     "(TRACKWAY_SERVE_OTLP_HTTP) and a line of the file given with --config (otlp-http = off). ADDR:PORT may be off; port 0 "
+     "picks one. Ends within 5 s of SIGTERM; SIGHUP reads certificates again. docs/serve.md has it all.",
+     "trackway serve\ntrackway serve --data /var/lib/trackway --http 127.0.0.1:0 --ready-file up.json\n"
+     "trackway serve --otlp-grpc 0.0.0.0:4317 --write-token-file token --check\n",
+     TW__OPT_HELP | TW__OPT_SETTINGS, tw__cmd_serve},
     {"help", "[COMMAND]", "what a command does", "Prints this list, or one command with its options and examples.",
      "trackway help show\n", TW__OPT_HELP, tw__cmd_help},
     {"version", NULL, "the version", "Prints the version of the command.", "trackway version\n",

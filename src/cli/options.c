@@ -41,6 +41,8 @@ static const char *option_name(size_t index, const void *data)
     const struct tw__command *command = data;
     for (const struct tw__option *option = tw__options; option->name; option++)
         if (command->options & option->id && index-- == 0) return option->name;
+    for (const struct tw__setting *setting = tw__command_settings(command); setting->name; setting++)
+        if (index-- == 0) return setting->name;
     return NULL;
 }
 
@@ -119,6 +121,31 @@ static bool store(struct tw__args *args, const struct tw__option *option, const 
     return true;
 }
 
+static int needs_value(const struct tw__command *command, const char *name, const char *argument, bool given)
+{
+    if (argument)
+        tw__complain("%s: --%s needs a value: %s", command->name, name, argument);
+    else if (given)
+        tw__complain("%s: --%s takes no value", command->name, name);
+    return TW__EXIT_USAGE;
+}
+
+static const struct tw__setting *find_setting(const struct tw__command *command, const char *word, size_t len)
+{
+    for (const struct tw__setting *setting = tw__command_settings(command); setting->name; setting++)
+        if (strlen(setting->name) == len && memcmp(setting->name, word, len) == 0) return setting;
+    return NULL;
+}
+
+static int take_setting(struct tw__args *args, const struct tw__command *command, const struct tw__setting *setting,
+                        const char *value)
+{
+    if (!setting->argument == (value != NULL)) return needs_value(command, setting->name, setting->argument, value);
+    args->settings[args->setting_count].name = setting->name;
+    args->settings[args->setting_count++].value = value ? value : "yes";
+    return 0;
+}
+
 static int take_option(struct tw__args *args, const struct tw__command *command, int argc, char **argv, int *at)
 {
     const char *word = argv[*at] + 2, *value = strchr(word, '=');
@@ -127,18 +154,17 @@ static int take_option(struct tw__args *args, const struct tw__command *command,
     while (option->name && (!(command->options & option->id) || strlen(option->name) != len ||
                             memcmp(option->name, word, len) != 0))
         option++;
+    const struct tw__setting *setting = option->name ? NULL : find_setting(command, word, len);
+    if (setting) {
+        value = value ? value + 1 : setting->argument && *at + 1 < argc ? argv[++*at] : NULL;
+        return take_setting(args, command, setting, value);
+    }
     if (!option->name) return unknown_option(command, word, len);
     if (!option->argument) {
-        if (value) {
-            tw__complain("%s: --%s takes no value", command->name, option->name);
-            return TW__EXIT_USAGE;
-        }
+        if (value) return needs_value(command, option->name, NULL, true);
     } else {
         value = value ? value + 1 : *at + 1 < argc ? argv[++*at] : NULL;
-        if (!value) {
-            tw__complain("%s: --%s needs a value: %s", command->name, option->name, option->argument);
-            return TW__EXIT_USAGE;
-        }
+        if (!value) return needs_value(command, option->name, option->argument, false);
         if (!store(args, option, value)) {
             tw__complain("%s: --%s %s is not understood: %s", command->name, option->name, value, option->help);
             return TW__EXIT_USAGE;
@@ -192,7 +218,8 @@ int tw__args_parse(struct tw__args *args, const struct tw__command *command, int
     /* Each word of the command line is at most one of either. */
     args->files = calloc((size_t)argc + 1, sizeof *args->files);
     args->operands = calloc((size_t)argc + 1, sizeof *args->operands);
-    if (!args->files || !args->operands) {
+    args->settings = calloc((size_t)argc + 1, sizeof *args->settings);
+    if (!args->files || !args->operands || !args->settings) {
         tw__complain("out of memory");
         return TW__EXIT_FAILED;
     }
@@ -218,5 +245,6 @@ void tw__args_fini(struct tw__args *args)
 {
     free(args->files);
     free(args->operands);
+    free(args->settings);
     *args = (struct tw__args){0};
 }

@@ -15,7 +15,7 @@
     X(spans, "spans given to the store")                                                                               \
     X(dropped_spans, "spans left out by a drop rule")                                                                  \
     X(rejected_spans, "spans left out: ids missing, or beyond a limit of their request")                               \
-    X(lost_spans, "spans lost before they could be read: overwritten in the recorder's memory")                        \
+    X(lost_chunks, "chunks of a recorder's memory that were overwritten before they were read")                        \
     X(repaired, "known faults of senders put right")                                                                   \
     X(bad, "requests refused: not in the form of the protocol")                                                        \
     X(too_large, "requests refused: larger than the limit, before or after decompression")                             \
@@ -27,7 +27,7 @@
     X(later, "requests answered with try later: the store could not take them")                                        \
     X(late, "requests given up: their deadline or the time for a request was over")                                    \
     X(kernel_drops, "datagrams dropped by the kernel: its buffer was full")                                            \
-    X(waiting_spans, "spans or events given up while waiting for what belongs to them")                                \
+    X(lost_events, "events given up: their span did not come, or too many were waiting")                               \
     X(failures, "requests that failed for a reason of our own: memory, the system")
 
 struct tw__door_stats {

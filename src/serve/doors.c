@@ -8,8 +8,10 @@
 #include "ingest/listen.h"
 #include "ingest/otlp_grpc.h"
 #include "ingest/otlp_http.h"
+#include "ingest/segments.h"
 
 const struct tw__door_kind *const tw__door_kinds[] = {
+    &tw__door_segments,
     &tw__door_otlp_http,
     &tw__door_otlp_grpc,
     NULL,
