@@ -227,6 +227,20 @@ static void leave_all(void)
     export.count = 0;
 }
 
+static void end_early(void)
+{
+    tw__export_end(TW__EXIT_TIMEOUT_NS);
+}
+
+/* The runtime ends the exporters in a destructor, which runs after everything that was registered with atexit. Who must end before
+ * what its libraries have registered there registers after them: the last comes first. What is recorded later than that is not
+ * sent any more. */
+static void end_before_others(const struct tw__exporter_class *class)
+{
+    static bool registered;
+    if (class->ends_early && !registered) registered = atexit(end_early) == 0;
+}
+
 /* Opens one. */
 static int open_one(const struct tw__exporter_class *class, const struct tw__settings *settings, const char **what)
 {
@@ -237,6 +251,7 @@ static int open_one(const struct tw__exporter_class *class, const struct tw__set
     int opened = class->open(exporter);
     if (opened == 0) {
         export.count++;
+        end_before_others(class);
         return 0;
     }
     (void)snprintf(text, sizeof text, "%s%s%s", class->names[0], exporter->stats.problem[0] ? ": " : "", exporter->stats.problem);

@@ -44,6 +44,8 @@ struct tw__exporter {
 struct tw__exporter_class {
     uint32_t abi;         /* TW__EXPORTER_ABI */
     const char *names[4]; /* the first is the one that is shown */
+    /* It uses libraries that undo themselves in atexit (OpenSSL): the thread has to end before them. */
+    bool ends_early;
     /* 0, or an error and stats.problem; then nothing is left to close. */
     int (*open)(struct tw__exporter *self);
     /* Never blocks. */

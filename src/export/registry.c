@@ -11,10 +11,11 @@
  */
 #include "export/registry.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "base/library.h"
 
 enum { REGISTERED_MAX = 8 };
 
@@ -77,15 +78,14 @@ static const struct tw__exporter_class *find_registered(const char *text, size_t
 
 static const struct tw__exporter_class *load(const struct brought *brought, const char **what)
 {
-    static char text[160];
+    static char text[TW_WHY_MAX];
+    char why[TW_WHY_MAX - 40] = "";
     typedef const struct tw__exporter_class *get_fn(void);
-    void *library = dlopen(brought->library, RTLD_NOW | RTLD_LOCAL);
-    void *symbol = library ? dlsym(library, brought->symbol) : NULL;
+    void *symbol = tw__library_symbol(brought->library, brought->symbol, why, sizeof why);
     get_fn *get = NULL;
     *what = text;
     if (!symbol) {
-        (void)snprintf(text, sizeof text, "%s cannot be loaded: %.120s", brought->name,
-                       library ? "it has no exporter" : dlerror());
+        (void)snprintf(text, sizeof text, "%s cannot be loaded: %s", brought->name, why);
         return NULL;
     }
     memcpy(&get, &symbol, sizeof get);

@@ -17,6 +17,7 @@
 
 #include "base/atomics.h"
 #include "base/clock.h"
+#include "base/quantity.h"
 #include "export/hold.h"
 #include "export/sender.h"
 #include "export/xray_address.h"

@@ -49,11 +49,4 @@ int tw__propagators_apply(const struct tw__settings *settings, bool given);
  * Returns 0 or what tw__bytes_parse returns; the texts are set all the same. */
 int tw__env_calls(struct tw_calls_config *config, const char **sensitive);
 
-/* Reads "16M", "512k", "1073741824". Returns 0 or TW_ERR_SYNTAX / TW_ERR_RANGE. */
-int tw__bytes_parse(const char *text, size_t *bytes);
-
-/* Reads "250ms", "10s": whole numbers with ns, us, ms, s, m or h; without a unit plain_ns each. At most a day.
- * Returns 0 or TW_ERR_SYNTAX / TW_ERR_RANGE. */
-int tw__duration_parse(const char *text, uint64_t plain_ns, uint64_t *ns);
-
 #endif

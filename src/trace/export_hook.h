@@ -8,6 +8,9 @@
 #include "sample/sampler.h"
 #include "trace/env.h"
 
+/* How long a clean exit waits for the exporters. */
+#define TW__EXIT_TIMEOUT_NS ((uint64_t)2000000000)
+
 /* A segment has begun. Starts the exporters that the settings name, and the questions of a sampler that samples centrally
  * (NULL: there is none). Returns how many exporters there are, or an error with *what set (a text that lasts until the next
  * call); recording, and the exporters that could be opened, go on then. Under the runtime's lock. */

@@ -33,9 +33,6 @@
 uint32_t tw__gate = 1;
 struct tw__runtime tw__runtime;
 
-/* How long a clean exit waits for the exporters. */
-#define EXIT_TIMEOUT_NS ((uint64_t)2000000000)
-
 enum phase { NOT_BEGUN, RECORDING, FAILED, ENDED };
 
 /* Under lock. */
@@ -192,7 +189,7 @@ __attribute__((destructor)) static void at_exit(void)
 {
     struct tw__segment *segment = tw__load_acquire(&tw__runtime.segment);
     if (!segment || segment->header->pid != tw__os_pid()) return;
-    tw__export_end(EXIT_TIMEOUT_NS);
+    tw__export_end(TW__EXIT_TIMEOUT_NS);
     tw__segment_close(segment);
 }
 
