@@ -50,7 +50,7 @@ class Scene:
     """Sinks of its own, and the programs of one test."""
 
     def __init__(self, formats, **env):
-        self.xray, self.otlp, self.processes = sinks.XRay(), sinks.Otlp(), []
+        self.xray, self.xray_of_ours, self.otlp, self.processes = sinks.XRay(), sinks.XRay(), sinks.Otlp(), []
         webs.segments = os.path.join(os.path.dirname(webs.segments), "s%d" % time.monotonic_ns())
         self.env = dict(OTEL_PROPAGATORS=formats, OTEL_EXPORTER_OTLP_ENDPOINT=self.otlp.url, AWS_XRAY_DAEMON_ADDRESS=self.xray.address,
                         AWS_XRAY_LOG_LEVEL="silent", **env)
@@ -69,15 +69,18 @@ class Scene:
         body, _ = self.peer(program, "client", url, name).communicate(timeout=WAIT_S)
         return body
 
+    def env_of_ours(self, name, **more):
+        return dict(self.env, TRACKWAY_SERVICE=name, AWS_XRAY_TRACING_NAME=name, AWS_XRAY_DAEMON_ADDRESS=self.xray_of_ours.address, **more)
+
     def web(self, name, back=None):
         """Starts a C server."""
-        process = start(webs.WEB, "pool", *([back] if back else []), **dict(self.env, TRACKWAY_SERVICE=name))
+        process = start(webs.WEB, "pool", *([back] if back else []), **self.env_of_ours(name))
         self.processes.append(process)
         return "http://127.0.0.1:%d" % int(process.stdout.readline())
 
     def fetch(self, name, url):
         """Runs a C client. Returns the body of the traced request."""
-        process = start(webs.FETCH, "easy", url, **dict(self.env, TRACKWAY_SERVICE=name, TRACKWAY_KEEP="1"))
+        process = start(webs.FETCH, "easy", url, **self.env_of_ours(name, TRACKWAY_KEEP="1"))
         self.processes.append(process)
         body = "".join(iter(process.stdout.readline, "-- done\n"))
         process.stdin.close()
@@ -95,6 +98,8 @@ class Scene:
                 process.stdin.close()
         for process in self.processes:
             assert process.wait(WAIT_S) == 0, process.args
+        for datagram in self.xray_of_ours.datagrams:
+            test_xray_rules.document(datagram)
 
 
 def is_like(span, expected):
@@ -147,17 +152,24 @@ def test_opentelemetry_does_so_too_when_it_sends_json():
 
 
 def xray_calls_us_and_is_called_by_us(program):
-    scene = Scene("xray")
+    scene = Scene("xray", TRACKWAY_EXPORTER="xray")
     behind = scene.server(program, "behind")
     middle = scene.web("middle", behind)
     front = scene.server(program, "front", middle)
     header = [line for line in scene.client(program, "xray", middle + "/call/x").splitlines() if line.startswith("x-amzn-trace-id: ")]
     assert len(header) == 1 and header[0].endswith(";Sampled=1"), header
-    collect = lambda: scene.xray.spans() + scene.ours()
-    assert_chain(collect, ("xray", "segment"), ("127.0.0.1", "subsegment"), ("middle", "server"), ("middle", "client"), ("behind", "segment"))
+    recorded = lambda: scene.xray.spans() + scene.ours()
+    sent = lambda: scene.xray.spans() + scene.xray_of_ours.spans()
+    assert_chain(recorded, ("xray", "segment"), ("127.0.0.1", "subsegment"), ("middle", "server"), ("middle", "client"), ("behind", "segment"))
+    assert_chain(sent, ("xray", "segment"), ("127.0.0.1", "subsegment"), ("middle", "segment"), ("GET 127.0.0.1", "subsegment"), ("behind", "segment"))
     scene.fetch("ours", front + "/call/item/1")
-    assert_chain(collect, ("ours", "internal"), ("ours", "client"), ("front", "segment"), ("127.0.0.1", "subsegment"), ("middle", "server"),
+    assert_chain(recorded, ("ours", "internal"), ("ours", "client"), ("front", "segment"), ("127.0.0.1", "subsegment"), ("middle", "server"),
                  ("middle", "internal"))
+    trace = assert_chain(sent, ("ours", "segment"), ("GET 127.0.0.1", "subsegment"), ("front", "segment"), ("127.0.0.1", "subsegment"),
+                         ("middle", "segment"), ("load item", "subsegment"))
+    http = {span.name: span.raw["http"] for span in trace if "http" in span.raw}
+    assert http["GET 127.0.0.1"]["request"]["method"] == http["middle"]["request"]["method"] == "GET"
+    assert http["GET 127.0.0.1"]["response"]["status"] == http["middle"]["response"]["status"] == 200
     scene.close()
 
 
@@ -171,7 +183,7 @@ def test_the_x_ray_sdk_for_python_calls_us_and_is_called_by_us():
 
 def test_what_is_not_sampled_by_them_goes_through_us_and_is_sent_by_nobody():
     for formats, program, header in (("xray", XRAY, ";Sampled=0"), ("xray", PYTHON, ";Sampled=0"), ("tracecontext", OTEL, "-00")):
-        scene = Scene(formats, PEER_SAMPLED="0")
+        scene = Scene(formats, PEER_SAMPLED="0", TRACKWAY_EXPORTER="xray")
         middle = scene.web("middle", scene.server(program, "behind"))
         body = scene.client(program, "front", middle + "/call/x")
         lines = [line for line in body.splitlines() if line.startswith(("x-amzn-trace-id: ", "traceparent: "))]
@@ -179,7 +191,42 @@ def test_what_is_not_sampled_by_them_goes_through_us_and_is_sent_by_nobody():
         ours = await_true(lambda: [span for span in scene.ours() if span.kind == "server"])
         assert not ours[0].raw["sampled"] and len({span.trace for span in scene.ours()}) == 1  # recorded, but not to be sent
         scene.close()
-        assert not scene.xray.datagrams and not scene.otlp.requests, (program, scene.xray.datagrams, scene.otlp.requests)
+        assert not scene.xray.datagrams and not scene.xray_of_ours.datagrams and not scene.otlp.requests, program
+
+
+def test_whose_fault_it_is_they_and_we_say_alike():
+    scene = Scene("xray", TRACKWAY_EXPORTER="xray")
+    theirs, ours = scene.server(XRAY, "theirs"), scene.web("ours")
+    for status in (200, 404, 429, 500):
+        get(f"{theirs}/status/{status}")
+        get(f"{ours}/status/{status}")
+
+    def flags(documents):
+        return {d["http"]["response"]["status"]: {name for name in ("error", "throttle", "fault") if d.get(name)} for d in documents if "http" in d}
+    await_true(lambda: len(scene.xray.documents()) == len(scene.xray_of_ours.documents()) == 4, WAIT_S)
+    assert flags(scene.xray.documents()) == flags(scene.xray_of_ours.documents())
+    scene.close()
+
+
+def test_the_example_sends_what_it_says():
+    scene = Scene("xray", TRACKWAY_EXPORTER="xray")
+    example = os.path.join(BUILD, "examples/xray")
+    env = webs.environment(TRACKWAY_EXPORTER="xray", AWS_XRAY_DAEMON_ADDRESS=scene.xray_of_ours.address)
+    root, parent = "1-%08x-bd862e3fe1be46a994272793" % int(time.time()), "53995c3f42cd8ad8"
+    done = subprocess.run([example, f"Root={root};Parent={parent};Sampled=0"], env=env, capture_output=True, text=True, check=True, timeout=WAIT_S)
+    assert done.stdout.startswith("load_cart: out of trace\n") and done.stdout.rstrip().endswith(";Sampled=0"), done.stdout
+    assert not scene.xray_of_ours.datagrams
+    subprocess.run([example, f"Root={root};Parent={parent};Sampled=1;Lineage=a:1"], env=env, capture_output=True, check=True, timeout=WAIT_S)
+    await_true(lambda: len(scene.xray_of_ours.documents()) == 6, WAIT_S)
+    found = {document["name"]: document for document in scene.xray_of_ours.documents()}
+    above = {"shop": parent, **{name: found[top]["id"] for name, top in
+                                (("carts", "shop"), ("price", "shop"), ("enqueue mail", "shop"), ("mailer", "enqueue mail"), ("SES", "mailer"))}}
+    assert {name: document["parent_id"] for name, document in found.items()} == above
+    assert {document["trace_id"] for document in found.values()} == {root}
+    assert found["carts"]["sql"]["preparation"] == "statement" and found["carts"]["namespace"] == "remote"
+    assert found["price"]["annotations"] == {"currency": "EUR"} and found["price"]["metadata"] == {"price": {"rules": 3}}
+    assert found["SES"]["throttle"] and found["SES"]["error"] and "fault" not in found["SES"] and found["SES"]["aws"]["operation"] == "SendEmail"
+    scene.close()
 
 
 def test_a_server_of_theirs_and_ours_agree_on_every_published_case():
