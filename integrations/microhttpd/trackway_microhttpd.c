@@ -24,6 +24,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include <trackway/trace.h>
+
 enum { NAME_SIZE = TW_NAME_MAX + 1, METHOD_SIZE = 16, CODE_SIZE = 16, MAGIC = 0x6d686474 };
 
 struct state {
@@ -32,6 +34,7 @@ struct state {
     tw_span span;             /* none: not traced */
     tw_task task;             /* of the request while the handler is not called, of the thread while it is */
     uint64_t received;        /* bytes of the body */
+    bool asked;               /* the caller speaks X-Ray and has left the decision about sampling to us */
     struct tw_carried carried;
     void *user;
 };
@@ -220,6 +223,9 @@ static void begin_span(const struct tw_mhd *traced, struct MHD_Connection *conne
         .sample = sample_of(found, &caller, &state->carried),
     };
     state->span = tw_span_begin_with("request", &options);
+    if (state->carried.sampling != TW_SAMPLING_UNDECIDED) return;
+    state->asked = state->carried.format == TW_FORMAT_XRAY;
+    state->carried.sampling = TW_SAMPLING_FLAG; /* it has been decided: nobody else is asked */
 }
 
 enum MHD_Result tw_mhd_handle(void *data, struct MHD_Connection *connection, const char *path, const char *method,
@@ -236,6 +242,7 @@ enum MHD_Result tw_mhd_handle(void *data, struct MHD_Connection *connection, con
         state->span = TW_SPAN_NONE;
         state->task = (tw_task){0};
         state->received = 0;
+        state->asked = false;
         state->user = NULL;
         tw_carried_init(&state->carried);
         *request = state;
@@ -332,4 +339,12 @@ const struct tw_carried *tw_mhd_carried(void **request)
 {
     const struct state *state = state_of(request);
     return state ? &state->carried : NULL;
+}
+
+enum MHD_Result tw_mhd_answer(void **request, struct MHD_Response *response)
+{
+    const struct state *state = state_of(request);
+    char text[TW_TRACE_HEADER_MAX + 1];
+    if (!state || !state->asked || tw_trace_answer(state->span, text, sizeof text) <= 0) return MHD_YES;
+    return MHD_add_response_header(response, "X-Amzn-Trace-Id", text);
 }

@@ -33,6 +33,7 @@
 #include <ngx_http.h>
 
 #include <trackway/propagate.h>
+#include <trackway/trace.h>
 #include <trackway/trackway.h>
 
 enum { FOUND_MAX = 16, SHUTDOWN_NS = 1000000000, NS_PER_MS = 1000000 };
@@ -331,6 +332,22 @@ static int extract(ngx_http_request_t *r, struct tw_context *caller, struct tw_c
     return found;
 }
 
+/* The caller has left the decision about sampling to us: it is made, nobody else is asked, and X-Ray's callers are told. */
+static void answer(ngx_http_request_t *r, tw_span span, struct tw_carried *carried)
+{
+    carried->sampling = TW_SAMPLING_FLAG;
+    if (carried->format != TW_FORMAT_XRAY) return;
+    u_char *text = ngx_pnalloc(r->pool, TW_TRACE_HEADER_MAX + 1);
+    if (text == NULL) return;
+    const int len = tw_trace_answer(span, (char *)text, TW_TRACE_HEADER_MAX + 1);
+    ngx_table_elt_t *header = len > 0 ? ngx_list_push(&r->headers_out.headers) : NULL;
+    if (header == NULL) return;
+    ngx_memzero(header, sizeof *header);
+    header->hash = 1;
+    ngx_str_set(&header->key, "X-Amzn-Trace-Id");
+    header->value = (ngx_str_t){(size_t)len, text};
+}
+
 /* start_ns 0: now. Returns the request's new state, or NULL when nothing is recorded. */
 static request_state *begin_span(ngx_http_request_t *r, uint64_t start_ns)
 {
@@ -366,6 +383,7 @@ static request_state *begin_span(ngx_http_request_t *r, uint64_t start_ns)
     }
     state->span = span;
     state->carried = carried;
+    if (carried && carried->sampling == TW_SAMPLING_UNDECIDED) answer(r, span, carried);
     tag_request(r, span, location);
     return state;
 }

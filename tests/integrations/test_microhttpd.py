@@ -6,7 +6,7 @@ import threading
 import time
 
 import webs
-from webs import PARENT, TRACE, TRACEPARENT, await_true, get, records, span, spans
+from webs import PARENT, TRACE, TRACEPARENT, await_true, get, records, span, spans, web
 
 
 def test_a_span_per_request_with_what_http_says():
@@ -131,6 +131,22 @@ def test_every_thread_model_works():
             get(other + "/slow")
             assert span(service=mode, name="after the wait")["parent_id"] == span(service=mode, tag_url__path="/slow")["span_id"]
         webs.stop(process)
+
+
+def test_who_leaves_the_decision_to_us_is_told():
+    root = "Root=1-5759e988-bd862e3fe1be46a994272793"
+    for said, answer in ((";Sampled=?", root + ";Sampled=1"), ("", root + ";Sampled=1"), (";Sampled=1", None), (";Sampled=0", None)):
+        _, _, headers = get(url + "/echo", headers=[("X-Amzn-Trace-Id", root + ";Parent=53995c3f42cd8ad8" + said)])
+        assert headers["X-Amzn-Trace-Id"] == answer, (said, headers["X-Amzn-Trace-Id"])
+    assert get(url + "/echo", headers=[("b3", f"{TRACE}-{PARENT}")])[2]["X-Amzn-Trace-Id"] is None
+
+
+def test_what_we_have_decided_nobody_else_is_asked():
+    for rate, sampled in (("0", "0"), ("1", "1")):
+        server, front = web("pool", url, service=f"decides{rate}", TRACKWAY_SAMPLE_RATE=rate, TRACKWAY_PROPAGATORS="xray")
+        _, body, _ = get(front + "/call/echo", headers=[("X-Amzn-Trace-Id", "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=?")])
+        assert f";Sampled={sampled}\n" in body, body
+        webs.stop(server)
 
 
 def test_with_recording_off_it_serves_all_the_same():

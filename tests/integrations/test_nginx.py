@@ -179,6 +179,10 @@ def test_many_headers_of_the_client_reach_the_upstream():
 
 
 def test_a_caller_of_xray_or_b3_is_answered_in_its_format_too():
+    root = "Root=1-5759e988-bd862e3fe1be46a994272793"
+    for said, answer in (("?", root + ";Sampled=1"), ("1", None), ("0", None)):
+        _, body, headers = get(edge + "/mirror/asked", headers=[("X-Amzn-Trace-Id", f"{root};Parent=53995c3f42cd8ad8;Sampled={said}")])
+        assert headers["X-Amzn-Trace-Id"] == answer and dict(json.loads(body))["x-amzn-trace-id"].endswith(";Sampled=" + said.replace("?", "1")), (said, body)
     got = dict(seen("/mirror/xray", [("X-Amzn-Trace-Id", "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1")]))
     s = edge_span("/mirror/xray")
     assert (s["trace_id"], s["parent_id"]) == ("5759e988bd862e3fe1be46a994272793", "53995c3f42cd8ad8")

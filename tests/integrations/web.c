@@ -94,7 +94,7 @@ static enum MHD_Result call(struct MHD_Connection *connection, const char *back,
     return reply(connection, status ? (unsigned)status : 502, body);
 }
 
-static enum MHD_Result echo(struct MHD_Connection *connection)
+static enum MHD_Result echo(struct MHD_Connection *connection, void **request)
 {
     static const char *const names[] = {"traceparent", "tracestate", "baggage", "x-own", "x-amzn-trace-id", "b3"};
     char text[BODY_MAX] = "";
@@ -103,7 +103,12 @@ static enum MHD_Result echo(struct MHD_Connection *connection)
         const size_t at = strlen(text);
         if (value) snprintf(text + at, sizeof text - at, "%s: %s\n", names[i], value);
     }
-    return reply(connection, 200, text);
+    struct MHD_Response *response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_COPY);
+    if (!response) return MHD_NO;
+    const enum MHD_Result result =
+        tw_mhd_answer(request, response) == MHD_YES ? MHD_queue_response(connection, 200, response) : MHD_NO;
+    MHD_destroy_response(response);
+    return result;
 }
 
 static enum MHD_Result answer(void *data, struct MHD_Connection *connection, const char *path, const char *method,
@@ -135,7 +140,7 @@ static enum MHD_Result answer(void *data, struct MHD_Connection *connection, con
     if (!strncmp(path, "/call/", 6)) return call(connection, data, path + 6, request);
     if (!strncmp(path, "/status/", 8)) return reply(connection, (unsigned)strtoul(path + 8, NULL, 10), "as asked\n");
     if (!strcmp(path, "/slow")) return slow(visit);
-    if (!strcmp(path, "/echo")) return echo(connection);
+    if (!strcmp(path, "/echo")) return echo(connection, request);
     if (!strcmp(path, "/drop")) return MHD_NO;
     if (!strcmp(path, "/upload")) tw_tag(tw_span_current(), "uploaded", visit->uploaded);
     return reply(connection, 200, "ok\n");

@@ -66,9 +66,9 @@ def start(*command, **env):
     return process
 
 
-def web(mode, *back, service="web"):
+def web(mode, *back, service="web", **env):
     """Starts a `web`; returns its process and URL."""
-    process = start(WEB, mode, *back, TRACKWAY_SERVICE=service)
+    process = start(WEB, mode, *back, TRACKWAY_SERVICE=service, **env)
     return process, f"http://127.0.0.1:{int(process.stdout.readline())}"
 
 
