@@ -11,32 +11,30 @@
 #include "store/block_tags.h"
 #include "store/inside.h"
 
-enum { NUMBER_TEXT_MAX = 40 };
-
 static bool text_is(struct tw_text a, struct tw_text b)
 {
     return a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
 }
 
 /* A number's text; the shortest that reads back for doubles. */
-static struct tw_text number_text(unsigned type, uint64_t number, char room[NUMBER_TEXT_MAX])
+static struct tw_text number_text(unsigned type, uint64_t number, char room[TW__VALUE_TEXT_MAX])
 {
     int len = 0;
     double value;
     switch (type) {
     case TW_TYPE_INT:
-        len = snprintf(room, NUMBER_TEXT_MAX, "%lld", (long long)(int64_t)number);
+        len = snprintf(room, TW__VALUE_TEXT_MAX, "%lld", (long long)(int64_t)number);
         break;
     case TW_TYPE_UINT:
-        len = snprintf(room, NUMBER_TEXT_MAX, "%llu", (unsigned long long)number);
+        len = snprintf(room, TW__VALUE_TEXT_MAX, "%llu", (unsigned long long)number);
         break;
     case TW_TYPE_BOOL:
-        len = snprintf(room, NUMBER_TEXT_MAX, "%s", number ? "true" : "false");
+        len = snprintf(room, TW__VALUE_TEXT_MAX, "%s", number ? "true" : "false");
         break;
     case TW_TYPE_DOUBLE:
         memcpy(&value, &number, sizeof value);
-        len = snprintf(room, NUMBER_TEXT_MAX, "%.15g", value);
-        if (strtod(room, NULL) != value) len = snprintf(room, NUMBER_TEXT_MAX, "%.17g", value);
+        len = snprintf(room, TW__VALUE_TEXT_MAX, "%.15g", value);
+        if (strtod(room, NULL) != value) len = snprintf(room, TW__VALUE_TEXT_MAX, "%.17g", value);
         break;
     default:
         break;
@@ -44,9 +42,15 @@ static struct tw_text number_text(unsigned type, uint64_t number, char room[NUMB
     return (struct tw_text){room, len > 0 ? (size_t)len : 0};
 }
 
+struct tw_text tw__value_of(unsigned type, uint64_t number, const struct tw_text *strings,
+                            char room[TW__VALUE_TEXT_MAX])
+{
+    return type >= TW_TYPE_STR ? strings[number] : number_text(type, number, room);
+}
+
 bool tw__value_is(unsigned type, uint64_t number, const struct tw_text *strings, struct tw_text text)
 {
-    char room[NUMBER_TEXT_MAX];
+    char room[TW__VALUE_TEXT_MAX];
     if (type >= TW_TYPE_STR) return text_is(strings[number], text);
     return text_is(number_text(type, number, room), text);
 }
@@ -54,7 +58,7 @@ bool tw__value_is(unsigned type, uint64_t number, const struct tw_text *strings,
 /* The number that has this text; false: none has. */
 static bool number_of(unsigned type, struct tw_text text, uint64_t *out)
 {
-    char copy[NUMBER_TEXT_MAX], room[NUMBER_TEXT_MAX], *end = copy;
+    char copy[TW__VALUE_TEXT_MAX], room[TW__VALUE_TEXT_MAX], *end = copy;
     double value;
     if (text.len == 0 || text.len >= sizeof copy) return false;
     memcpy(copy, text.ptr, text.len);
@@ -164,7 +168,7 @@ static int open_scope(const struct tw__tail *tail, unsigned base, struct tw__poo
 static int tell_values(struct tw__tags *tags, struct tw__stream *stream, struct tw__pool *pool, tw__block_value_fn *fn,
                        void *data)
 {
-    char room[NUMBER_TEXT_MAX];
+    char room[TW__VALUE_TEXT_MAX];
     int error = tw__tags_load(tags, stream, pool);
     if (error) return error;
     if (stream->type < TW_TYPE_STR) {

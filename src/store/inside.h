@@ -64,6 +64,9 @@ void tw__store_part_release(struct tw__part *part);
 void *tw__store_sealer(void *store);
 /* Inside writing: limits on age and size. */
 void tw__store_retain(struct tw__store *store);
+/* Inside a partition's transaction: sorted rows become blocks. */
+int tw__store_put_blocks(struct tw__part *part, const struct tw__recent *recent, const uint32_t *rows, size_t count,
+                         uint64_t seq);
 /* Inside writing: rows of a table into a partition, as a transaction that also marks the journal; seq 0: not. */
 int tw__store_put(struct tw__store *store, struct tw__part *part, const struct tw__recent *recent, uint32_t *rows,
                   size_t count, uint64_t seq);
@@ -110,6 +113,10 @@ int tw__walk(struct tw__walk *walk);
 int tw__hits_read(struct tw__hits *hits, unsigned parts, const struct tw_text *keys, size_t key_count,
                   struct tw__spans *out);
 
+enum { TW__VALUE_TEXT_MAX = 40 };
+/* A value's text, in room or where it is. */
+struct tw_text tw__value_of(unsigned type, uint64_t number, const struct tw_text *strings,
+                            char room[TW__VALUE_TEXT_MAX]);
 /* Whether a value's text is this; number: an index into strings for texts. */
 bool tw__value_is(unsigned type, uint64_t number, const struct tw_text *strings, struct tw_text text);
 

@@ -29,8 +29,8 @@ static size_t block_end(const struct tw__recent *recent, const uint32_t *rows, s
     return end;
 }
 
-static int put_blocks(struct tw__part *part, const struct tw__recent *recent, const uint32_t *rows, size_t count,
-                      uint64_t seq)
+int tw__store_put_blocks(struct tw__part *part, const struct tw__recent *recent, const uint32_t *rows, size_t count,
+                         uint64_t seq)
 {
     struct tw__block_enc *enc = tw__block_enc_new();
     struct tw__block_bytes bytes = {0};
@@ -56,7 +56,7 @@ int tw__store_put(struct tw__store *store, struct tw__part *part, const struct t
     if (!error) error = tw__part_has(part, seq, &has);
     if (!error && !has) error = tw__sort_rows(recent, rows, count);
     if (!error && !has) error = tw__fold_rows(recent, rows, &kept);
-    if (!error && !has) error = put_blocks(part, recent, rows, kept, seq);
+    if (!error && !has) error = tw__store_put_blocks(part, recent, rows, kept, seq);
     if (!error && !has) error = tw__part_names(part, recent, rows, kept);
     if (!error && !has) error = tw__part_mark(part, seq);
     if (!error) error = tw__part_commit(part);
