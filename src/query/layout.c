@@ -11,7 +11,7 @@
 #include "base/hex.h"
 #include "query/path.h"
 
-enum { NONE = UINT32_MAX };
+#define NONE UINT32_MAX
 
 struct laying {
     const struct tw__spans *spans;

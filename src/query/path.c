@@ -14,7 +14,7 @@
 
 #include "query/path.h"
 
-enum { NONE = UINT32_MAX };
+#define NONE UINT32_MAX
 
 struct by_begin {
     uint64_t start_ns;
