@@ -39,6 +39,8 @@ typedef uint64_t tw__opts;
 #define TW__OPT_ALL_DEAD     TW__OPT(18)
 #define TW__OPT_SPAN_NAME    TW__OPT(19)
 #define TW__OPT_SERVICE_NAME TW__OPT(20)
+#define TW__OPT_RATE          TW__OPT(40)
+#define TW__OPT_AS_CONFIGURED TW__OPT(41)
 #define TW__OPT_SETTINGS     TW__OPT(63) /* also what tw__settings_table has */
 /* What every command that looks at segments takes. */
 #define TW__OPTS_SOURCE                                                                                                \
@@ -58,7 +60,7 @@ struct tw__args {
     tw__opts given;
     const char **files;
     size_t file_count;
-    const char *dir, *service, *name, *trace, *sort, *status;
+    const char *dir, *service, *name, *trace, *sort, *status, *rate;
     uint32_t pid;
     uint64_t min_duration_ns, since_ns, for_ns, limit;
     const char *color;
@@ -121,6 +123,7 @@ int tw__cmd_open(const struct tw__args *args);
 int tw__cmd_tail(const struct tw__args *args);
 int tw__cmd_dump(const struct tw__args *args);
 int tw__cmd_stats(const struct tw__args *args);
+int tw__cmd_sample(const struct tw__args *args);
 int tw__cmd_clean(const struct tw__args *args);
 int tw__cmd_run(const struct tw__args *args);
 int tw__cmd_serve(const struct tw__args *args);

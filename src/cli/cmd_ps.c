@@ -3,6 +3,7 @@
  * The rate of a live process is what it does now: its count of begun spans is read twice, 200 ms apart. Over the whole life is
  * all that can be said of a dead one. JSON has both.
  */
+#include <limits.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -84,6 +85,24 @@ static const struct tw__column columns[] = {
     {.title = "COMMAND", .min = 12, .rank = 6},
 };
 
+/* Below the table: what was asked for and cannot be. */
+static void print_notices(const struct tw__sources *sources, const struct tw__look *look, struct tw__buf *out)
+{
+    for (size_t i = 0; i < sources->count; i++) {
+        const struct tw_process *process = &sources->items[i].process;
+        struct tw__buf line = {0};
+        if (!process->notice.len) continue;
+        tw__buf_fmt(&line, "%u: ", process->pid);
+        tw__buf_add(&line, process->notice.ptr, process->notice.len);
+        tw__term_ink(out, look, TW__INK_YELLOW);
+        (void)tw__term_text(out, look, tw__buf_text(&line), look->width ? look->width : UINT_MAX / 2, TW__CUT_MARK);
+        tw__term_plain(out, look, TW__INK_YELLOW);
+        tw__buf_char(out, '\n');
+        out->failed |= line.failed;
+        tw__buf_fini(&line);
+    }
+}
+
 static void print_table(const struct tw__sources *sources, const struct rate *rates, const struct tw__look *look,
                         struct tw__buf *out)
 {
@@ -107,6 +126,7 @@ static void print_table(const struct tw__sources *sources, const struct rate *ra
     }
     tw__table_print(&table, look, out);
     tw__table_fini(&table);
+    print_notices(sources, look, out);
 }
 
 static void print_json(const struct tw__sources *sources, const struct rate *rates, struct tw__buf *out)
@@ -115,6 +135,7 @@ static void print_json(const struct tw__sources *sources, const struct rate *rat
     for (size_t i = 0; i < sources->count; i++) {
         tw__json_open(&json, NULL, '{');
         tw__json_process(&json, &sources->items[i].process);
+        tw__json_exporters(&json, sources->items[i].reader);
         if (sources->items[i].process.state == TW_PROCESS_LIVE)
             tw__json_f64(&json, "spans_per_s", rates[i].now);
         else

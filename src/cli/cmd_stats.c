@@ -68,6 +68,31 @@ static void print_process(struct tw__buf *out, const struct tw__look *look, cons
 #undef LINE
 }
 
+/* How it samples, what cannot be, and a line for each exporter. */
+static void print_exporters(struct tw__buf *out, const struct tw__look *look, const struct tw__source *source)
+{
+    const struct tw_process *p = &source->process;
+    struct tw_export_stats stats;
+    struct tw__buf text = {0};
+    if (p->rate_asked) tw__buf_fmt(&text, "rate %.6g, asked for; configured: ", p->rate);
+    if (p->sampler.len)
+        tw__buf_add(&text, p->sampler.ptr, p->sampler.len);
+    else
+        tw__buf_cstr(&text, "everything");
+    add_line(out, look, "sampled", tw__buf_text(&text), "");
+    if (p->notice.len) add_line(out, look, "notice", p->notice, "");
+    for (size_t i = 0; tw_reader_exporter(source->reader, i, &stats) == 0; i++) {
+        tw__buf_reset(&text);
+        tw__buf_fmt(&text, "%s: %llu records, %llu sent, %llu bytes, %llu dropped, %llu errors, %llu chunks missed", stats.name,
+                    (unsigned long long)stats.records, (unsigned long long)stats.sent, (unsigned long long)stats.bytes,
+                    (unsigned long long)stats.dropped, (unsigned long long)stats.errors, (unsigned long long)stats.missed);
+        add_line(out, look, "exporter", tw__buf_text(&text), "");
+        if (stats.problem[0]) add_line(out, look, "", tw__text_of(stats.problem), "");
+    }
+    out->failed |= text.failed;
+    tw__buf_fini(&text);
+}
+
 int tw__cmd_stats(const struct tw__args *args)
 {
     struct tw__sources sources;
@@ -78,11 +103,13 @@ int tw__cmd_stats(const struct tw__args *args)
         if (args->given & TW__OPT_JSON) {
             tw__json_open(&json, NULL, '{');
             tw__json_process(&json, &sources.items[i].process);
+            tw__json_exporters(&json, sources.items[i].reader);
             tw__json_close(&json, '}');
             tw__json_line(&json);
         } else {
             if (i) tw__buf_char(&out, '\n');
             print_process(&out, &args->look, &sources.items[i].process);
+            print_exporters(&out, &args->look, &sources.items[i]);
         }
     }
     if (code == TW__EXIT_OK) code = tw__out_write(&out);

@@ -13,7 +13,8 @@
 const struct tw__command tw__commands[] = {
     {"ps", NULL, "processes that record, live and dead",
      "Lists every process with a segment: its state, how many threads record, how many spans it begins a second, how far "
-     "back its memory reaches, the spans open in it, and how many records were lost (stats tells why).",
+     "back its memory reaches, the spans open in it, and how many records were lost (stats tells why). Below it stands what was "
+     "configured and cannot be, such as an exporter with nothing to send.",
      "trackway ps\ntrackway ps --service shop-back --json\n", TW__OPTS_SOURCE, tw__cmd_ps},
     {"traces", NULL, "recent requests",
      "Lists requests across all processes, the newest first: when, trace id, root span, duration, spans, threads, processes, "
@@ -42,8 +43,14 @@ const struct tw__command tw__commands[] = {
      "trackway dump\ntrackway dump --trace 6740c1f2a5b8e03d917c44aa02b1c9de\ntrackway dump --file copied.seg > records.jsonl\n",
      TW__OPTS_SOURCE | TW__OPT_TRACE | TW__OPT_SINCE, tw__cmd_dump},
     {"stats", NULL, "everything counted, each loss with its cause",
-     "Prints what each process counts: memory, spans, threads, and every kind of loss with its text.",
+     "Prints what each process counts: memory, spans, threads, every kind of loss with its text, how it samples, and what its "
+     "exporters have sent, dropped and missed, with their last problem.",
      "trackway stats\ntrackway stats --pid 4711 --json\n", TW__OPTS_SOURCE, tw__cmd_stats},
+    {"sample", "PID", "how a process samples; another rate while it runs",
+     "Shows which share of its traces a process exports, or changes it for traces that begin from now on. What another process "
+     "decided about a trace is followed as before, and recording is never sampled.",
+     "trackway sample 4711\ntrackway sample 4711 --rate 0.1\ntrackway sample 4711 --as-configured\n",
+     TW__OPT_RATE | TW__OPT_AS_CONFIGURED | TW__OPT_DIR | TW__OPT_JSON | TW__OPT_HELP, tw__cmd_sample},
     {"clean", NULL, "remove the segments of dead processes",
      "Lists the segments whose process is dead or has exited and removes them after asking. Never removes the segment of a "
      "live process, one whose process cannot be told (another machine, boot or container), or a file that is not a segment.",

@@ -29,6 +29,8 @@ const struct tw__option tw__options[] = {
     {TW__OPT_TRACE, "trace", "TRACE", "only the records of this trace", NULL},
     {TW__OPT_ALL_DEAD, "all-dead", NULL, "every dead process (the default)", NULL},
     {TW__OPT_YES, "yes", NULL, "do not ask (-y)", NULL},
+    {TW__OPT_RATE, "rate", "RATE", "sample this share of the traces that begin from now on: 0 to 1", NULL},
+    {TW__OPT_AS_CONFIGURED, "as-configured", NULL, "take back what was asked for", NULL},
     {TW__OPT_JSON, "json", NULL, "JSON lines instead of a table", NULL},
     {TW__OPT_COLOR, "color", "WHEN", "auto, always or never (default: TRACKWAY_COLOR, then auto; NO_COLOR: never)",
      "auto always never"},
@@ -111,6 +113,8 @@ static bool store(struct tw__args *args, const struct tw__option *option, const 
         args->name = value;
     } else if (option->id == TW__OPT_TRACE) {
         args->trace = value;
+    } else if (option->id == TW__OPT_RATE) {
+        args->rate = value;
     } else if (option->id == TW__OPT_SORT) {
         args->sort = value;
     } else if (option->id == TW__OPT_STATUS) {

@@ -309,6 +309,7 @@ int tw__export_begin(struct tw__segment *segment, const struct tw__settings *set
     int central = open_client(settings, sampler, what);
     if (central < 0) result = central;
     if (export.count == 0 && !export.central) return result;
+    for (size_t i = 0; i < export.count; i++) tw__control_exporter(segment, (uint32_t)i, &export.exporters[i].stats);
     int failed = start_thread(what);
     if (failed < 0) {
         close_all();

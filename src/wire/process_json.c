@@ -45,4 +45,26 @@ void tw__json_process(struct tw__json *json, const struct tw_process *process)
     tw__json_u64(json, "open_spans", process->open_spans);
     tw__json_u64(json, "lost", tw__losses_sum(&process->losses));
     write_losses(json, &process->losses);
+    tw__json_text(json, "sampler", process->sampler);
+    if (process->rate_asked) tw__json_f64(json, "sample_rate", process->rate);
+    if (process->notice.len) tw__json_text(json, "notice", process->notice);
+}
+
+void tw__json_exporters(struct tw__json *json, struct tw_reader *reader)
+{
+    struct tw_export_stats stats;
+    tw__json_open(json, "exporters", '[');
+    for (size_t i = 0; tw_reader_exporter(reader, i, &stats) == 0; i++) {
+        tw__json_open(json, NULL, '{');
+        tw__json_cstr(json, "name", stats.name);
+        tw__json_u64(json, "records", stats.records);
+        tw__json_u64(json, "sent", stats.sent);
+        tw__json_u64(json, "bytes", stats.bytes);
+        tw__json_u64(json, "dropped", stats.dropped);
+        tw__json_u64(json, "errors", stats.errors);
+        tw__json_u64(json, "missed", stats.missed);
+        if (stats.problem[0]) tw__json_cstr(json, "problem", stats.problem);
+        tw__json_close(json, '}');
+    }
+    tw__json_close(json, ']');
 }

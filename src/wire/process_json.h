@@ -9,4 +9,7 @@ void tw__json_process(struct tw__json *json, const struct tw_process *process);
 
 uint64_t tw__losses_sum(const struct tw_losses *losses);
 
+/* "exporters": what each has sent, dropped and missed; empty without any. */
+void tw__json_exporters(struct tw__json *json, struct tw_reader *reader);
+
 #endif

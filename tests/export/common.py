@@ -39,6 +39,31 @@ def datagrams(door):
         return found
 
 
+class Program:
+    """prog_export in its mode rate: works when it is told to."""
+
+    def __init__(self, spans, **variables):
+        self.process = subprocess.Popen([PROGRAM, str(spans), "rate"], env=dict(os.environ, **variables), stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert self.process.stdout.readline() == "ready\n"
+
+    def go_on(self, name):
+        self.process.stdin.write(name + "\n")
+        self.process.stdin.flush()
+
+    def end(self):
+        """Returns the counters, and what it said on stderr."""
+        out, told = self.process.communicate("", timeout=60)
+        return [json.loads(line) for line in out.splitlines() if line.startswith("{")], told
+
+
+def trackway(*words, code=0):
+    """What the command prints."""
+    done = subprocess.run([os.path.join(BUILD, "trackway"), *words], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == code, (words, done)
+    return done.stdout
+
+
 def run_all(tests):
     """Runs the functions, each with a folder of its own; returns the exit code."""
     failed = 0

@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import sys
+import time
 
 import common
 
@@ -121,9 +122,60 @@ def a_forked_child_exports_its_own_and_the_parent_its_own(folder):
     assert len({span[0] for span in found}) == 2  # two processes
 
 
+def the_rate_is_changed_while_the_program_runs(folder):
+    path, segments = os.path.join(folder, "spans.jsonl"), os.path.join(folder, "segments")
+    program = common.Program(1000, TRACKWAY_EXPORTER="file", TRACKWAY_FILE=path, TRACKWAY_SAMPLER="always_off", TRACKWAY_DIR=segments)
+    pid, where = str(program.process.pid), ("--dir", segments)
+    shown = json.loads(common.trackway("ps", "--json", *where))
+    assert "sample rate is 0" in shown["notice"] and "sample rate is 0" in common.trackway("ps", *where), shown
+    assert "always_off" in common.trackway("sample", pid, *where)
+    assert json.loads(common.trackway("sample", pid, "--rate", "0.25", "--json", *where))["rate"] == 0.25
+    program.go_on("quarter")
+    wait_for(pid, where, lambda exporter: exporter["sent"] > 0)
+    assert json.loads(common.trackway("stats", "--json", *where))["sample_rate"] == 0.25
+    common.trackway("sample", pid, "--as-configured", *where)
+    program.go_on("none")
+    common.trackway("sample", pid, "--rate", "1.5", *where, code=2)
+    common.trackway("sample", pid, "--rate", "0.1", "--as-configured", *where, code=2)
+    program.end()
+    names = [row["name"] for row in map(json.loads, open(path, encoding="utf-8")) if row["kind"] == "span"]
+    assert 150 < names.count("quarter") < 350 and names.count("none") == 0 and names.count("parent") == 0, set(names)
+    common.trackway("sample", pid, "--rate", "1", *where, code=1)
+
+
+def wait_for(pid, where, condition):
+    for _ in range(500):
+        if condition(json.loads(common.trackway("stats", "--pid", pid, "--json", *where))["exporters"][0]):
+            return
+        time.sleep(0.01)
+    raise AssertionError("it does not become true")
+
+
+def what_an_exporter_does_is_seen_from_outside(folder):
+    segments = os.path.join(folder, "segments")
+    door, port = common.receiver()
+    door.close()
+    program = common.Program(50, TRACKWAY_EXPORTER="network_lossy,file", TRACKWAY_FILE=os.path.join(folder, "x"), TRACKWAY_FDB=f"127.0.0.1:{port}",
+                             TRACKWAY_DIR=segments)
+    where = ("--dir", segments)
+    wait_for(str(program.process.pid), where, lambda exporter: exporter["errors"] > 0)
+    exporters = json.loads(common.trackway("ps", "--json", *where))["exporters"]
+    assert [e["name"] for e in exporters] == ["network_lossy", "file"] and "refused" in exporters[0]["problem"], exporters
+    assert exporters[1]["sent"] == exporters[1]["records"] > 0 and "refused" in common.trackway("stats", *where)
+    program.end()
+
+
+def a_program_that_outruns_its_exporters_is_told_what_they_missed(folder):
+    """Half a megabyte of arena, and a burst of spans: the arena laps the thread, and every span is either sent or in a missed chunk."""
+    path = os.path.join(folder, "spans.jsonl")
+    counters, _ = common.run("200000", TRACKWAY_EXPORTER="file", TRACKWAY_FILE=path, TRACKWAY_ARENA="512K")
+    lines = sum(1 for _ in open(path, encoding="utf-8"))
+    assert counters[0]["missed"] > 0 and lines == counters[0]["sent"] < 600000 and counters[0]["flushed"] == 0, (lines, counters)
+
+
 def main():
     tests = [thing for name, thing in globals().items() if callable(thing) and getattr(thing, "__module__", "") == "__main__"
-             and name not in ("main", "datagrams")]
+             and name not in ("main", "datagrams", "wait_for")]
     return common.run_all(tests)
 
 

@@ -143,25 +143,11 @@ class Daemon:
         return self.process.stdout.read().splitlines()
 
 
-class Program:
-    def __init__(self, *words, **variables):
-        self.process = subprocess.Popen([common.PROGRAM, *words], env=dict(os.environ, **variables), stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert self.process.stdout.readline() == "ready\n"
-
-    def go_on(self, name):
-        self.process.stdin.write(name + "\n")
-        self.process.stdin.flush()
-
-    def end(self):
-        return self.process.communicate("", timeout=60)
-
-
 def central_rules_are_fetched_decide_and_are_reported_and_a_quota_comes_back(folder):
     """The fake's rules have a fixed rate of 0: until the first report one trace a second is borrowed, then 7 a second are allowed."""
     door, port = common.receiver()
     daemon = Daemon("plain")
-    program = Program("200", "rate", TRACKWAY_EXPORTER="xray", TRACKWAY_SAMPLER="xray-central",
+    program = common.Program(200, TRACKWAY_EXPORTER="xray", TRACKWAY_SAMPLER="xray-central",
                       AWS_XRAY_DAEMON_ADDRESS=f"tcp:127.0.0.1:{daemon.port} udp:127.0.0.1:{port}")
     time.sleep(1)
     program.go_on("borrowed")
@@ -180,7 +166,7 @@ def central_rules_are_fetched_decide_and_are_reported_and_a_quota_comes_back(fol
 
 def without_a_daemon_the_built_in_rule_decides_and_it_is_told_once(folder):
     door, port = common.receiver()
-    program = Program("100", "rate", TRACKWAY_EXPORTER="xray", OTEL_TRACES_SAMPLER="xray", AWS_XRAY_DAEMON_ADDRESS=f"tcp:127.0.0.1:1 udp:127.0.0.1:{port}")
+    program = common.Program(100, TRACKWAY_EXPORTER="xray", OTEL_TRACES_SAMPLER="xray", AWS_XRAY_DAEMON_ADDRESS=f"tcp:127.0.0.1:1 udp:127.0.0.1:{port}")
     time.sleep(1)
     program.go_on("later")
     _, told = program.end()
