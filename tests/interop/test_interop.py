@@ -50,9 +50,10 @@ class Scene:
     """Sinks of its own, and the programs of one test."""
 
     def __init__(self, formats, **env):
-        self.xray, self.xray_of_ours, self.otlp, self.processes = sinks.XRay(), sinks.XRay(), sinks.Otlp(), []
+        self.xray, self.xray_of_ours, self.processes = sinks.XRay(), sinks.XRay(), []
+        self.otlp, self.otlp_of_ours = sinks.Otlp(), sinks.Otlp()
         webs.segments = os.path.join(os.path.dirname(webs.segments), "s%d" % time.monotonic_ns())
-        self.env = dict(OTEL_PROPAGATORS=formats, OTEL_EXPORTER_OTLP_ENDPOINT=self.otlp.url, AWS_XRAY_DAEMON_ADDRESS=self.xray.address,
+        self.env = dict(**({"OTEL_PROPAGATORS": formats} if formats else {}), OTEL_EXPORTER_OTLP_ENDPOINT=self.otlp.url, AWS_XRAY_DAEMON_ADDRESS=self.xray.address,
                         AWS_XRAY_LOG_LEVEL="silent", **env)
 
     def peer(self, program, mode, url, name):
@@ -70,7 +71,8 @@ class Scene:
         return body
 
     def env_of_ours(self, name, **more):
-        return dict(self.env, TRACKWAY_SERVICE=name, AWS_XRAY_TRACING_NAME=name, AWS_XRAY_DAEMON_ADDRESS=self.xray_of_ours.address, **more)
+        return dict(self.env, TRACKWAY_SERVICE=name, AWS_XRAY_TRACING_NAME=name, AWS_XRAY_DAEMON_ADDRESS=self.xray_of_ours.address,
+                    OTEL_EXPORTER_OTLP_ENDPOINT=self.otlp_of_ours.url, **more)
 
     def web(self, name, back=None):
         """Starts a C server."""
@@ -130,16 +132,21 @@ def assert_chain(collect, *expected):
     return trace
 
 
-def otel_calls_us_and_is_called_by_us(encoding):
-    scene = Scene("tracecontext,baggage", PEER_ENCODING=encoding)
+def otel_calls_us_and_is_called_by_us(encoding, **env):
+    scene = Scene("tracecontext,baggage", PEER_ENCODING=encoding, TRACKWAY_EXPORTER="otlp", TRACKWAY_OTLP_AGE="100ms", **env)
     behind = scene.server(OTEL, "behind")
     middle = scene.web("middle", behind)
     front = scene.server(OTEL, "front", middle)
     assert "traceparent: 00-" in scene.client(OTEL, "otel", middle + "/call/x")
-    collect = lambda: scene.otlp.spans() + scene.ours()
-    assert_chain(collect, ("otel", "internal"), ("otel", "client"), ("middle", "server"), ("middle", "client"), ("behind", "server"))
+    recorded = lambda: scene.otlp.spans() + scene.ours()
+    sent = lambda: scene.otlp.spans() + scene.otlp_of_ours.spans()
+    chain = (("otel", "internal"), ("otel", "client"), ("middle", "server"), ("middle", "client"), ("behind", "server"))
+    assert_chain(recorded, *chain)
+    assert_chain(sent, *chain)
     scene.fetch("ours", front + "/call/item/1")
-    assert_chain(collect, ("ours", "internal"), ("ours", "client"), ("front", "server"), ("front", "client"), ("middle", "server"), ("middle", "internal"))
+    chain = (("ours", "internal"), ("ours", "client"), ("front", "server"), ("front", "client"), ("middle", "server"), ("middle", "internal"))
+    assert_chain(recorded, *chain)
+    assert_chain(sent, *chain)
     scene.close()
 
 
@@ -147,8 +154,8 @@ def test_opentelemetry_calls_us_and_is_called_by_us():
     otel_calls_us_and_is_called_by_us("proto")
 
 
-def test_opentelemetry_does_so_too_when_it_sends_json():
-    otel_calls_us_and_is_called_by_us("json")
+def test_so_it_is_with_json_of_theirs_and_gzip_of_both():
+    otel_calls_us_and_is_called_by_us("json", OTEL_EXPORTER_OTLP_COMPRESSION="gzip")
 
 
 def xray_calls_us_and_is_called_by_us(program):
@@ -181,9 +188,18 @@ def test_the_x_ray_sdk_for_python_calls_us_and_is_called_by_us():
     xray_calls_us_and_is_called_by_us(PYTHON)
 
 
+def test_from_x_ray_to_opentelemetry_it_is_one_trace_without_a_word_of_configuration():
+    scene = Scene(None, TRACKWAY_EXPORTER="otlp", TRACKWAY_OTLP_AGE="100ms")
+    middle = scene.web("middle", scene.server(OTEL, "behind"))
+    scene.client(XRAY, "front", middle + "/call/x")
+    assert_chain(lambda: scene.xray.spans() + scene.otlp.spans() + scene.otlp_of_ours.spans(), ("front", "segment"), ("127.0.0.1", "subsegment"),
+                 ("middle", "server"), ("middle", "client"), ("behind", "server"))
+    scene.close()
+
+
 def test_what_is_not_sampled_by_them_goes_through_us_and_is_sent_by_nobody():
     for formats, program, header in (("xray", XRAY, ";Sampled=0"), ("xray", PYTHON, ";Sampled=0"), ("tracecontext", OTEL, "-00")):
-        scene = Scene(formats, PEER_SAMPLED="0", TRACKWAY_EXPORTER="xray")
+        scene = Scene(formats, PEER_SAMPLED="0", TRACKWAY_EXPORTER="xray,otlp", TRACKWAY_OTLP_AGE="100ms")
         middle = scene.web("middle", scene.server(program, "behind"))
         body = scene.client(program, "front", middle + "/call/x")
         lines = [line for line in body.splitlines() if line.startswith(("x-amzn-trace-id: ", "traceparent: "))]
@@ -191,7 +207,8 @@ def test_what_is_not_sampled_by_them_goes_through_us_and_is_sent_by_nobody():
         ours = await_true(lambda: [span for span in scene.ours() if span.kind == "server"])
         assert not ours[0].raw["sampled"] and len({span.trace for span in scene.ours()}) == 1  # recorded, but not to be sent
         scene.close()
-        assert not scene.xray.datagrams and not scene.xray_of_ours.datagrams and not scene.otlp.requests, program
+        assert not scene.xray.datagrams and not scene.xray_of_ours.datagrams, program
+        assert not scene.otlp.requests and not scene.otlp_of_ours.requests, program
 
 
 def test_whose_fault_it_is_they_and_we_say_alike():
