@@ -41,11 +41,14 @@ typedef uint64_t tw__opts;
 #define TW__OPT_SERVICE_NAME TW__OPT(20)
 #define TW__OPT_RATE          TW__OPT(40)
 #define TW__OPT_AS_CONFIGURED TW__OPT(41)
+#define TW__OPT_WHERE         TW__OPT(42)
 #define TW__OPT_SETTINGS     TW__OPT(63) /* also what tw__settings_table has */
 /* What every command that looks at segments takes. */
 #define TW__OPTS_SOURCE                                                                                                \
     (TW__OPT_JSON | TW__OPT_PID | TW__OPT_FILE | TW__OPT_DIR | TW__OPT_SERVICE | TW__OPT_COLOR | TW__OPT_HELP)
 #define TW__OPTS_FILTER (TW__OPT_NAME | TW__OPT_MIN_DURATION | TW__OPT_STATUS)
+
+struct tw__filter;
 
 struct tw__option {
     tw__opts id;
@@ -64,6 +67,7 @@ struct tw__args {
     uint32_t pid;
     uint64_t min_duration_ns, since_ns, for_ns, limit;
     const char *color;
+    struct tw__filter *where; /* --where, compiled with tw__span_schema; NULL: everything passes */
     const char **operands;
     size_t operand_count;
     struct {

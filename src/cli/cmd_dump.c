@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "cli/resolve.h"
+#include "cli/where.h"
 #include "wire/process_json.h"
 #include "wire/record_json.h"
 
@@ -31,7 +32,8 @@ static uint64_t known_end(const struct tw_record *record, const struct tw_proces
     return record->kind == TW_RECORD_OPEN ? process->last_ns : record->end_ns;
 }
 
-static int print(const struct tw__sources *sources, size_t *at, struct tw__buf *out, size_t *count)
+static int print(const struct tw__sources *sources, const struct tw__args *args, size_t *at, struct tw__buf *out,
+                 size_t *count)
 {
     struct tw__json json = {.out = out};
     for (size_t i = 0; i < sources->count; i++) {
@@ -44,8 +46,10 @@ static int print(const struct tw__sources *sources, size_t *at, struct tw__buf *
     int code = TW__EXIT_OK;
     for (size_t i; code == TW__EXIT_OK && (i = oldest(sources, at)) < sources->count; ++*count) {
         const struct tw_record *record = &sources->items[i].records->items[at[i]++];
+        const struct tw_process *process = &sources->items[i].process;
+        if (!tw__where_record(args, record, process, known_end(record, process))) continue;
         tw__json_open(&json, NULL, '{');
-        tw__json_record(&json, record, &sources->items[i].process, known_end(record, &sources->items[i].process));
+        tw__json_record(&json, record, process, known_end(record, process));
         tw__json_close(&json, '}');
         tw__json_line(&json);
         code = tw__out_write_some(out);
@@ -62,7 +66,7 @@ static int dump(struct tw__sources *sources, const struct tw__args *args, const 
     int code = tw__sources_read(sources, &query);
     size_t *at = calloc(sources->count + 1, sizeof *at), count = 0;
     if (!at) code = tw__out_of_memory();
-    if (code == TW__EXIT_OK) code = print(sources, at, &out, &count);
+    if (code == TW__EXIT_OK) code = print(sources, args, at, &out, &count);
     if (code == TW__EXIT_OK && id && count == 0) {
         tw__complain("trace %s is not in the memory of these processes; trackway traces lists what is there",
                      args->trace);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "cli/source.h"
+#include "cli/where.h"
 #include "wire/human.h"
 #include "wire/record_json.h"
 #include "wire/table.h"
@@ -57,6 +58,7 @@ static struct row *choose(const struct tw__sources *sources, const struct tw__ar
             uint64_t end = source->process.last_ns > record->time_ns ? source->process.last_ns : record->time_ns;
             if (record->kind != TW_RECORD_OPEN) continue;
             if (!tw__filter_passes(args, record->name, end - record->time_ns, record->status)) continue;
+            if (!tw__where_record(args, record, &source->process, end)) continue;
             rows[(*count)++] = (struct row){record, &source->process, end};
         }
     }

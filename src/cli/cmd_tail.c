@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "cli/source.h"
+#include "cli/where.h"
 #include "wire/human.h"
 #include "wire/record_json.h"
 
@@ -150,13 +151,14 @@ static void read_new(struct tail *tail)
     }
 }
 
-static bool passes(const struct tail *tail, const struct tw_record *record)
+static bool passes(const struct tail *tail, const struct tw_record *record, const struct tw_process *process)
 {
     static const uint8_t none[8];
     if (record->kind != TW_RECORD_SPAN) return false;
     if (!(tail->args->given & TW__OPT_SPANS) && memcmp(record->parent_id, none, sizeof none) != 0) return false;
     uint64_t duration = record->end_ns > record->time_ns ? record->end_ns - record->time_ns : 0;
-    return tw__filter_passes(tail->args, record->name, duration, record->status);
+    return tw__filter_passes(tail->args, record->name, duration, record->status) &&
+           tw__where_record(tail->args, record, process, record->end_ns);
 }
 
 static void add_padded(struct tw__buf *line, const char *text, size_t width)
@@ -232,7 +234,7 @@ static void print_new(struct tail *tail)
     for (size_t i = 0; ended && i < tail->count; i++) {
         const struct followed *f = &tail->items[i];
         for (size_t k = 0; f->records && k < f->records->count; k++)
-            if (passes(tail, &f->records->items[k]))
+            if (passes(tail, &f->records->items[k], &f->process))
                 ended[count++] = (struct ended){&f->records->items[k], &f->process};
     }
     if (ended) qsort(ended, count, sizeof *ended, by_end);

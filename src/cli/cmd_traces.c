@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "cli/source.h"
+#include "cli/where.h"
 #include "wire/human.h"
 #include "wire/json.h"
 #include "wire/record_json.h"
@@ -63,6 +64,7 @@ static const struct tw_batch_trace **choose(const struct tw_batch *batch, const 
         if (!trace->root || trace->end_ns < since) continue;
         if (!tw__filter_passes(args, trace->root->record->name, tw__batch_trace_duration(trace), status_of(trace)))
             continue;
+        if (!tw__where_trace(args, trace)) continue;
         chosen[(*count)++] = trace;
     }
     qsort(chosen, *count, sizeof *chosen, strcmp(args->sort, "duration") == 0 ? by_duration : by_time);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "model/span_fields.h"
 
 static void add_command(struct tw__buf *out, const struct tw__command *command)
 {
@@ -43,6 +44,10 @@ static void add_script(struct tw__buf *out)
                  "    case \"$before\" in\n"
                  "        --file) mapfile -t COMPREPLY < <(compgen -f -- \"$current\"); return ;;\n"
                  "        --dir) mapfile -t COMPREPLY < <(compgen -d -- \"$current\"); return ;;\n");
+    /* Names of fields to begin a filter with; what comes behind them no list can hold. */
+    tw__buf_cstr(out, "        --where) mapfile -t COMPREPLY < <(compgen -W \"");
+    for (size_t i = 0; tw__span_field_name(i); i++) tw__buf_fmt(out, "%s%s", i ? " " : "", tw__span_field_name(i));
+    tw__buf_cstr(out, "\" -- \"$current\"); return ;;\n");
     for (const struct tw__option *option = tw__options; option->name; option++) {
         if (option->choices)
             tw__buf_fmt(out, "        --%s) mapfile -t COMPREPLY < <(compgen -W \"%s\" -- \"$current\"); return ;;\n",

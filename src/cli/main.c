@@ -18,10 +18,12 @@ const struct tw__command tw__commands[] = {
      "trackway ps\ntrackway ps --service shop-back --json\n", TW__OPTS_SOURCE, tw__cmd_ps},
     {"traces", NULL, "recent requests",
      "Lists requests across all processes, the newest first: when, trace id, root span, duration, spans, threads, processes, "
-     "errors. A duration with > in front is of a request that has not ended.",
+     "errors. A duration with > in front is of a request that has not ended. With --where: those of which one span meets every "
+     "condition.",
      "trackway traces\ntrackway traces --min-duration 200ms --since 5m\ntrackway traces --status error --sort duration\n"
-     "trackway traces --name 'GET /cart*' --limit 5 --json\n",
-     TW__OPTS_SOURCE | TW__OPTS_FILTER | TW__OPT_SINCE | TW__OPT_LIMIT | TW__OPT_SORT, tw__cmd_traces},
+     "trackway traces --name 'GET /cart*' --limit 5 --json\n"
+     "trackway traces --where 'http.status_code>=500 or (name~^SELECT duration>50ms)'\n",
+     TW__OPTS_SOURCE | TW__OPTS_FILTER | TW__OPT_WHERE | TW__OPT_SINCE | TW__OPT_LIMIT | TW__OPT_SORT, tw__cmd_traces},
     {"show", "TRACE", "one request as a waterfall",
      "Draws one request across all processes: the tree of its spans with bars to scale, tags, events, marks, messages and "
      "errors. TRACE is a trace id in any form (32 hex digits, 1-8-24, decimal) or the first digits of one, at least 4. More "
@@ -31,17 +33,20 @@ const struct tw__command tw__commands[] = {
     {"open", NULL, "spans in progress, or in progress at death",
      "Lists the spans that are open right now, and those that were open when their process died, the oldest first: what is "
      "it doing, what was it doing.",
-     "trackway open\ntrackway open --pid 4711\n", TW__OPTS_SOURCE | TW__OPTS_FILTER | TW__OPT_LIMIT, tw__cmd_open},
+     "trackway open\ntrackway open --pid 4711\n", TW__OPTS_SOURCE | TW__OPTS_FILTER | TW__OPT_WHERE | TW__OPT_LIMIT,
+     tw__cmd_open},
     {"tail", NULL, "finished requests as they happen",
      "Prints each root span (with --spans every span) when it ends, in all processes, also those that start later. Ends with "
      "Ctrl-C, or after --for. What was overwritten before it could be read is counted on stderr.",
-     "trackway tail\ntrackway tail --status error --for 10s\ntrackway tail --spans --name 'sqlite*' --json\n",
-     TW__OPTS_SOURCE | TW__OPTS_FILTER | TW__OPT_SPANS | TW__OPT_FOR, tw__cmd_tail},
+     "trackway tail\ntrackway tail --status error --for 10s\ntrackway tail --spans --name 'sqlite*' --json\n"
+     "trackway tail --where 'duration>200ms user.id=17'\n",
+     TW__OPTS_SOURCE | TW__OPTS_FILTER | TW__OPT_WHERE | TW__OPT_SPANS | TW__OPT_FOR, tw__cmd_tail},
     {"dump", NULL, "every record as JSON lines",
      "Prints each process and then each record in time order, one JSON object a line; spans in progress have the kind open. "
      "docs/commands.md lists the members.",
-     "trackway dump\ntrackway dump --trace 6740c1f2a5b8e03d917c44aa02b1c9de\ntrackway dump --file copied.seg > records.jsonl\n",
-     TW__OPTS_SOURCE | TW__OPT_TRACE | TW__OPT_SINCE, tw__cmd_dump},
+     "trackway dump\ntrackway dump --trace 6740c1f2a5b8e03d917c44aa02b1c9de\ntrackway dump --file copied.seg > records.jsonl\n"
+     "trackway dump --where 'record in (event, mark) name~timeout'\n",
+     TW__OPTS_SOURCE | TW__OPT_TRACE | TW__OPT_WHERE | TW__OPT_SINCE, tw__cmd_dump},
     {"stats", NULL, "everything counted, each loss with its cause",
      "Prints what each process counts: memory, spans, threads, every kind of loss with its text, how it samples, and what its "
      "exporters have sent, dropped and missed, with their last problem.",

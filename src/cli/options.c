@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli/where.h"
 #include "wire/human.h"
 
 const struct tw__option tw__options[] = {
@@ -20,6 +20,7 @@ const struct tw__option tw__options[] = {
     {TW__OPT_SERVICE_NAME, "service", "NAME", "the service's name (default: run)", NULL},
     {TW__OPT_MIN_DURATION, "min-duration", "TIME", "only those that took at least this long: 200ms, 1.5s", NULL},
     {TW__OPT_STATUS, "status", "STATUS", "only those with this status: error, ok or unset", "error ok unset"},
+    {TW__OPT_WHERE, "where", "FILTER", "only what the filter matches, as in 'status=error duration>200ms' (docs/filter.md)", NULL},
     {TW__OPT_SINCE, "since", "TIME", "only what ended within this time until now: 5m, 2h", NULL},
     {TW__OPT_LIMIT, "limit", "N", "at most this many rows; 0: all", NULL},
     {TW__OPT_SORT, "sort", "ORDER", "time (default: newest first) or duration (longest first)", "time duration"},
@@ -169,7 +170,9 @@ static int take_option(struct tw__args *args, const struct tw__command *command,
     } else {
         value = value ? value + 1 : *at + 1 < argc ? argv[++*at] : NULL;
         if (!value) return needs_value(command, option->name, option->argument, false);
-        if (!store(args, option, value)) {
+        if (option->id == TW__OPT_WHERE) {
+            if (!tw__where_compile(args, command->name, value)) return TW__EXIT_USAGE;
+        } else if (!store(args, option, value)) {
             tw__complain("%s: --%s %s is not understood: %s", command->name, option->name, value, option->help);
             return TW__EXIT_USAGE;
         }

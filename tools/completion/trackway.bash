@@ -10,17 +10,18 @@ _trackway() {
     case "$before" in
         --file) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
         --dir) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+        --where) mapfile -t COMPREPLY < <(compgen -W "service name status status.message kind duration trace.duration trace.name trace.service trace.spans trace.errors trace_id span_id parent_id root open record level host pid tid thread module function line scope" -- "$current"); return ;;
         --status) mapfile -t COMPREPLY < <(compgen -W "error ok unset" -- "$current"); return ;;
         --sort) mapfile -t COMPREPLY < <(compgen -W "time duration" -- "$current"); return ;;
         --color) mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$current"); return ;;
     esac
     case "${COMP_WORDS[1]}" in
         ps) words="--pid --service --file --dir --json --color --help" ;;
-        traces) words="--pid --service --file --dir --name --min-duration --status --since --limit --sort --json --color --help" ;;
+        traces) words="--pid --service --file --dir --name --min-duration --status --where --since --limit --sort --json --color --help" ;;
         show) words="--pid --service --file --dir --all --json --color --help" ;;
-        open) words="--pid --service --file --dir --name --min-duration --status --limit --json --color --help" ;;
-        tail) words="--pid --service --file --dir --name --min-duration --status --spans --for --json --color --help" ;;
-        dump) words="--pid --service --file --dir --since --trace --json --color --help" ;;
+        open) words="--pid --service --file --dir --name --min-duration --status --where --limit --json --color --help" ;;
+        tail) words="--pid --service --file --dir --name --min-duration --status --where --spans --for --json --color --help" ;;
+        dump) words="--pid --service --file --dir --where --since --trace --json --color --help" ;;
         stats) words="--pid --service --file --dir --json --color --help" ;;
         sample) words="--dir --rate --as-configured --json --help" ;;
         clean) words="--pid --service --file --dir --all-dead --yes --json --color --help" ;;

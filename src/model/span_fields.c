@@ -1,0 +1,264 @@
+/* span_fields: a switch over the names of span_fields.h.
+ *
+ * Of a process that records here, resource.KEY answers what every process has (service.name, host.name, process.pid,
+ * process.command_line); of spans that came in by a door, what their sender said.
+ * JSON texts (lists and maps of other tracers) are texts.
+ *
+ * Invariant: an answer is borrowed from the view, the record or the batch; nothing is allocated.
+ * Rejected: dotted names for everything (span.name, span.duration): the short ones are what people type.
+ */
+#include "model/span_fields.h"
+
+#include <string.h>
+
+#include "base/hex.h"
+
+static const struct {
+    const char *name;
+    uint8_t id, holds;
+} fields[] = {
+#define ROW(id, name, holds) {name, TW__SPAN_##id, TW__FILTER_##holds},
+    TW__SPAN_FIELD_TABLE(ROW)
+#undef ROW
+        {"trace", TW__SPAN_TRACE_ID, TW__FILTER_TEXT},
+    {"span", TW__SPAN_SPAN_ID, TW__FILTER_TEXT},
+    {"severity", TW__SPAN_LEVEL, TW__FILTER_ANYTHING},
+};
+
+static const char tag_prefix[] = "tag.", resource_prefix[] = "resource.";
+
+static size_t row_of(const char *name, size_t len)
+{
+    size_t i = 0;
+    while (i < sizeof fields / sizeof *fields &&
+           (strlen(fields[i].name) != len || memcmp(fields[i].name, name, len) != 0))
+        i++;
+    return i;
+}
+
+static bool begins(const char *name, size_t len, const char *prefix)
+{
+    return len > strlen(prefix) && memcmp(name, prefix, strlen(prefix)) == 0;
+}
+
+static uint32_t resolve(const void *data, const char *name, size_t len)
+{
+    (void)data;
+    if (begins(name, len, tag_prefix)) return TW__SPAN_TAG_PREFIXED;
+    if (begins(name, len, resource_prefix)) return TW__SPAN_RESOURCE;
+    size_t row = row_of(name, len);
+    return row < sizeof fields / sizeof *fields ? fields[row].id : TW__SPAN_TAG;
+}
+
+static enum tw__filter_holds holds(const char *name, size_t len)
+{
+    size_t row = row_of(name, len);
+    return row < sizeof fields / sizeof *fields ? (enum tw__filter_holds)fields[row].holds : TW__FILTER_ANYTHING;
+}
+
+const struct tw__filter_schema tw__span_schema = {.resolve = resolve, .holds = holds};
+
+const char *tw__span_field_name(size_t index)
+{
+    return index < TW__SPAN_FIELD_COUNT - TW__SPAN_SERVICE ? fields[index].name : NULL;
+}
+
+static bool set_id(char *digits, const uint8_t *id, size_t count)
+{
+    tw__hex_enc(id, count, digits);
+    return !tw__all_zero(id, count);
+}
+
+void tw__span_view_record(struct tw__span_view *view, const struct tw_record *record, const struct tw_process *process,
+                          uint64_t end_ns)
+{
+    *view = (struct tw__span_view){
+        .name = record->name,
+        .service = process->service,
+        .status_message = record->status_message,
+        .host = process->host,
+        .thread = record->thread,
+        .module = record->module,
+        .function = record->function,
+        .tags = record->tags,
+        .tag_count = record->tag_count,
+        .duration_ns = end_ns > record->time_ns ? end_ns - record->time_ns : 0,
+        .pid = record->pid ? record->pid : process->pid,
+        .tid = record->tid,
+        .line = record->line,
+        .kind = (uint8_t)record->span_kind,
+        .status = (uint8_t)record->status,
+        .level = record->kind == TW_RECORD_LOG ? record->level : UINT8_MAX,
+        .is_span = tw__record_is_span(record),
+        .open = record->kind == TW_RECORD_OPEN,
+    };
+    view->has_trace = set_id(view->trace_id, record->trace_id, sizeof record->trace_id);
+    view->has_span = set_id(view->span_id, record->span_id, sizeof record->span_id);
+    view->has_parent = set_id(view->parent_id, record->parent_id, sizeof record->parent_id);
+    view->root = view->is_span && !view->has_parent;
+}
+
+void tw__span_view_span(struct tw__span_view *view, const struct tw__spans *spans, const struct tw__span *span)
+{
+    const struct tw__resource *resource = &spans->resources[span->resource];
+    const struct tw_tag_value *host = tw__tag_find(resource->tags, resource->tag_count, "host.name");
+    *view = (struct tw__span_view){
+        .name = span->name,
+        .service = resource->service,
+        .status_message = span->status_message,
+        .scope = spans->scopes[span->scope].name,
+        .tags = span->tags,
+        .tag_count = span->tag_count,
+        .resource_tags = resource->tags,
+        .resource_tag_count = resource->tag_count,
+        .duration_ns = tw__span_duration_ns(span),
+        .kind = span->kind,
+        .status = span->status,
+        .level = UINT8_MAX,
+        .is_span = true,
+        .open = span->open,
+    };
+    if (host) view->host = host->text;
+    view->has_trace = set_id(view->trace_id, span->trace_id, sizeof span->trace_id);
+    view->has_span = set_id(view->span_id, span->span_id, sizeof span->span_id);
+    view->has_parent = set_id(view->parent_id, span->parent_id, sizeof span->parent_id);
+    view->root = !view->has_parent;
+}
+
+static bool text(struct tw_text value, struct tw__field *out)
+{
+    return value.len && tw__field_set_text(out, value.ptr, value.len);
+}
+
+static bool number(uint64_t value, struct tw__field *out)
+{
+    return tw__field_set_number(out, TW__FIELD_UINT, value);
+}
+
+static bool yes_or_no(bool known, bool value, struct tw__field *out)
+{
+    return known && tw__field_set_number(out, TW__FIELD_BOOL, value);
+}
+
+static bool one_of(const char *const *names, unsigned count, unsigned index, struct tw__field *out)
+{
+    return index < count && tw__field_set_text(out, names[index], strlen(names[index]));
+}
+
+static bool value_of(const struct tw_tag_value *tag, struct tw__field *out)
+{
+    switch (tag->type) {
+    case TW_TYPE_INT:
+        return tw__field_set_number(out, TW__FIELD_INT, tag->value.u);
+    case TW_TYPE_UINT:
+        return tw__field_set_number(out, TW__FIELD_UINT, tag->value.u);
+    case TW_TYPE_DOUBLE:
+        return tw__field_set_number(out, TW__FIELD_DOUBLE, tag->value.u);
+    case TW_TYPE_BOOL:
+        return tw__field_set_number(out, TW__FIELD_BOOL, tag->value.u != 0);
+    case TW_TYPE_STR:
+    case TW_TYPE_JSON:
+        return tw__field_set_text(out, tag->text.ptr, tag->text.len);
+    case TW_TYPE_BYTES:
+        (void)tw__field_set_text(out, tag->text.ptr, tag->text.len);
+        out->type = TW__FIELD_BYTES;
+        return true;
+    case TW_TYPE_NONE:
+        break;
+    }
+    return false;
+}
+
+static bool tag(const struct tw_tag_value *tags, size_t count, const char *key, size_t len, struct tw__field *out)
+{
+    for (size_t i = count; i-- > 0;)
+        if (tags[i].key.len == len && memcmp(tags[i].key.ptr, key, len) == 0) return value_of(&tags[i], out);
+    return false;
+}
+
+static bool resource(const struct tw__span_view *view, const char *key, size_t len, struct tw__field *out)
+{
+    if (tag(view->resource_tags, view->resource_tag_count, key, len, out)) return true;
+    if (len == 12 && memcmp(key, "service.name", len) == 0) return text(view->service, out);
+    if (len == 9 && memcmp(key, "host.name", len) == 0) return text(view->host, out);
+    if (len == 11 && memcmp(key, "process.pid", len) == 0) return view->pid && number(view->pid, out);
+    return false;
+}
+
+static bool of_trace(const struct tw__trace_view *trace, enum tw__span_field_id id, struct tw__field *out)
+{
+    if (!trace) return false;
+    if (id == TW__SPAN_TRACE_DURATION) return number(trace->duration_ns, out);
+    if (id == TW__SPAN_TRACE_SPANS) return number(trace->spans, out);
+    if (id == TW__SPAN_TRACE_ERRORS) return number(trace->errors, out);
+    return text(id == TW__SPAN_TRACE_NAME ? trace->name : trace->service, out);
+}
+
+bool tw__span_field(const void *data, const struct tw__field_key *key, struct tw__field *out)
+{
+    static const char *const kinds[] = {"internal", "server", "client", "producer", "consumer"};
+    static const char *const statuses[] = {"unset", "ok", "error"};
+    const struct tw__span_view *v = data;
+    enum tw__span_field_id id = (enum tw__span_field_id)key->id;
+    switch (id) {
+    case TW__SPAN_TAG:
+        return tag(v->tags, v->tag_count, key->name, key->len, out);
+    case TW__SPAN_TAG_PREFIXED:
+        return tag(v->tags, v->tag_count, key->name + strlen(tag_prefix), key->len - strlen(tag_prefix), out);
+    case TW__SPAN_RESOURCE:
+        return resource(v, key->name + strlen(resource_prefix), key->len - strlen(resource_prefix), out);
+    case TW__SPAN_SERVICE:
+        return text(v->service, out);
+    case TW__SPAN_NAME:
+        return text(v->name, out);
+    case TW__SPAN_STATUS:
+        return v->is_span && one_of(statuses, 3, v->status, out);
+    case TW__SPAN_STATUS_MESSAGE:
+        return text(v->status_message, out);
+    case TW__SPAN_KIND:
+        return v->is_span && one_of(kinds, 5, v->kind, out);
+    case TW__SPAN_DURATION:
+        return v->is_span && number(v->duration_ns, out);
+    case TW__SPAN_TRACE_DURATION:
+    case TW__SPAN_TRACE_NAME:
+    case TW__SPAN_TRACE_SERVICE:
+    case TW__SPAN_TRACE_SPANS:
+    case TW__SPAN_TRACE_ERRORS:
+        return of_trace(v->trace, id, out);
+    case TW__SPAN_TRACE_ID:
+        return v->has_trace && tw__field_set_text(out, v->trace_id, sizeof v->trace_id);
+    case TW__SPAN_SPAN_ID:
+        return v->has_span && tw__field_set_text(out, v->span_id, sizeof v->span_id);
+    case TW__SPAN_PARENT_ID:
+        return v->has_parent && tw__field_set_text(out, v->parent_id, sizeof v->parent_id);
+    case TW__SPAN_ROOT:
+        return yes_or_no(v->is_span, v->root, out);
+    case TW__SPAN_OPEN:
+        return yes_or_no(v->is_span, v->open, out);
+    case TW__SPAN_RECORD:
+        return v->record && tw__field_set_text(out, v->record, strlen(v->record));
+    case TW__SPAN_LEVEL:
+        /* A span's tag of that name, where the record is no log. */
+        return v->level < 8 ? tw__field_set_number(out, TW__FIELD_LEVEL, v->level)
+                            : tag(v->tags, v->tag_count, key->name, key->len, out);
+    case TW__SPAN_HOST:
+        return text(v->host, out);
+    case TW__SPAN_PID:
+        return v->pid && number(v->pid, out);
+    case TW__SPAN_TID:
+        return v->tid && number(v->tid, out);
+    case TW__SPAN_THREAD:
+        return text(v->thread, out);
+    case TW__SPAN_MODULE:
+        return text(v->module, out);
+    case TW__SPAN_FUNCTION:
+        return text(v->function, out);
+    case TW__SPAN_LINE:
+        return v->line && number(v->line, out);
+    case TW__SPAN_SCOPE:
+        return text(v->scope, out);
+    case TW__SPAN_FIELD_COUNT:
+        break;
+    }
+    return false;
+}
