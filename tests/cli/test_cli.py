@@ -147,6 +147,29 @@ def run_gives_a_command_a_span_and_those_it_runs_the_context():
         assert killed.returncode == 128 + 15
 
 
+def run_joins_the_trace_it_is_run_in_and_hands_it_on():
+    trace, parent, root = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", "1-5759e988-bd862e3fe1be46a994272793"
+    show = ["run", "sh", "-c", "echo \"$TRACEPARENT|$TRACESTATE|$BAGGAGE|$_X_AMZN_TRACE_ID\""]
+
+    def handed_on(**variables):
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as own:
+            environment = {k: v for k, v in os.environ.items() if k not in ("TRACEPARENT", "TRACESTATE", "BAGGAGE")}
+            environment.update(variables, TRACKWAY_DIR=own)
+            said = subprocess.run([TRACKWAY, *show], env=environment, capture_output=True, text=True, check=True).stdout.strip().split("|")
+            done = subprocess.run([TRACKWAY, "dump", "--json"], env=environment, capture_output=True, text=True, check=True)
+            span, = [row for row in map(json.loads, done.stdout.splitlines()) if row.get("kind") == "span"]
+            return span, said
+
+    span, said = handed_on(TRACEPARENT=f"00-{trace}-{parent}-01", TRACESTATE="foo=1", BAGGAGE="a=b")
+    assert (span["trace_id"], span["parent_id"]) == (trace, parent), span
+    assert said == [f"00-{trace}-{span['span_id']}-01", f"tw={span['span_id']},foo=1", "a=b", ""], said
+    span, said = handed_on(TRACEPARENT="garbage")
+    assert "parent_id" not in span and said[0].startswith(f"00-{span['trace_id']}-{span['span_id']}-"), (span, said)
+    for given, sampled in (("?", "1"), ("1", "1"), ("0", "0")):
+        span, said = handed_on(_X_AMZN_TRACE_ID=f"Root={root};Parent={parent};Sampled={given}", OTEL_PROPAGATORS="xray")
+        assert span["parent_id"] == parent and said[3] == f"Root={root};Parent={span['span_id']};Sampled={sampled}", said
+
+
 def nothing_recorded_is_no_failure_but_a_process_asked_for_and_not_found_is():
     for command in LOOKING:
         if command[0] != "show":
