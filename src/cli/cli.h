@@ -43,6 +43,11 @@ typedef uint64_t tw__opts;
 #define TW__OPT_AS_CONFIGURED TW__OPT(41)
 #define TW__OPT_WHERE         TW__OPT(42)
 #define TW__OPT_SETTINGS     TW__OPT(63) /* also what tw__settings_table has */
+#define TW__OPT_FORMAT       TW__OPT(48)
+#define TW__OPT_LEGACY       TW__OPT(49)
+#define TW__OPT_ISO          TW__OPT(50)
+#define TW__OPT_FOLLOW       TW__OPT(51)
+#define TW__OPT_LEVEL        TW__OPT(52)
 /* What every command that looks at segments takes. */
 #define TW__OPTS_SOURCE                                                                                                \
     (TW__OPT_JSON | TW__OPT_PID | TW__OPT_FILE | TW__OPT_DIR | TW__OPT_SERVICE | TW__OPT_COLOR | TW__OPT_HELP)
@@ -63,7 +68,7 @@ struct tw__args {
     tw__opts given;
     const char **files;
     size_t file_count;
-    const char *dir, *service, *name, *trace, *sort, *status, *rate;
+    const char *dir, *service, *name, *trace, *sort, *status, *rate, *format, *level;
     uint32_t pid;
     uint64_t min_duration_ns, since_ns, for_ns, limit;
     const char *color;
@@ -125,6 +130,7 @@ int tw__cmd_traces(const struct tw__args *args);
 int tw__cmd_show(const struct tw__args *args);
 int tw__cmd_open(const struct tw__args *args);
 int tw__cmd_tail(const struct tw__args *args);
+int tw__cmd_calls(const struct tw__args *args);
 int tw__cmd_dump(const struct tw__args *args);
 int tw__cmd_stats(const struct tw__args *args);
 int tw__cmd_sample(const struct tw__args *args);

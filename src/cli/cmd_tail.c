@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "cli/source.h"
+#include "cli/tail.h"
 #include "cli/where.h"
 #include "wire/human.h"
 #include "wire/record_json.h"
@@ -34,6 +35,7 @@ struct followed {
 
 struct tail {
     const struct tw__args *args;
+    const struct tw__tail_view *view;
     struct followed *items;
     size_t count, cap;
     uint64_t begin_ns, missed;
@@ -151,14 +153,14 @@ static void read_new(struct tail *tail)
     }
 }
 
-static bool passes(const struct tail *tail, const struct tw_record *record, const struct tw_process *process)
+static bool passes(const struct tw__args *args, const struct tw_record *record, const struct tw_process *process)
 {
     static const uint8_t none[8];
     if (record->kind != TW_RECORD_SPAN) return false;
-    if (!(tail->args->given & TW__OPT_SPANS) && memcmp(record->parent_id, none, sizeof none) != 0) return false;
+    if (!(args->given & TW__OPT_SPANS) && memcmp(record->parent_id, none, sizeof none) != 0) return false;
     uint64_t duration = record->end_ns > record->time_ns ? record->end_ns - record->time_ns : 0;
-    return tw__filter_passes(tail->args, record->name, duration, record->status) &&
-           tw__where_record(tail->args, record, process, record->end_ns);
+    return tw__filter_passes(args, record->name, duration, record->status) &&
+           tw__where_record(args, record, process, record->end_ns);
 }
 
 static void add_padded(struct tw__buf *line, const char *text, size_t width)
@@ -169,9 +171,9 @@ static void add_padded(struct tw__buf *line, const char *text, size_t width)
 }
 
 /* Time, duration, status, trace, service and pid, name, message: what has a fixed width first, so that lines stand in columns. */
-static void print_line(struct tail *tail, const struct tw_record *record, const struct tw_process *process)
+static void print_line(const struct tw__args *args, struct tw__buf *out, const struct tw_record *record, const struct tw_process *process)
 {
-    const struct tw__look *look = &tail->args->look;
+    const struct tw__look *look = &args->look;
     struct tw__buf line = {0};
     bool error = record->status == TW_STATUS_ERROR;
     uint64_t duration = record->end_ns > record->time_ns ? record->end_ns - record->time_ns : 0;
@@ -191,21 +193,21 @@ static void print_line(struct tail *tail, const struct tw_record *record, const 
         tw__buf_cstr(&line, "  ");
         tw__buf_add(&line, record->status_message.ptr, record->status_message.len);
     }
-    tw__term_ink(&tail->out, look, error ? TW__INK_RED : TW__INK_NONE);
-    (void)tw__term_text(&tail->out, look, tw__buf_text(&line), look->width ? look->width : UINT_MAX / 2, TW__CUT_MARK);
-    tw__term_plain(&tail->out, look, error ? TW__INK_RED : TW__INK_NONE);
-    tw__buf_char(&tail->out, '\n');
-    tail->out.failed |= line.failed;
+    tw__term_ink(out, look, error ? TW__INK_RED : TW__INK_NONE);
+    (void)tw__term_text(out, look, tw__buf_text(&line), look->width ? look->width : UINT_MAX / 2, TW__CUT_MARK);
+    tw__term_plain(out, look, error ? TW__INK_RED : TW__INK_NONE);
+    tw__buf_char(out, '\n');
+    out->failed |= line.failed;
     tw__buf_fini(&line);
 }
 
-static void print_record(struct tail *tail, const struct tw_record *record, const struct tw_process *process)
+static void print_record(const struct tw__args *args, struct tw__buf *out, const struct tw_record *record, const struct tw_process *process)
 {
-    if (!(tail->args->given & TW__OPT_JSON)) {
-        print_line(tail, record, process);
+    if (!(args->given & TW__OPT_JSON)) {
+        print_line(args, out, record, process);
         return;
     }
-    struct tw__json json = {.out = &tail->out};
+    struct tw__json json = {.out = out};
     tw__json_open(&json, NULL, '{');
     tw__json_record(&json, record, process, record->end_ns);
     tw__json_close(&json, '}');
@@ -234,12 +236,12 @@ static void print_new(struct tail *tail)
     for (size_t i = 0; ended && i < tail->count; i++) {
         const struct followed *f = &tail->items[i];
         for (size_t k = 0; f->records && k < f->records->count; k++)
-            if (passes(tail, &f->records->items[k], &f->process))
+            if (tail->view->passes(tail->args, &f->records->items[k], &f->process))
                 ended[count++] = (struct ended){&f->records->items[k], &f->process};
     }
     if (ended) qsort(ended, count, sizeof *ended, by_end);
     for (size_t i = 0; i < count && tail->code == 0; i++) {
-        print_record(tail, ended[i].record, ended[i].process);
+        tail->view->print(tail->args, &tail->out, ended[i].record, ended[i].process);
         tail->code = tw__out_write_some(&tail->out);
     }
     if (tail->code == 0) tail->code = tw__out_write(&tail->out);
@@ -284,9 +286,9 @@ static void run(struct tail *tail)
     }
 }
 
-int tw__cmd_tail(const struct tw__args *args)
+int tw__tail_follow(const struct tw__args *args, const struct tw__tail_view *view)
 {
-    struct tail tail = {.args = args, .begin_ns = tw__clock_wall_ns()};
+    struct tail tail = {.args = args, .view = view, .begin_ns = tw__clock_wall_ns()};
     struct sigaction action = {.sa_handler = stop};
     (void)sigemptyset(&action.sa_mask);
     (void)sigaction(SIGINT, &action, NULL);
@@ -299,4 +301,10 @@ int tw__cmd_tail(const struct tw__args *args)
     free(tail.items);
     tw__buf_fini(&tail.out);
     return tail.code ? tail.code : tail.failed ? TW__EXIT_FAILED : TW__EXIT_OK;
+}
+
+int tw__cmd_tail(const struct tw__args *args)
+{
+    static const struct tw__tail_view view = {passes, print_record};
+    return tw__tail_follow(args, &view);
 }

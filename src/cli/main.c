@@ -41,6 +41,14 @@ const struct tw__command tw__commands[] = {
      "trackway tail\ntrackway tail --status error --for 10s\ntrackway tail --spans --name 'sqlite*' --json\n"
      "trackway tail --where 'duration>200ms user.id=17'\n",
      TW__OPTS_SOURCE | TW__OPTS_FILTER | TW__OPT_WHERE | TW__OPT_SPANS | TW__OPT_FOR, tw__cmd_tail},
+    {"calls", NULL, "what entrypoints were asked, and what became of it",
+     "Prints the request and response records of calls in time order, with arguments and results as far as they are not "
+     "sensitive: as JSON lines, pretty JSON, documents for Elasticsearch, or the message lines of nameko-tracer. --name is a "
+     "pattern on service.entrypoint. docs/calls.md has the members.",
+     "trackway calls\ntrackway calls --name 'shop.*' --status error --format pretty\ntrackway calls --follow --format plain\n"
+     "trackway calls --since 5m --format elastic > calls.ndjson\n",
+     (TW__OPTS_SOURCE & ~TW__OPT_COLOR) | TW__OPTS_FILTER | TW__OPT_WHERE | TW__OPT_TRACE | TW__OPT_SINCE | TW__OPT_LIMIT | TW__OPT_FORMAT |
+         TW__OPT_LEGACY | TW__OPT_ISO | TW__OPT_LEVEL | TW__OPT_FOLLOW | TW__OPT_FOR, tw__cmd_calls},
     {"dump", NULL, "every record as JSON lines",
      "Prints each process and then each record in time order, one JSON object a line; spans in progress have the kind open. "
      "docs/commands.md lists the members.",

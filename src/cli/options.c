@@ -32,6 +32,11 @@ const struct tw__option tw__options[] = {
     {TW__OPT_YES, "yes", NULL, "do not ask (-y)", NULL},
     {TW__OPT_RATE, "rate", "RATE", "sample this share of the traces that begin from now on: 0 to 1", NULL},
     {TW__OPT_AS_CONFIGURED, "as-configured", NULL, "take back what was asked for", NULL},
+    {TW__OPT_FORMAT, "format", "FORMAT", "json (default), pretty, elastic or plain", "json pretty elastic plain"},
+    {TW__OPT_LEGACY, "legacy", NULL, "the names of nameko-tracer before 1.0.1: lifecycle_stage, return_args", NULL},
+    {TW__OPT_ISO, "iso", NULL, "times as 2017-08-10T18:07:12.106972Z", NULL},
+    {TW__OPT_LEVEL, "level", "LEVEL", "only those of this level: INFO, or WARNING for errors", "INFO WARNING"},
+    {TW__OPT_FOLLOW, "follow", NULL, "print them as they come, until Ctrl-C or --for", NULL},
     {TW__OPT_JSON, "json", NULL, "JSON lines instead of a table", NULL},
     {TW__OPT_COLOR, "color", "WHEN", "auto, always or never (default: TRACKWAY_COLOR, then auto; NO_COLOR: never)",
      "auto always never"},
@@ -120,6 +125,10 @@ static bool store(struct tw__args *args, const struct tw__option *option, const 
         args->sort = value;
     } else if (option->id == TW__OPT_STATUS) {
         args->status = value;
+    } else if (option->id == TW__OPT_FORMAT) {
+        args->format = value;
+    } else if (option->id == TW__OPT_LEVEL) {
+        args->level = value;
     } else if (option->id == TW__OPT_COLOR) {
         args->color = value;
     }

@@ -92,6 +92,12 @@ void tw__json_text(struct tw__json *json, const char *name, struct tw_text value
     string(json->out, value);
 }
 
+void tw__json_raw(struct tw__json *json, const char *name, struct tw_text value)
+{
+    before(json, name);
+    tw__buf_add(json->out, value.ptr, value.len);
+}
+
 void tw__json_cstr(struct tw__json *json, const char *name, const char *value)
 {
     tw__json_text(json, name, tw__text_of(value));

@@ -33,6 +33,8 @@ void tw__json_f64(struct tw__json *json, const char *name, double value);
 void tw__json_bool(struct tw__json *json, const char *name, bool value);
 void tw__json_null(struct tw__json *json, const char *name);
 void tw__json_hex(struct tw__json *json, const char *name, const uint8_t *bytes, size_t count);
+/* A text that is one JSON value, as it is. */
+void tw__json_raw(struct tw__json *json, const char *name, struct tw_text value);
 /* A member whose name comes from outside. */
 void tw__json_name(struct tw__json *json, struct tw_text name);
 

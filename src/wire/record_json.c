@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "model/batch.h"
+#include "wire/call_json.h"
 
 enum { LOG_MESSAGE_MAX = 4097 };
 
@@ -178,5 +179,11 @@ void tw__json_record(struct tw__json *json, const struct tw_record *record, cons
     if (record->marks & TW_RECORD_CUT) tw__json_bool(json, "was_cut", true);
     if (record->marks & TW_RECORD_BACKWARDS) tw__json_bool(json, "backwards", true);
     if (record->marks & TW_RECORD_OWN_TIME) tw__json_bool(json, "own_time", true);
-    write_tags(json, record);
+    if (tw__is_call(record)) {
+        tw__json_open(json, "call", '{');
+        tw__call_members(json, record, process, &(struct tw__call_look){.format = TW__CALL_JSON});
+        tw__json_close(json, '}');
+    } else {
+        write_tags(json, record);
+    }
 }

@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "wire/call_json.h"
 #include "wire/human.h"
 #include "wire/waterfall_state.h"
 
@@ -172,6 +173,23 @@ static enum tw__ink add_log(struct tw__waterfall *w, const struct tw_record *rec
     return record->level <= 3 ? TW__INK_RED : record->level == 4 ? TW__INK_YELLOW : TW__INK_NONE;
 }
 
+/* request shop.login {"user":"ann"}; response error NoSuchUser: ann. Returns how to colour it. */
+static enum tw__ink add_call(struct tw__waterfall *w, const struct tw_record *record)
+{
+    struct tw__buf *text = &w->scratch;
+    bool error = record->status == TW_STATUS_ERROR;
+    if (record->kind == TW_RECORD_REQUEST) {
+        tw__buf_cstr(text, "request ");
+        tw__call_name(text, record);
+        add_tag_text(w, record, "call_args", " ");
+        return TW__INK_GREEN;
+    }
+    tw__buf_cstr(text, error ? "response error" : "response");
+    add_tag_text(w, record, error ? "exception_type" : "response", " ");
+    if (error) add_tag_text(w, record, "exception_value", ": ");
+    return error ? TW__INK_RED : TW__INK_GREEN;
+}
+
 static void event_line(struct tw__waterfall *w, const struct tw_batch_span *span, size_t depth,
                        const struct tw_batch_event *event)
 {
@@ -181,6 +199,8 @@ static void event_line(struct tw__waterfall *w, const struct tw_batch_span *span
     tw__buf_fmt(text, "@%s ", tw__human_duration(record->time_ns - w->trace->begin_ns).text);
     if (record->kind == TW_RECORD_SEND || record->kind == TW_RECORD_RECEIVE) {
         ink = add_message(w, event);
+    } else if (tw__is_call(record)) {
+        ink = add_call(w, record);
     } else {
         bool log = record->kind == TW_RECORD_LOG;
         if (log) ink = add_log(w, record);
