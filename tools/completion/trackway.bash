@@ -1,6 +1,6 @@
 # Completion of trackway for bash. Made by: trackway completion bash
 _trackway() {
-    local commands="ps traces show open tail dump stats sample clean run serve help version completion"
+    local commands="ps traces show open tail calls dump stats sample clean run serve help version completion"
     local words="" current="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD-1]}"
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
