@@ -13,6 +13,8 @@ _trackway() {
         --where) mapfile -t COMPREPLY < <(compgen -W "service name status status.message kind duration trace.duration trace.name trace.service trace.spans trace.errors trace_id span_id parent_id root open record level host pid tid thread module function line scope" -- "$current"); return ;;
         --status) mapfile -t COMPREPLY < <(compgen -W "error ok unset" -- "$current"); return ;;
         --sort) mapfile -t COMPREPLY < <(compgen -W "time duration" -- "$current"); return ;;
+        --format) mapfile -t COMPREPLY < <(compgen -W "json pretty elastic plain" -- "$current"); return ;;
+        --level) mapfile -t COMPREPLY < <(compgen -W "INFO WARNING" -- "$current"); return ;;
         --color) mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$current"); return ;;
     esac
     case "${COMP_WORDS[1]}" in
@@ -21,6 +23,7 @@ _trackway() {
         show) words="--pid --service --file --dir --all --json --color --help" ;;
         open) words="--pid --service --file --dir --name --min-duration --status --where --limit --json --color --help" ;;
         tail) words="--pid --service --file --dir --name --min-duration --status --where --spans --for --json --color --help" ;;
+        calls) words="--pid --service --file --dir --name --min-duration --status --where --since --limit --for --trace --format --legacy --iso --level --follow --json --help" ;;
         dump) words="--pid --service --file --dir --where --since --trace --json --color --help" ;;
         stats) words="--pid --service --file --dir --json --color --help" ;;
         sample) words="--dir --rate --as-configured --json --help" ;;
