@@ -22,4 +22,8 @@ void tw__export_end(uint64_t timeout_ns);
 /* Around fork: the child has no exporter thread and must not share its sockets. */
 void tw__export_forget(void);
 
+/* The same of the live traces that the process has started itself (src/export/live_own.c). */
+void tw__live_own_end(uint64_t timeout_ns);
+void tw__live_own_forget(void);
+
 #endif

@@ -156,6 +156,7 @@ static void forget_parent(void)
     if (segment) state.previous = segment;
     tw__diagnose_after_fork();
     tw__export_forget();
+    tw__live_own_forget();
     tw__attach_forget();
     tw__recorder_after_fork();
     tw__call_rules_after_fork();
@@ -190,6 +191,7 @@ __attribute__((destructor)) static void at_exit(void)
     struct tw__segment *segment = tw__load_acquire(&tw__runtime.segment);
     if (!segment || segment->header->pid != tw__os_pid()) return;
     tw__export_end(TW__EXIT_TIMEOUT_NS);
+    tw__live_own_end(TW__EXIT_TIMEOUT_NS);
     tw__segment_close(segment);
 }
 
@@ -314,6 +316,7 @@ int tw_shutdown(uint64_t timeout_ns)
     state.switched_off = false;
     set_gate();
     tw__export_end(timeout_ns);
+    tw__live_own_end(timeout_ns);
     /* From here on no thread gets anything from the old segment: a new generation, no chunk, no slot. Who is inside a call
      * now may put its own values back; it notices at its next chunk (attach.c). */
     tw__store_relaxed(&tw__runtime.generation, tw__runtime.generation + 1);

@@ -1,0 +1,295 @@
+/* live_event: see the header.
+ *
+ * A name that means something of every record is a field: a switch answers it. Anything else is a tag, looked for by name, the
+ * last one first: the metadata of a line goes before its thread's. pid is a field, unless the program has a tag of that name.
+ * The message is made when somebody asks for it, once.
+ */
+#include "export/live_event.h"
+
+#include <string.h>
+
+#include "wire/human.h"
+#include "wire/record_json.h"
+#include "wire/span.h"
+#include "wire/value.h"
+
+enum field {
+    TAG,
+    MODULE,
+    FUNCTION,
+    LINE,
+    PID,
+    TID,
+    THREAD,
+    KIND,
+    LEVEL,
+    MESSAGE,
+    NAME,
+    TIME,
+    TRACE,
+    SPAN,
+    PARENT,
+    SERVICE,
+    HOST,
+    DURATION,
+    STATUS
+};
+
+static const struct {
+    const char *name;
+    enum field field;
+} fields[] = {
+    {"module", MODULE},       {"mod", MODULE},       {"function", FUNCTION}, {"func", FUNCTION},
+    {"line", LINE},           {"pid", PID},          {"tid", TID},           {"thread", THREAD},
+    {"kind", KIND},           {"level", LEVEL},      {"severity", LEVEL},    {"message", MESSAGE},
+    {"name", NAME},           {"time", TIME},        {"trace", TRACE},       {"trace_id", TRACE},
+    {"span", SPAN},           {"span_id", SPAN},     {"parent_id", PARENT},  {"service", SERVICE},
+    {"application", SERVICE}, {"from_app", SERVICE}, {"node", HOST},         {"host", HOST},
+    {"duration", DURATION},   {"status", STATUS},
+};
+
+const char *const tw__live_kind_names[TW__LIVE_KINDS] = {
+    "log",           "begin",   "end",      "event", "mark",  "send", "receive", "thread_created",
+    "thread_exited", "request", "response", "call",  "return"};
+
+uint32_t tw__live_field_id(const void *data, const char *name, size_t len)
+{
+    (void)data;
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+        if (strlen(fields[i].name) == len && memcmp(fields[i].name, name, len) == 0) return fields[i].field;
+    return TAG;
+}
+
+static enum tw__filter_holds holds(const char *name, size_t len)
+{
+    switch ((enum field)tw__live_field_id(NULL, name, len)) {
+    case DURATION:
+        return TW__FILTER_DURATION;
+    case TRACE:
+    case SPAN:
+    case PARENT:
+    case MODULE:
+    case FUNCTION:
+    case NAME:
+    case THREAD:
+    case SERVICE:
+    case HOST:
+        return TW__FILTER_TEXT;
+    case TAG:
+    case LINE:
+    case PID:
+    case TID:
+    case KIND:
+    case LEVEL:
+    case MESSAGE:
+    case TIME:
+    case STATUS:
+        break;
+    }
+    return TW__FILTER_ANYTHING;
+}
+
+const struct tw__filter_schema tw__live_schema = {.resolve = tw__live_field_id, .holds = holds};
+
+unsigned tw__live_level(const struct tw__live_event *event)
+{
+    if (event->kind == TW__LIVE_LOG) return event->record->level & 7;
+    return event->kind == TW__LIVE_END && event->record->status == TW_STATUS_ERROR ? 3 : 6;
+}
+
+static bool text_field(struct tw_text text, struct tw__field *out)
+{
+    if (text.len == 0) return false;
+    *out = tw__field_text(text.ptr, text.len);
+    return true;
+}
+
+static void tag_value(const struct tw_tag_value *tag, struct tw__field *out)
+{
+    *out = (struct tw__field){.type = TW__FIELD_TEXT, .ptr = tag->text.ptr, .len = tag->text.len};
+    switch (tag->type) {
+    case TW_TYPE_INT:
+        *out = tw__field_int(tag->value.i);
+        break;
+    case TW_TYPE_UINT:
+        *out = tw__field_uint(tag->value.u);
+        break;
+    case TW_TYPE_BOOL:
+        *out = (struct tw__field){.type = TW__FIELD_BOOL, .u = tag->value.u};
+        break;
+    case TW_TYPE_DOUBLE:
+        *out = (struct tw__field){.type = TW__FIELD_DOUBLE, .d = tag->value.d};
+        break;
+    case TW_TYPE_BYTES:
+        out->type = TW__FIELD_BYTES;
+        break;
+    case TW_TYPE_NONE:
+    case TW_TYPE_STR:
+    case TW_TYPE_JSON:
+        break;
+    }
+}
+
+static bool find_tag(const struct tw_record *record, const char *name, size_t len, struct tw__field *out)
+{
+    for (size_t i = record->tag_count; i-- > 0;) {
+        const struct tw_tag_value *tag = &record->tags[i];
+        if (tag->key.len != len || memcmp(tag->key.ptr, name, len) != 0) continue;
+        tag_value(tag, out);
+        return true;
+    }
+    return false;
+}
+
+static void add_tags(struct tw__buf *out, const struct tw_record *record)
+{
+    char scratch[TW__NUMBER_MAX];
+    for (size_t i = 0; i < record->tag_count; i++) {
+        if (tw__tag_replaced(record->tags, record->tag_count, i)) continue;
+        struct tw_text value = tw__value_text(&record->tags[i], scratch);
+        tw__buf_char(out, ' ');
+        tw__buf_add(out, record->tags[i].key.ptr, record->tags[i].key.len);
+        tw__buf_char(out, '=');
+        tw__buf_add(out, value.ptr, value.len);
+    }
+}
+
+static void make_message(const struct tw__live_event *event, struct tw__buf *out)
+{
+    const struct tw_record *r = event->record;
+    tw__buf_reset(out);
+    if (event->kind == TW__LIVE_LOG) {
+        char *at = tw__buf_room(out, TW__LINE_MESSAGE_MAX + 1);
+        if (at) out->len += tw_record_message(r, at, TW__LINE_MESSAGE_MAX + 1);
+        return;
+    }
+    if (event->kind != TW__LIVE_EVENT) {
+        tw__buf_cstr(out, tw__live_kind_names[event->kind]);
+        tw__buf_char(out, ' ');
+    }
+    tw__buf_add(out, r->name.ptr, r->name.len);
+    if (event->kind == TW__LIVE_BEGIN) return;
+    if (event->kind == TW__LIVE_END) {
+        tw__buf_char(out, ' ');
+        tw__buf_cstr(out, tw__human_duration(r->end_ns > r->time_ns ? r->end_ns - r->time_ns : 0).text);
+        if (r->status == TW_STATUS_ERROR) tw__buf_cstr(out, " error");
+        if (r->status_message.len) tw__buf_cstr(out, ": ");
+        tw__buf_add(out, r->status_message.ptr, r->status_message.len);
+    }
+    add_tags(out, r);
+}
+
+static bool message(const struct tw__live_event *event, struct tw__field *out)
+{
+    struct tw__live_scratch *scratch = event->scratch;
+    if (scratch->of != event) make_message(event, &scratch->message);
+    scratch->of = event;
+    *out = tw__field_text(scratch->message.ptr, scratch->message.len);
+    return true;
+}
+
+static bool id_field(const uint8_t *id, size_t size, char *text, struct tw__field *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    uint8_t any = 0;
+    for (size_t i = 0; i < size; i++) {
+        any |= id[i];
+        text[2 * i] = digits[id[i] >> 4];
+        text[2 * i + 1] = digits[id[i] & 15];
+    }
+    *out = tw__field_text(text, 2 * size);
+    return any != 0;
+}
+
+static bool cstr_field(const char *text, struct tw__field *out)
+{
+    *out = tw__field_text(text, strlen(text));
+    return true;
+}
+
+static bool duration(const struct tw__live_event *event, struct tw__field *out)
+{
+    const struct tw_record *r = event->record;
+    if (event->kind != TW__LIVE_END) return false;
+    *out = tw__field_uint(r->end_ns > r->time_ns ? r->end_ns - r->time_ns : 0);
+    return true;
+}
+
+bool tw__live_field(const void *data, const struct tw__field_key *key, struct tw__field *out)
+{
+    const struct tw__live_event *event = data;
+    const struct tw_record *r = event->record;
+    switch ((enum field)key->id) {
+    case MODULE:
+        return text_field(r->module, out);
+    case FUNCTION:
+        return text_field(r->function, out);
+    case LINE:
+        *out = tw__field_uint(r->line);
+        return r->line != 0;
+    case PID:
+        if (r->tag_count && find_tag(r, "pid", 3, out)) return true;
+        *out = tw__field_uint(r->pid);
+        return true;
+    case TID:
+        *out = tw__field_uint(r->tid);
+        return true;
+    case THREAD:
+        return text_field(r->thread, out);
+    case KIND:
+        return cstr_field(tw__live_kind_names[event->kind], out);
+    case LEVEL:
+        *out = (struct tw__field){.type = TW__FIELD_LEVEL, .u = tw__live_level(event)};
+        return true;
+    case MESSAGE:
+        return message(event, out);
+    case NAME:
+        return text_field(r->name, out);
+    case TIME:
+        *out = tw__field_uint(event->time_ns);
+        return true;
+    case TRACE:
+        return id_field(r->trace_id, 16, event->scratch->trace, out);
+    case SPAN:
+        return id_field(r->span_id, 8, event->scratch->span, out);
+    case PARENT:
+        return id_field(r->parent_id, 8, event->scratch->parent, out);
+    case SERVICE:
+        return text_field(event->process->service, out);
+    case HOST:
+        return text_field(event->process->host, out);
+    case DURATION:
+        return duration(event, out);
+    case STATUS:
+        return event->kind == TW__LIVE_END && cstr_field(tw__status_name(r->status), out);
+    case TAG:
+        break;
+    }
+    /* A span has no tags when it begins: those that a reader sees came later. */
+    return event->kind != TW__LIVE_BEGIN && find_tag(r, key->name, key->len, out);
+}
+
+/* What every event has, in the order in which it is listed; then its tags. */
+bool tw__live_each(const void *data, size_t index, struct tw__field_key *key, struct tw__field *value)
+{
+    static const struct {
+        const char *name;
+        enum field field;
+    } own[] = {{"kind", KIND},    {"module", MODULE},    {"function", FUNCTION}, {"line", LINE},    {"pid", PID},
+               {"tid", TID},      {"thread", THREAD},    {"service", SERVICE},   {"host", HOST},    {"trace_id", TRACE},
+               {"span_id", SPAN}, {"parent_id", PARENT}, {"duration", DURATION}, {"status", STATUS}};
+    const struct tw__live_event *event = data;
+    const struct tw_record *r = event->record;
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
+        *key = (struct tw__field_key){.name = own[i].name, .len = strlen(own[i].name), .id = own[i].field};
+        if (tw__live_field(event, key, value) && index-- == 0) return true;
+    }
+    if (event->kind == TW__LIVE_BEGIN) return false;
+    for (size_t i = 0; i < r->tag_count; i++) {
+        if (tw__tag_replaced(r->tags, r->tag_count, i) || index-- > 0) continue;
+        *key = (struct tw__field_key){.name = r->tags[i].key.ptr, .len = r->tags[i].key.len};
+        tag_value(&r->tags[i], value);
+        return true;
+    }
+    return false;
+}
