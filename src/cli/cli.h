@@ -42,6 +42,18 @@ typedef uint64_t tw__opts;
 #define TW__OPT_RATE          TW__OPT(40)
 #define TW__OPT_AS_CONFIGURED TW__OPT(41)
 #define TW__OPT_WHERE         TW__OPT(42)
+#define TW__OPT_LIVE_FILTER  TW__OPT(24)
+#define TW__OPT_LIVE_FILE    TW__OPT(25)
+#define TW__OPT_LIVE_FORMAT  TW__OPT(26)
+#define TW__OPT_LIVE_LEVEL   TW__OPT(27)
+#define TW__OPT_MAX_BYTES    TW__OPT(28)
+#define TW__OPT_MAX_LINES    TW__OPT(29)
+#define TW__OPT_RATE_LIMIT   TW__OPT(30)
+#define TW__OPT_UTC          TW__OPT(31)
+#define TW__OPTS_LIVE                                                                                                  \
+    (TW__OPT_LIVE_FILTER | TW__OPT_LIVE_FILE | TW__OPT_LIVE_FORMAT | TW__OPT_LIVE_LEVEL | TW__OPT_MAX_BYTES |           \
+     TW__OPT_MAX_LINES | TW__OPT_RATE_LIMIT | TW__OPT_UTC | TW__OPT_FOR | TW__OPT_PID | TW__OPT_SERVICE | TW__OPT_DIR | TW__OPT_JSON |      \
+     TW__OPT_COLOR | TW__OPT_HELP)
 #define TW__OPT_SETTINGS     TW__OPT(63) /* also what tw__settings_table has */
 #define TW__OPT_FORMAT       TW__OPT(48)
 #define TW__OPT_LEGACY       TW__OPT(49)
@@ -71,6 +83,8 @@ struct tw__args {
     const char *dir, *service, *name, *trace, *sort, *status, *rate, *format, *level;
     uint32_t pid;
     uint64_t min_duration_ns, since_ns, for_ns, limit;
+    const char *filter, *live_file, *live_format, *live_level; /* of a live trace */
+    uint64_t max_bytes, max_lines, rate_limit;
     const char *color;
     struct tw__filter *where; /* --where, compiled with tw__span_schema; NULL: everything passes */
     const char **operands;
@@ -84,7 +98,7 @@ struct tw__args {
 
 struct tw__command {
     const char *name;
-    const char *operand;     /* "TRACE"; "[COMMAND]"; "COMMAND..." everything from the first on; NULL: none */
+    const char *operand;     /* "TRACE"; "WHAT [X Y]"; "COMMAND..." everything from the first on; NULL: none */
     const char *summary;     /* one line */
     const char *description; /* a paragraph */
     const char *examples;    /* lines */
@@ -137,6 +151,7 @@ int tw__cmd_sample(const struct tw__args *args);
 int tw__cmd_clean(const struct tw__args *args);
 int tw__cmd_run(const struct tw__args *args);
 int tw__cmd_serve(const struct tw__args *args);
+int tw__cmd_trace(const struct tw__args *args);
 int tw__cmd_help(const struct tw__args *args);
 int tw__cmd_version(const struct tw__args *args);
 int tw__cmd_completion(const struct tw__args *args);

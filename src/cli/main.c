@@ -69,6 +69,17 @@ const struct tw__command tw__commands[] = {
      "live process, one whose process cannot be told (another machine, boot or container), or a file that is not a segment.",
      "trackway clean\ntrackway clean --yes\ntrackway clean --pid 4711 --yes\n",
      TW__OPTS_SOURCE | TW__OPT_YES | TW__OPT_ALL_DEAD, tw__cmd_clean},
+    {"trace", "WHAT [X Y]", "live traces: what running processes do, as lines in a file",
+     "module M, function [M] F, pid X and start begin a live trace of every process that records (or of those that --pid and "
+     "--service name) in the background, and print its reference and its file; stop REF ends it and prints the file; list lists "
+     "them; watch writes to the terminal until Ctrl-C. Selected are log lines, also below the level in force, begins and ends of "
+     "spans, events, marks, messages, calls. It ends by itself: after ten minutes, 100 MB, or what --for and --max-bytes say. "
+     "docs/live-traces.md tells the rest.",
+     "trackway trace module cart --for 30s\ntrackway trace function cart price\n"
+     "trackway trace start --filter 'request=4711' --file /tmp/4711.log\n"
+     "trackway trace watch --filter 'kind=end duration>100ms' --format '{time} {name} {duration}'\n"
+     "trackway trace list\ntrackway trace stop 1f2e3d4c5b6a\n",
+     TW__OPTS_LIVE, tw__cmd_trace},
     {"run", "COMMAND...", "a span around a command",
      "Runs a command inside a span and hands it the context (TRACEPARENT and what else came in), so that what it calls joins the "
      "trace; inside another run, or with TRACEPARENT set, the span is a child. The span tells the command line and how it "

@@ -28,6 +28,14 @@ const struct tw__option tw__options[] = {
     {TW__OPT_SPANS, "spans", NULL, "every span, not only roots", NULL},
     {TW__OPT_FOR, "for", "TIME", "end after this time", NULL},
     {TW__OPT_TRACE, "trace", "TRACE", "only the records of this trace", NULL},
+    {TW__OPT_LIVE_FILTER, "filter", "TEXT", "only what this selects: 'module=cart request>100', '[{module, cart}]'; docs/filter.md", NULL},
+    {TW__OPT_LIVE_FILE, "file", "PATH", "append to this file (default: /tmp/<32 hexadecimal digits>.log)", NULL},
+    {TW__OPT_LIVE_FORMAT, "format", "TEXT", "how a line looks: '{time} {message}', a list of lager, json; docs/filter.md", NULL},
+    {TW__OPT_LIVE_LEVEL, "level", "LEVEL", "warning (and above), =info, !=info, <=error, ... (default: debug)", NULL},
+    {TW__OPT_MAX_BYTES, "max-bytes", "N", "end with so many bytes (default: 100000000)", NULL},
+    {TW__OPT_MAX_LINES, "max-lines", "N", "end with so many lines", NULL},
+    {TW__OPT_RATE_LIMIT, "rate", "N", "at most so many lines a second; the rest is counted", NULL},
+    {TW__OPT_UTC, "utc", NULL, "times in UTC", NULL},
     {TW__OPT_ALL_DEAD, "all-dead", NULL, "every dead process (the default)", NULL},
     {TW__OPT_YES, "yes", NULL, "do not ask (-y)", NULL},
     {TW__OPT_RATE, "rate", "RATE", "sample this share of the traces that begin from now on: 0 to 1", NULL},
@@ -111,6 +119,20 @@ static bool store(struct tw__args *args, const struct tw__option *option, const 
         return tw__human_parse_duration(value, &args->for_ns) == 0;
     } else if (option->id == TW__OPT_FILE) {
         args->files[args->file_count++] = value;
+    } else if (option->id == TW__OPT_MAX_BYTES) {
+        return read_number(value, INT64_MAX, &args->max_bytes);
+    } else if (option->id == TW__OPT_MAX_LINES) {
+        return read_number(value, INT64_MAX, &args->max_lines);
+    } else if (option->id == TW__OPT_RATE_LIMIT) {
+        return read_number(value, INT64_MAX, &args->rate_limit);
+    } else if (option->id == TW__OPT_LIVE_FILTER) {
+        args->filter = value;
+    } else if (option->id == TW__OPT_LIVE_FILE) {
+        args->live_file = value;
+    } else if (option->id == TW__OPT_LIVE_FORMAT) {
+        args->live_format = value;
+    } else if (option->id == TW__OPT_LIVE_LEVEL) {
+        args->live_level = value;
     } else if (option->id == TW__OPT_DIR) {
         args->dir = value;
     } else if (option->id == TW__OPT_SERVICE || option->id == TW__OPT_SERVICE_NAME) {
@@ -208,9 +230,24 @@ static bool takes_the_rest(const struct tw__command *command)
     return len > 3 && strcmp(command->operand + len - 3, "...") == 0;
 }
 
+/* "WHAT [X Y]": how many words there may be, and must be. */
+static void count_operands(const char *operand, size_t *least, size_t *most)
+{
+    bool optional = false;
+    *least = *most = 0;
+    for (const char *at = operand; at && *at; at += strspn(at, " ")) {
+        optional |= *at == '[';
+        *least += !optional;
+        ++*most;
+        at += strcspn(at, " ");
+    }
+}
+
 static int check_operands(const struct tw__args *args, const struct tw__command *command)
 {
-    size_t most = takes_the_rest(command) ? SIZE_MAX : command->operand ? 1 : 0, least = command->operand && command->operand[0] != '[';
+    size_t most, least;
+    count_operands(command->operand, &least, &most);
+    if (takes_the_rest(command)) most = SIZE_MAX;
     if (args->given & TW__OPT_HELP) return 0;
     if (args->operand_count > most) {
         tw__complain("%s: \"%s\" is too much; trackway %s --help", command->name, args->operands[most], command->name);

@@ -23,7 +23,7 @@ import unicodedata
 ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 BUILD = os.path.realpath(os.environ.get("TRACKWAY_BUILD") or os.path.join(ROOT, "build"))
 TRACKWAY, STORY = os.path.join(BUILD, "trackway"), os.path.join(BUILD, "tests/prog_story")
-COMMANDS = ["ps", "traces", "show", "open", "tail", "calls", "dump", "stats", "sample", "clean", "run", "help", "version", "completion"]
+COMMANDS = ["ps", "traces", "show", "open", "tail", "calls", "dump", "stats", "sample", "clean", "trace", "run", "help", "version", "completion"]
 LOOKING = [["ps"], ["traces"], ["show", "0123456789abcdef0123456789abcdef"], ["show", "abcd"], ["open"], ["calls"], ["dump"], ["stats"]]
 SANITIZED = os.path.exists(TRACKWAY) and b"__asan_init" in open(TRACKWAY, "rb").read()  # its shadow needs terabytes of addresses
 folder = ""
