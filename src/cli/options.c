@@ -298,6 +298,7 @@ void tw__args_fini(struct tw__args *args)
 {
     free(args->files);
     free(args->operands);
+    tw__filter_free(args->where);
     free(args->settings);
     *args = (struct tw__args){0};
 }
