@@ -46,13 +46,15 @@ typedef struct {
 } main_conf;
 
 /* sites: of the spans of a location, one a method, as if they stood in a program; made when first used. A site's name is looked
- * up once, one given at run time for each span: an eighth of the module's cost. Hence tw__span_begin_with, with no macro. */
+ * up once, one given at run time for each span: an eighth of the module's cost. Hence tw__span_begin_with, with no macro; and
+ * for the same reason route, the key of a tag whose value is always the same. */
 enum { METHODS = 3 };
 
 typedef struct {
     ngx_flag_t on, inject;
     ngx_array_t *skip; /* of ngx_str_t */
     struct tw_site *sites[METHODS];
+    struct tw_key *route;
 } location_conf;
 
 /* One request. done: the span has ended, and variables still answer; or, without a span, it is not to be traced. */
@@ -276,7 +278,20 @@ static struct tw_site *site_of(ngx_http_request_t *r, location_conf *conf, const
     return site;
 }
 
-static void tag_request(ngx_http_request_t *r, tw_span span, const ngx_str_t *location)
+/* Stays as long as the process, as sites do. */
+static void tag_route(ngx_http_request_t *r, tw_span span, location_conf *conf, const ngx_str_t *location)
+{
+    if (conf->route == NULL) {
+        struct tw_key *key = ngx_calloc(sizeof *key + location->len + 1, r->connection->log);
+        if (key == NULL) return;
+        ngx_memcpy(key + 1, location->data, location->len);
+        *key = (struct tw_key){.size = TW__KEY_NEW, .name = "http.route"};
+        conf->route = key;
+    }
+    tw__tag_literal(span, conf->route, (const char *)(conf->route + 1));
+}
+
+static void tag_request(ngx_http_request_t *r, tw_span span, location_conf *conf, const ngx_str_t *location)
 {
     if (r->method == NGX_HTTP_GET) {
         tw_tag(span, "http.request.method", "GET");
@@ -288,7 +303,7 @@ static void tag_request(ngx_http_request_t *r, tw_span span, const ngx_str_t *lo
         tw_tag_strn(span, "http.request.method", (const char *)r->method_name.data, r->method_name.len);
     }
     if (r->uri.len) tw_tag_strn(span, "url.path", (const char *)r->uri.data, r->uri.len);
-    if (location->len) tw_tag_strn(span, "http.route", (const char *)location->data, location->len);
+    if (location->len) tag_route(r, span, conf, location);
     if (r->headers_in.server.len)
         tw_tag_strn(span, "server.address", (const char *)r->headers_in.server.data, r->headers_in.server.len);
     if (r->connection->addr_text.len)
@@ -384,7 +399,7 @@ static request_state *begin_span(ngx_http_request_t *r, uint64_t start_ns)
     state->span = span;
     state->carried = carried;
     if (carried && carried->sampling == TW_SAMPLING_UNDECIDED) answer(r, span, carried);
-    tag_request(r, span, location);
+    tag_request(r, span, conf, location);
     return state;
 }
 
