@@ -1,6 +1,6 @@
 /* column: writing.
  *
- *     magic | count | check || number, length, check | ... || bytes of the first | bytes of the second ...
+ *     magic | count | check || number, end, check | ... || bytes of the first | bytes of the second ...
  *
  * Numbers are cut into planes of bytes, the lowest first: of times and ids the low planes are noise and are stored as
  * they are, the high ones are nearly constant and vanish. Compressed together the noise would hide the rest from an
@@ -68,11 +68,11 @@ void tw__column_begin(struct tw__columns *columns, uint32_t column)
 void tw__column_end(struct tw__columns *columns)
 {
     size_t len = columns->body.len - columns->open_at;
-    if (len > UINT32_MAX) columns->failed = true;
+    if (columns->body.len > UINT32_MAX) columns->failed = true;
     if (columns->body.failed || columns->failed) return;
     uint8_t entry[TW__ENTRY_BYTES];
     le32(entry, columns->open);
-    le32(entry + 4, (uint32_t)len);
+    le32(entry + 4, (uint32_t)columns->body.len);
     le32(entry + 8, (uint32_t)tw__hash(columns->body.ptr + columns->open_at, len));
     tw__buf_add(&columns->directory, entry, sizeof entry);
     columns->count++;

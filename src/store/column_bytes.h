@@ -5,7 +5,7 @@
 enum {
     TW__COLUMNS_MAGIC = 0x31425754, /* "TWB1" */
     TW__FRONT_BYTES = 12,           /* magic, count, check */
-    TW__ENTRY_BYTES = 12,           /* number, length, check */
+    TW__ENTRY_BYTES = 12,           /* number, where it ends, check */
     TW__PACKED_WORTH = 64,          /* fewer bytes are not compressed */
 };
 enum { TW__PACKED_RAW = 0, TW__PACKED_ONE = 1, TW__PACKED_ZSTD = 2 };

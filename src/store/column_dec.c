@@ -64,55 +64,51 @@ int tw__contents_open(const void *bytes, size_t len, struct tw__contents *out)
     const uint8_t *at = bytes;
     size_t front = len < TW__FRONT_BYTES ? 0 : tw__contents_len(at);
     if (front == 0 || len < front) return TW_ERR_CORRUPT;
-    uint32_t count = le32(at + 4), before = 0;
+    uint32_t count = le32(at + 4), before = 0, end = 0;
     const uint8_t *directory = at + TW__FRONT_BYTES;
     if ((uint32_t)tw__hash_seeded(directory, front - TW__FRONT_BYTES, count) != le32(at + 8)) return TW_ERR_CORRUPT;
-    size_t total = 0;
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t number = le32(directory + i * TW__ENTRY_BYTES);
-        if (i > 0 && number <= before) return TW_ERR_CORRUPT;
+        uint32_t number = le32(directory + (size_t)i * TW__ENTRY_BYTES);
+        uint32_t ends = le32(directory + (size_t)i * TW__ENTRY_BYTES + 4);
+        if ((i > 0 && number <= before) || ends < end) return TW_ERR_CORRUPT;
         before = number;
-        total += le32(directory + i * TW__ENTRY_BYTES + 4);
+        end = ends;
     }
     *out = (struct tw__contents){directory, at + front, len - front, count};
-    return total <= UINT32_MAX ? 0 : TW_ERR_CORRUPT;
+    return 0;
 }
 
-static bool find(const struct tw__contents *contents, uint32_t column, size_t *at, uint32_t *len, uint32_t *check)
+static const uint8_t *find(const struct tw__contents *contents, uint32_t column)
 {
-    size_t offset = 0;
-    for (uint32_t i = 0; i < contents->count; i++) {
-        const uint8_t *entry = contents->directory + (size_t)i * TW__ENTRY_BYTES;
+    uint32_t low = 0, high = contents->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        const uint8_t *entry = contents->directory + (size_t)middle * TW__ENTRY_BYTES;
         uint32_t number = le32(entry);
-        if (number == column) {
-            *at = offset;
-            *len = le32(entry + 4);
-            *check = le32(entry + 8);
-            return true;
-        }
-        if (number > column) return false;
-        offset += le32(entry + 4);
+        if (number == column) return entry;
+        if (number < column)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    return false;
+    return NULL;
 }
 
 bool tw__column_there(const struct tw__contents *contents, uint32_t column)
 {
-    size_t at;
-    uint32_t len, check;
-    return find(contents, column, &at, &len, &check);
+    return find(contents, column) != NULL;
 }
 
 struct tw__column tw__column_find(const struct tw__contents *contents, uint32_t column)
 {
     struct tw__column bad = {.bad = TW_ERR_CORRUPT};
-    size_t at;
-    uint32_t len, check;
-    if (!find(contents, column, &at, &len, &check) || at > contents->body_len || len > contents->body_len - at)
-        return bad;
-    const uint8_t *bytes = contents->body + at;
-    if ((uint32_t)tw__hash(bytes, len) != check) return bad;
-    return (struct tw__column){bytes, bytes + len, 0};
+    const uint8_t *entry = find(contents, column);
+    if (!entry) return bad;
+    uint32_t from = entry == contents->directory ? 0 : le32(entry - TW__ENTRY_BYTES + 4), to = le32(entry + 4);
+    if (to > contents->body_len) return bad;
+    const uint8_t *bytes = contents->body + from;
+    if ((uint32_t)tw__hash(bytes, to - from) != le32(entry + 8)) return bad;
+    return (struct tw__column){bytes, bytes + (to - from), 0};
 }
 
 const uint8_t *tw__get_bytes(struct tw__column *column, size_t len)

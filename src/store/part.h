@@ -82,7 +82,7 @@ void tw__part_close_writer(struct tw__part *part);
 int tw__part_shrink(struct tw__part *part);
 
 /* -- reading */
-/* Opens if need be, starts a transaction and brings blocks up to date. */
+/* Opens if need be, starts a transaction and brings blocks up to date. TW_ERR_NOT_FOUND: there is nothing in it yet. */
 int tw__part_lock(struct tw__part *part);
 void tw__part_unlock(struct tw__part *part);
 void tw__part_close_reader(struct tw__part *part); /* inside the mutex, not inside lock */

@@ -40,6 +40,13 @@ static int connect(struct tw__part *part, bool unchanging)
     if (code == SQLITE_OK) code = sqlite3_busy_timeout(part->reader, 10000);
     if (code == SQLITE_OK) code = sqlite3_exec(part->reader, "PRAGMA cache_size = -2048", NULL, NULL, NULL);
     int error = code == SQLITE_OK ? tw__sql_version(part->reader) : tw__sql_error(code);
+    if (code == SQLITE_CANTOPEN) error = TW_ERR_NOT_FOUND;
+    /* A crash between the making of the file and its first transaction leaves it without tables. */
+    int none = 0;
+    if (error == TW_ERR_CORRUPT && number(part, "SELECT count(*) FROM sqlite_master", &none) == 0 && none == 0)
+        error = TW_ERR_NOT_FOUND;
+    else if (error == TW_ERR_CORRUPT && none == 0)
+        error = tw__sql_version(part->reader); /* it was being made */
     if (!error) {
         code = sqlite3_prepare_v3(part->reader, "SELECT data FROM head WHERE id = ?", -1, SQLITE_PREPARE_PERSISTENT,
                                   &part->head, NULL);

@@ -113,13 +113,12 @@ static int read_whole(struct tw__part *part, const struct tw__part_block *block,
     return tw__block_read(&read, out);
 }
 
-static void check_part(struct tw__view *view, struct tw__part *part, struct checking *check)
+static void check_part(struct tw__part *part, struct checking *check)
 {
     char text[256];
-    bool there;
-    int error = tw__view_lock(view, part, &there);
-    if (error) problem(check, part, 0, "cannot be opened", error);
-    if (error || !there) return;
+    int error = tw__part_lock(part);
+    if (error && error != TW_ERR_NOT_FOUND) problem(check, part, 0, "cannot be opened", error);
+    if (error) return;
     error = tw__part_integrity(part, text, sizeof text);
     if (error || text[0]) problem(check, part, 0, text[0] ? text : "SQLite's check failed", error);
     struct tw__pool scratch = {.limit_bytes = (size_t)1 << 30};
@@ -148,7 +147,7 @@ int tw__store_check(struct tw__store *store, void (*tell)(void *data, const char
     struct tw__view view;
     int error = tw__view_open(store, 0, 0, &view);
     if (error) return error;
-    for (size_t i = 0; i < view.part_count; i++) check_part(&view, view.parts[i], &check);
+    for (size_t i = 0; i < view.part_count; i++) check_part(view.parts[i], &check);
     tw__view_close(&view);
     return check.problems;
 }

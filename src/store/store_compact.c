@@ -289,7 +289,8 @@ int tw__store_compact(struct tw__store *store)
     (void)pthread_mutex_unlock(&store->lock);
     for (size_t i = 0; i < store->part_count && !error; i++) {
         error = compact_part(store, store->parts[i], before_seq);
-        if (error == TW_ERR_CORRUPT || error == TW_ERR_VERSION) error = 0; /* check tells of it */
+        if (error == TW_ERR_CORRUPT || error == TW_ERR_VERSION || error == TW_ERR_NOT_FOUND)
+            error = 0; /* check tells of it */
     }
     tw__store_retain(store);
     (void)pthread_mutex_unlock(&store->writing);

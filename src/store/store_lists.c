@@ -99,7 +99,6 @@ static int collect(struct tw__store *store, struct listing *list, const struct s
     for (size_t i = view.part_count; i-- > first && !error;) {
         bool there;
         error = tw__view_lock(&view, view.parts[i], &there);
-        if (error == TW_ERR_CORRUPT || error == TW_ERR_VERSION) error = there = false; /* hides itself alone */
         if (error || !there) continue;
         error = source->part(list, view.parts[i]);
         tw__part_unlock(view.parts[i]);

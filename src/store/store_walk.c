@@ -109,9 +109,12 @@ int tw__view_lock(struct tw__view *view, struct tw__part *part, bool *there)
     *there = error == 0;
     if (!error) return 0;
     (void)pthread_mutex_lock(&store->lock);
-    bool gone = part->gone;
+    /* Removed meanwhile, or made and not written to yet: nothing. One that is damaged hides itself and nothing else. */
+    bool nothing = part->gone || error == TW_ERR_NOT_FOUND;
+    bool damaged = error == TW_ERR_CORRUPT || error == TW_ERR_VERSION || error == TW_ERR_PERMISSION;
+    if (damaged && !nothing) store->counters.damaged_blocks++;
     (void)pthread_mutex_unlock(&store->lock);
-    return gone ? 0 : error;
+    return nothing || damaged ? 0 : error;
 }
 
 /* -- blocks */
