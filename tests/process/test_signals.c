@@ -445,7 +445,7 @@ static void a_handler_that_tags_the_span_it_interrupts_breaks_no_other_tag(void 
     }
     print_message("    %zu tags by the script, %zu by handlers\n", own, others);
     assert_int_equal(own, PASSES * 7);
-    assert_true(others > 20);
+    assert_true(others > PASSES);
 }
 
 static void a_handler_inside_a_handler_is_recorded_or_counted(void **state)
