@@ -34,6 +34,7 @@
  * A trace that is not sampled behaves the same, is recorded the same, and is not sent; its header says Sampled=0.
  */
 
+#include <trackway/propagate.h>
 #include <trackway/recorder.h>
 #include <trackway/span.h>
 
@@ -140,6 +141,14 @@ int tw_trace_header(tw_span span, const struct tw_trace *trace, char *text, size
 
 /* The response header for a caller that wrote `Sampled=?`: "Root=...;Sampled=1". Returns as tw_trace_header. */
 int tw_trace_answer(tw_span root, char *text, size_t cap);
+
+/* How to begin the span of a request, from what tw_extract found in it: a child of the caller's span, a root of its trace, or a new
+ * one, of kind server, sampled as the caller says where he says it.
+ *     struct tw_span_options options = tw_span_options_of(tw_extract(NULL, get, request, &from, &carried), &from, &carried);
+ *     tw_span span = tw_span_begin_with("POST /order", &options);
+ * Shape    from is pointed to by the result: it stays until the span has begun. carried may be NULL. A decision that the caller
+ *          has left to us is made when the span begins: carried->sampling becomes TW_SAMPLING_FLAG, nobody else is asked. */
+struct tw_span_options tw_span_options_of(int found, const struct tw_context *from, struct tw_carried *carried);
 
 /* An annotation: a tag that X-Ray indexes, if key is of letters, digits and `_`; else it is found in the metadata. Metadata: a
  * tag under a namespace. All arguments but value are string literals; value as for tw_tag. */

@@ -199,33 +199,14 @@ static void tag_request(const struct tw_mhd *traced, struct MHD_Connection *conn
 
 /* ---- the request's life */
 
-/* What the caller said about sampling, where the flag of its context does not say it. */
-static enum tw_sample sample_of(int found, const struct tw_context *caller, const struct tw_carried *carried)
-{
-    if (carried->sampling == TW_SAMPLING_UNDECIDED) return TW_SAMPLE_UNDECIDED;
-    if (found == TW_EXTRACT_TRACE) return caller->flags & TW_FLAG_SAMPLED ? TW_SAMPLE_ON : TW_SAMPLE_OFF;
-    if (carried->sampling == TW_SAMPLING_DENY) return TW_SAMPLE_OFF;
-    if (carried->sampling == TW_SAMPLING_ACCEPT || carried->sampling == TW_SAMPLING_DEBUG) return TW_SAMPLE_ON;
-    return TW_SAMPLE_BY_RATE;
-}
-
 static void begin_span(const struct tw_mhd *traced, struct MHD_Connection *connection, struct state *state)
 {
     struct tw_context caller;
     const int found = tw_extract(traced->propagation, get_header, connection, &caller, &state->carried);
-    const struct tw_span_options options = {
-        .parents = found == TW_EXTRACT_PARENT ? &caller : NULL,
-        .parent_count = found == TW_EXTRACT_PARENT ? 1 : 0,
-        .root = found != TW_EXTRACT_PARENT,
-        .kind = TW_KIND_SERVER,
-        .name = state->method,
-        .trace_id = found == TW_EXTRACT_TRACE ? caller.trace_id : NULL,
-        .sample = sample_of(found, &caller, &state->carried),
-    };
+    state->asked = state->carried.format == TW_FORMAT_XRAY && state->carried.sampling == TW_SAMPLING_UNDECIDED;
+    struct tw_span_options options = tw_span_options_of(found, &caller, &state->carried);
+    options.name = state->method;
     state->span = tw_span_begin_with("request", &options);
-    if (state->carried.sampling != TW_SAMPLING_UNDECIDED) return;
-    state->asked = state->carried.format == TW_FORMAT_XRAY;
-    state->carried.sampling = TW_SAMPLING_FLAG; /* it has been decided: nobody else is asked */
 }
 
 enum MHD_Result tw_mhd_handle(void *data, struct MHD_Connection *connection, const char *path, const char *method,

@@ -323,16 +323,6 @@ static struct tw_propagation answering_in(unsigned format)
     return how;
 }
 
-/* What the caller said about sampling, where the flag of its context does not say it. */
-static enum tw_sample sample_of(int found, const struct tw_context *caller, const struct tw_carried *carried)
-{
-    if (carried->sampling == TW_SAMPLING_UNDECIDED) return TW_SAMPLE_UNDECIDED;
-    if (found == TW_EXTRACT_TRACE) return caller->flags & TW_FLAG_SAMPLED ? TW_SAMPLE_ON : TW_SAMPLE_OFF;
-    if (carried->sampling == TW_SAMPLING_DENY) return TW_SAMPLE_OFF;
-    if (carried->sampling == TW_SAMPLING_ACCEPT || carried->sampling == TW_SAMPLING_DEBUG) return TW_SAMPLE_ON;
-    return TW_SAMPLE_BY_RATE;
-}
-
 /* Reads the caller's context. What came with it is kept only if something came: it is 9 KB. */
 static int extract(ngx_http_request_t *r, struct tw_context *caller, struct tw_carried **carried)
 {
@@ -347,11 +337,9 @@ static int extract(ngx_http_request_t *r, struct tw_context *caller, struct tw_c
     return found;
 }
 
-/* The caller has left the decision about sampling to us: it is made, nobody else is asked, and X-Ray's callers are told. */
-static void answer(ngx_http_request_t *r, tw_span span, struct tw_carried *carried)
+/* A caller of X-Ray's has left the decision about sampling to us, and is told. */
+static void answer(ngx_http_request_t *r, tw_span span)
 {
-    carried->sampling = TW_SAMPLING_FLAG;
-    if (carried->format != TW_FORMAT_XRAY) return;
     u_char *text = ngx_pnalloc(r->pool, TW_TRACE_HEADER_MAX + 1);
     if (text == NULL) return;
     const int len = tw_trace_answer(span, (char *)text, TW_TRACE_HEADER_MAX + 1);
@@ -378,17 +366,11 @@ static request_state *begin_span(ngx_http_request_t *r, uint64_t start_ns)
     const int found = extract(r, &caller, &carried);
     struct tw_site *site = start_ns ? NULL : site_of(r, conf, location);
     if (site == NULL) print_name(r, location, room);
-    const struct tw_span_options options = {
-        .parents = found == TW_EXTRACT_PARENT ? &caller : NULL,
-        .parent_count = found == TW_EXTRACT_PARENT ? 1 : 0,
-        .root = found != TW_EXTRACT_PARENT,
-        .detached = true,
-        .kind = TW_KIND_SERVER,
-        .start_ns = start_ns,
-        .name = site ? NULL : room,
-        .trace_id = found == TW_EXTRACT_TRACE ? caller.trace_id : NULL,
-        .sample = carried ? sample_of(found, &caller, carried) : TW_SAMPLE_BY_RATE,
-    };
+    const int asked = carried && carried->format == TW_FORMAT_XRAY && carried->sampling == TW_SAMPLING_UNDECIDED;
+    struct tw_span_options options = tw_span_options_of(found, &caller, carried);
+    options.detached = true;
+    options.start_ns = start_ns;
+    options.name = site ? NULL : room;
     const tw_span span = site ? tw__span_begin_with(site, &options) : tw_span_begin_with("request", &options);
     if (!span.slot) return NULL;
     request_state *state = new_state(r);
@@ -398,7 +380,7 @@ static request_state *begin_span(ngx_http_request_t *r, uint64_t start_ns)
     }
     state->span = span;
     state->carried = carried;
-    if (carried && carried->sampling == TW_SAMPLING_UNDECIDED) answer(r, span, carried);
+    if (asked) answer(r, span);
     tag_request(r, span, conf, location);
     return state;
 }

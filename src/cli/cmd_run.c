@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <trackway/propagate.h>
+#include <trackway/trace.h>
 #include <trackway/trackway.h>
 
 #include "cli/cli.h"
@@ -38,39 +39,15 @@ static void join_words(const struct tw__args *args, struct tw__buf *out)
     }
 }
 
-/* What the environment says about sampling, where the flag of its context does not say it. */
-static enum tw_sample sample_of(int found, const struct tw_context *from, const struct tw_carried *carried)
-{
-    switch ((enum tw_sampling)carried->sampling) {
-    case TW_SAMPLING_UNDECIDED:
-        return TW_SAMPLE_UNDECIDED;
-    case TW_SAMPLING_DENY:
-        return TW_SAMPLE_OFF;
-    case TW_SAMPLING_ACCEPT:
-    case TW_SAMPLING_DEBUG:
-        return TW_SAMPLE_ON;
-    case TW_SAMPLING_FLAG:
-        break;
-    }
-    if (found != TW_EXTRACT_TRACE) return TW_SAMPLE_BY_RATE;
-    return from->flags & TW_FLAG_SAMPLED ? TW_SAMPLE_ON : TW_SAMPLE_OFF;
-}
-
 static tw_span begin(const struct tw__args *args, struct tw_carried *carried)
 {
     struct tw_context from;
     const char *name = args->name ? args->name : args->operands[0];
     int found = tw_extract(NULL, tw_carrier_get_environ, environ, &from, carried);
-    const struct tw_span_options options = {
-        .parents = &from,
-        .parent_count = found == TW_EXTRACT_PARENT ? 1 : 0,
-        .root = found != TW_EXTRACT_PARENT,
-        .trace_id = found == TW_EXTRACT_TRACE ? from.trace_id : NULL,
-        .sample = sample_of(found, &from, carried),
-        .name = name,
-    };
+    struct tw_span_options options = tw_span_options_of(found, &from, carried);
+    options.kind = TW_KIND_INTERNAL;
+    options.name = name;
     tw_span span = tw_span_begin_with("run", &options);
-    if (carried->sampling == TW_SAMPLING_UNDECIDED) carried->sampling = TW_SAMPLING_FLAG; /* the command is not asked again */
     struct tw__buf line = {0};
     join_words(args, &line);
     tw_tag_strn(span, "process.command_line", line.ptr, line.len);

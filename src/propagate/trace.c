@@ -78,3 +78,35 @@ int tw_trace_answer(tw_span root, char *text, size_t cap)
     memset(context.span_id, 0, sizeof context.span_id);
     return put(&context, NULL, text, cap);
 }
+
+static enum tw_sample sample_of(int found, const struct tw_context *from, const struct tw_carried *carried)
+{
+    switch (carried ? (enum tw_sampling)carried->sampling : TW_SAMPLING_FLAG) {
+    case TW_SAMPLING_UNDECIDED:
+        return TW_SAMPLE_UNDECIDED;
+    case TW_SAMPLING_DENY:
+        return TW_SAMPLE_OFF;
+    case TW_SAMPLING_ACCEPT:
+    case TW_SAMPLING_DEBUG:
+        return TW_SAMPLE_ON;
+    case TW_SAMPLING_FLAG:
+        break;
+    }
+    if (found != TW_EXTRACT_TRACE) return TW_SAMPLE_BY_RATE; /* a child follows its parent */
+    return from->flags & TW_FLAG_SAMPLED ? TW_SAMPLE_ON : TW_SAMPLE_OFF;
+}
+
+struct tw_span_options tw_span_options_of(int found, const struct tw_context *from, struct tw_carried *carried)
+{
+    const bool child = found == TW_EXTRACT_PARENT;
+    const struct tw_span_options options = {
+        .parents = child ? from : NULL,
+        .parent_count = child ? 1 : 0,
+        .root = !child,
+        .kind = TW_KIND_SERVER,
+        .trace_id = found == TW_EXTRACT_TRACE ? from->trace_id : NULL,
+        .sample = sample_of(found, from, carried),
+    };
+    if (carried && carried->sampling == TW_SAMPLING_UNDECIDED) carried->sampling = TW_SAMPLING_FLAG;
+    return options;
+}

@@ -504,6 +504,58 @@ static void formats_can_be_configured(void **state)
     tw_propagation_set_default(&before.read, &before.write);
 }
 
+static bool get_value(void *carrier, const char *name, unsigned index, const char **value, size_t *len)
+{
+    const char *const *pair = carrier; /* a name and a value */
+    if (index > 0 || strcmp(pair[0], name) != 0) return false;
+    *value = pair[1];
+    *len = strlen(pair[1]);
+    return true;
+}
+
+static void a_span_begins_as_what_was_extracted_says(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *value;
+        bool child;
+        enum tw_sample sample;
+    } cases[] = {
+        {"traceparent", "00-5759e988bd862e3fe1be46a994272793-" PARENT "-00", true, TW_SAMPLE_BY_RATE},
+        {"traceparent", "garbage", false, TW_SAMPLE_BY_RATE},
+        {"x-amzn-trace-id", ROOT ";Parent=" PARENT ";Sampled=1", true, TW_SAMPLE_BY_RATE},
+        {"x-amzn-trace-id", ROOT ";Parent=" PARENT ";Sampled=?", true, TW_SAMPLE_UNDECIDED},
+        {"x-amzn-trace-id", ROOT ";Sampled=1", false, TW_SAMPLE_ON},
+        {"x-amzn-trace-id", ROOT ";Sampled=0", false, TW_SAMPLE_OFF},
+        {"x-amzn-trace-id", ROOT, false, TW_SAMPLE_UNDECIDED},
+        {"x-amzn-trace-id", "Root=dummy;Sampled=0", false, TW_SAMPLE_OFF},
+        {"b3", "0", false, TW_SAMPLE_OFF},
+        {"b3", "1", false, TW_SAMPLE_ON},
+        {"b3", "d", false, TW_SAMPLE_ON},
+        {"b3", "5759e988bd862e3fe1be46a994272793-" PARENT, true, TW_SAMPLE_UNDECIDED},
+        {"b3", "5759e988bd862e3fe1be46a994272793-" PARENT "-d", true, TW_SAMPLE_ON},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        static struct tw_carried carried;
+        struct tw_context from;
+        const char *pair[] = {cases[i].name, cases[i].value};
+        const int found = tw_extract(NULL, get_value, pair, &from, &carried);
+        const struct tw_span_options options = tw_span_options_of(found, &from, &carried);
+        assert_int_equal(options.root, !cases[i].child);
+        assert_int_equal(options.parent_count, cases[i].child);
+        assert_int_equal(options.sample, cases[i].sample);
+        assert_int_not_equal(carried.sampling, TW_SAMPLING_UNDECIDED);
+        tw_span_end(tw_span_begin_with("request", &options));
+        const struct tw_record *r = &read_all()->items[i];
+        assert_int_equal(r->span_kind, TW_KIND_SERVER);
+        if (found != TW_EXTRACT_NONE) assert_id(r->trace_id, 16, "5759e988bd862e3fe1be46a994272793");
+        if (cases[i].child)
+            assert_id(r->parent_id, 8, PARENT);
+        else
+            assert_root(r);
+    }
+}
+
 static void switched_off_it_says_so_and_costs_nothing(void **state)
 {
     (void)state;
@@ -590,6 +642,7 @@ int main(void)
         RECORDING(a_missing_trace_can_be_begun),
         RECORDING(the_policy_is_read_from_the_environment),
         RECORDING(formats_can_be_configured),
+        RECORDING(a_span_begins_as_what_was_extracted_says),
         RECORDING(switched_off_it_says_so_and_costs_nothing),
         RECORDING(fields_are_tags_with_the_usual_names),
     };
