@@ -176,6 +176,48 @@ static bool tag(const struct tw_tag_value *tags, size_t count, const char *key, 
     return false;
 }
 
+/* Fields that spans from elsewhere have as tags, under OpenTelemetry's names. */
+static const struct {
+    uint32_t id;
+    const char *key;
+} as_tags[] = {
+    {TW__SPAN_THREAD, "thread.name"},
+    {TW__SPAN_TID, "thread.id"},
+    {TW__SPAN_FUNCTION, "code.function.name"},
+    {TW__SPAN_LINE, "code.line.number"},
+    {TW__SPAN_LEVEL, "level"},
+    {TW__SPAN_HOST, "host.name"},  /* of the resource */
+    {TW__SPAN_PID, "process.pid"}, /* of the resource */
+};
+
+bool tw__span_field_tag(const struct tw__field_key *key, struct tw_text *out)
+{
+    size_t skip = key->id == TW__SPAN_TAG_PREFIXED ? strlen(tag_prefix)
+                  : key->id == TW__SPAN_RESOURCE   ? strlen(resource_prefix)
+                                                   : 0;
+    if (skip || key->id == TW__SPAN_TAG) {
+        *out = (struct tw_text){key->name + skip, key->len - skip};
+        return true;
+    }
+    for (size_t i = 0; i < sizeof as_tags / sizeof *as_tags; i++) {
+        if (as_tags[i].id != key->id) continue;
+        *out = (struct tw_text){as_tags[i].key, strlen(as_tags[i].key)};
+        return true;
+    }
+    return false;
+}
+
+static bool as_tag(const struct tw__span_view *v, uint32_t id, struct tw__field *out)
+{
+    for (size_t i = 0; i < sizeof as_tags / sizeof *as_tags; i++) {
+        const char *key = as_tags[i].key;
+        if (as_tags[i].id != id) continue;
+        return tag(v->tags, v->tag_count, key, strlen(key), out) ||
+               tag(v->resource_tags, v->resource_tag_count, key, strlen(key), out);
+    }
+    return false;
+}
+
 static bool resource(const struct tw__span_view *view, const char *key, size_t len, struct tw__field *out)
 {
     if (tag(view->resource_tags, view->resource_tag_count, key, len, out)) return true;
@@ -218,7 +260,7 @@ bool tw__span_field(const void *data, const struct tw__field_key *key, struct tw
     case TW__SPAN_KIND:
         return v->is_span && one_of(kinds, 5, v->kind, out);
     case TW__SPAN_DURATION:
-        return v->is_span && number(v->duration_ns, out);
+        return v->is_span && (!v->open || v->duration_ns) && number(v->duration_ns, out);
     case TW__SPAN_TRACE_DURATION:
     case TW__SPAN_TRACE_NAME:
     case TW__SPAN_TRACE_SERVICE:
@@ -239,22 +281,21 @@ bool tw__span_field(const void *data, const struct tw__field_key *key, struct tw
         return v->record && tw__field_set_text(out, v->record, strlen(v->record));
     case TW__SPAN_LEVEL:
         /* A span's tag of that name, where the record is no log. */
-        return v->level < 8 ? tw__field_set_number(out, TW__FIELD_LEVEL, v->level)
-                            : tag(v->tags, v->tag_count, key->name, key->len, out);
+        return v->level < 8 ? tw__field_set_number(out, TW__FIELD_LEVEL, v->level) : as_tag(v, id, out);
     case TW__SPAN_HOST:
         return text(v->host, out);
     case TW__SPAN_PID:
-        return v->pid && number(v->pid, out);
+        return v->pid ? number(v->pid, out) : as_tag(v, id, out);
     case TW__SPAN_TID:
-        return v->tid && number(v->tid, out);
+        return v->tid ? number(v->tid, out) : as_tag(v, id, out);
     case TW__SPAN_THREAD:
-        return text(v->thread, out);
+        return text(v->thread, out) || as_tag(v, id, out);
     case TW__SPAN_MODULE:
         return text(v->module, out);
     case TW__SPAN_FUNCTION:
-        return text(v->function, out);
+        return text(v->function, out) || as_tag(v, id, out);
     case TW__SPAN_LINE:
-        return v->line && number(v->line, out);
+        return v->line ? number(v->line, out) : as_tag(v, id, out);
     case TW__SPAN_SCOPE:
         return text(v->scope, out);
     case TW__SPAN_FIELD_COUNT:

@@ -86,6 +86,10 @@ void tw__span_view_record(struct tw__span_view *view, const struct tw_record *re
                           uint64_t end_ns);
 void tw__span_view_span(struct tw__span_view *view, const struct tw__spans *spans, const struct tw__span *span);
 
+/* Which tag, of the span or of its resource, answers a field of spans from the store; false: none is needed. So that a reader of
+ * columns can leave the others undecoded. The text is borrowed from the key, or static. */
+bool tw__span_field_tag(const struct tw__field_key *key, struct tw_text *tag);
+
 /* A tw__field_get for keys that tw__span_schema resolved. Of a tag that is there twice the last one counts. */
 bool tw__span_field(const void *view, const struct tw__field_key *key, struct tw__field *out);
 
