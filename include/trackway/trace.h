@@ -76,7 +76,7 @@ void tw_trace_parse_or_new(const char *text, size_t len, struct tw_trace *out);
 #define tw_tracing_start_named(trace, text) TW__SPAN(tw__site_named, "?", tw__tracing_start(&tw__site_named, trace, text))
 static inline void tw_tracing_finish(tw_span root)
 {
-    tw_span_end(root);
+    if (root.slot) tw_span_end(root);
 }
 
 /* Whom a subsegment calls. NONE: it is work of this process. */
