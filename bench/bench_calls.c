@@ -14,7 +14,7 @@
 
 #include "floor.h"
 
-enum { ROUNDS = 60, TURNS = 4000, LIMIT_NS = 1000 };
+enum { ROUNDS = 400, TURNS = 150, LIMIT_NS = 1000 };
 
 static struct tw_entrypoint hidden = {
     .service = "shop", .name = "login", .type = TW_CALL_RPC, .sensitive = "password, card"};

@@ -54,7 +54,8 @@ enum {
     TW_CALL_PARENTS_MAX = 31,
     TW_CALL_PARENTS_USUAL = 10,
     TW_CALL_CHAIN_BYTES = 1536, /* of all ids of a stack; the oldest are left out beyond */
-    TW_CALL_SPACE = 2800        /* bytes of arguments and context data that are kept, as JSON; the rest is cut */
+    TW_CALL_SPACE = 2200, /* bytes of arguments and context data that are kept, as JSON; the rest is cut */
+    TW__CALL_STORE = 5440
 };
 
 /* The chain of calls that led to this one, oldest first. A plain value without pointers.
@@ -136,13 +137,13 @@ struct tw_failure {
     bool expected;     /* part of the contract: the span does not count as failed */
 };
 
-/* A call in progress: caller's storage of 6 KB, beside the request and not on a small stack. No need to zero it. */
+/* A call in progress: caller's storage of 8 KB, beside the request and not on a small stack. No need to zero it. */
 struct tw_call {
     tw_span span;
     const struct tw_entrypoint *entrypoint;
     struct tw_call_chain chain; /* its own id is the last */
     uint64_t own[100];
-    char space[TW_CALL_SPACE];
+    char space[TW__CALL_STORE];
 };
 
 /* Begins a call: a span that becomes current, and the request record. input may be NULL: nothing is known of it. */

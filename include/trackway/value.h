@@ -33,9 +33,9 @@ struct tw_value {
     enum tw_value_kind kind;
     size_t len; /* bytes of STR, BYTES, JSON; members or elements of MAP, HEADERS, LIST */
     union {
-        bool b;
-        int64_t i;
         uint64_t u;
+        int64_t i;
+        bool b;
         double d;
         const void *p;
         const struct tw_value *items;
@@ -44,11 +44,7 @@ struct tw_value {
 
 static inline struct tw_value tw__value_make(const char *key, enum tw_value_kind kind, const void *p, size_t len)
 {
-    struct tw_value value;
-    memset(&value, 0, sizeof value);
-    value.key = key;
-    value.kind = p || len == 0 ? kind : TW_VALUE_NULL;
-    value.len = len;
+    struct tw_value value = {key, p || len == 0 ? kind : TW_VALUE_NULL, len, {0}};
     value.as.p = p;
     return value;
 }

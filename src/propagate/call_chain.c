@@ -9,7 +9,7 @@
  * prefix. Ids come from outside: anything but plain printable characters makes the whole stack unknown, as half a chain
  * would say something that is not so.
  */
-#include <trackway/call.h>
+#include "propagate/call_chain.h"
 
 #include <string.h>
 
@@ -33,9 +33,13 @@ const char *tw_call_chain_at(const struct tw_call_chain *chain, size_t index)
 
 static bool is_id(const char *id, size_t len)
 {
-    for (size_t i = 0; i < len; i++)
-        if (id[i] <= ' ' || id[i] > '~' || strchr("\"\\[],", id[i])) return false;
-    return true;
+    bool good = true;
+    for (size_t i = 0; i < len; i++) {
+        char c = id[i];
+        good &= c > ' ' && c <= '~' && c != '"' && c != ',' &&
+                (c < '[' || c > ']'); /* backslash stands between the brackets */
+    }
+    return good;
 }
 
 static void drop_oldest(struct tw_call_chain *chain)
@@ -46,10 +50,8 @@ static void drop_oldest(struct tw_call_chain *chain)
     chain->count--;
 }
 
-int tw_call_chain_add(struct tw_call_chain *chain, const char *id, size_t len, size_t max)
+void tw__call_chain_push(struct tw_call_chain *chain, const char *id, size_t len, size_t max)
 {
-    if (len == 0 || len > TW_CALL_ID_MAX) return TW_ERR_RANGE;
-    if (!is_id(id, len)) return TW_ERR_SYNTAX;
     if (chain->count == 0 && !chain->origin[0]) {
         memcpy(chain->origin, id, len);
         chain->origin[len] = 0;
@@ -60,6 +62,13 @@ int tw_call_chain_add(struct tw_call_chain *chain, const char *id, size_t len, s
     chain->text[chain->len + len] = 0;
     chain->len = (uint16_t)(chain->len + len + 1);
     chain->count++;
+}
+
+int tw_call_chain_add(struct tw_call_chain *chain, const char *id, size_t len, size_t max)
+{
+    if (len == 0 || len > TW_CALL_ID_MAX) return TW_ERR_RANGE;
+    if (!is_id(id, len)) return TW_ERR_SYNTAX;
+    tw__call_chain_push(chain, id, len, max);
     return 0;
 }
 

@@ -124,6 +124,7 @@ void tw__form_close(struct tw__form *form, char bracket)
 
 void tw__form_name(struct tw__form *form, const char *name, size_t len)
 {
+    if (tw__form_simple(form, name, len, ':')) return;
     if (form->kind == TW__FORM_JSON && form->full) {
         form->cut = true;
         return;

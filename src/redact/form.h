@@ -69,6 +69,7 @@ void tw__form_text_end(struct tw__form *form);
 bool tw__form_before(struct tw__form *form);
 void tw__form_give_up(struct tw__form *form);
 void tw__form_put_char(struct tw__form *form, const char *bytes, size_t len);
+bool tw__form_simple(struct tw__form *form, const char *text, size_t len, char after);
 
 /* len bytes of text, at most max, no character cut in two. */
 size_t tw__text_cut(const char *text, size_t len, size_t max);

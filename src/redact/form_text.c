@@ -78,9 +78,60 @@ static void display_piece(struct tw__form *form, const char *text, size_t len, b
     }
 }
 
+/* Of eight bytes: the high bit of each that is not printable ASCII, or is a quote or a backslash, and perhaps of some above it. */
+static uint64_t odd_bytes(const char *text)
+{
+    const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
+    uint64_t word;
+    memcpy(&word, text, 8);
+    uint64_t quote = word ^ ones * '"', slash = word ^ ones * '\\', del = word ^ ones * 0x7f;
+    /* Below zero after the subtraction: it was below 0x20, or zero after the exclusive or. */
+    return (word | (word - ones * 0x20) | (quote - ones) | (slash - ones) | (del - ones)) & highs;
+}
+
+/* How many bytes at the front go as they are, or some less. */
+static size_t plain_front(const char *text, size_t len)
+{
+    size_t at = 0;
+    while (len - at >= 8 && !odd_bytes(text + at)) at += 8;
+    return at;
+}
+
+static bool is_plain(const char *text, size_t len)
+{
+    if (len >= 8) return plain_front(text, len) + 8 > len && !odd_bytes(text + len - 8);
+    for (size_t i = 0; i < len; i++) {
+        unsigned char b = (unsigned char)text[i];
+        if (b < 0x20 || b >= 0x7f || b == '"' || b == '\\') return false;
+    }
+    return true;
+}
+
+/* JSON, and nothing odd about it: comma, quotes, the text and what follows in one go. False: not so simple. */
+bool tw__form_simple(struct tw__form *form, const char *text, size_t len, char after)
+{
+    if (form->kind != TW__FORM_JSON || form->full || form->cap - form->len < len + 4 + form->depth ||
+        !is_plain(text, len))
+        return false;
+    char *at = form->out + form->len;
+    if (!form->named) {
+        form->mark = form->len;
+        if (form->comma) *at++ = ',';
+        form->comma = true;
+    }
+    *at++ = '"';
+    memcpy(at, text, len);
+    at += len;
+    *at++ = '"';
+    if (after) *at++ = after;
+    form->named = after != 0;
+    form->len = (size_t)(at - form->out);
+    return true;
+}
+
 static void json_piece(struct tw__form *form, const char *text, size_t len, bool bytes)
 {
-    size_t from = 0, at = 0;
+    size_t from = 0, at = plain_front(text, len);
     while (at < len && !form->full) {
         uint8_t b = (uint8_t)text[at];
         if (b >= 0x20 && b < 0x7f && b != '"' && b != '\\') {
@@ -155,6 +206,7 @@ void tw__form_text_end(struct tw__form *form)
 
 void tw__form_text(struct tw__form *form, const char *text, size_t len)
 {
+    if (tw__form_simple(form, text, len, 0)) return;
     tw__form_text_begin(form, text, len);
     tw__form_text_piece(form, text, len, false);
     tw__form_text_end(form);

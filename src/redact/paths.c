@@ -35,7 +35,7 @@ struct step {
 
 struct tw__paths {
     bool everything;
-    unsigned count;
+    unsigned count, words; /* words of a set of steps that are in use */
     uint64_t firsts[TW__STEP_WORDS];
     uint64_t must[TW__STEP_WORDS];    /* steps that are not deep: a scalar where they are active is replaced */
     uint64_t no_map[TW__STEP_WORDS];  /* of those, the ones that cannot match in a map */
@@ -53,17 +53,17 @@ static void set_bit(uint64_t *words, unsigned bit)
     words[bit / 64] |= (uint64_t)1 << (bit % 64);
 }
 
-static bool is_empty(const uint64_t *words)
+static bool is_empty(const uint64_t *set, unsigned words)
 {
     uint64_t all = 0;
-    for (unsigned i = 0; i < TW__STEP_WORDS; i++) all |= words[i];
+    for (unsigned i = 0; i < words; i++) all |= set[i];
     return all == 0;
 }
 
-static bool meet(const uint64_t *a, const uint64_t *b)
+static bool meet(const uint64_t *a, const uint64_t *b, unsigned words)
 {
     uint64_t all = 0;
-    for (unsigned i = 0; i < TW__STEP_WORDS; i++) all |= a[i] & b[i];
+    for (unsigned i = 0; i < words; i++) all |= a[i] & b[i];
     return all != 0;
 }
 
@@ -192,6 +192,7 @@ static int one_list(struct compiler *c, const char *list)
 
 static void finish(struct tw__paths *paths)
 {
+    paths->words = (paths->count + 63) / 64;
     for (unsigned i = 0; i < paths->count; i++) {
         const struct step *step = &paths->steps[i];
         if (step->first) set_bit(paths->firsts, i);
@@ -251,7 +252,7 @@ static enum tw__verdict replace(struct tw__redactor *r, enum tw__shape shape)
 static void open_level(struct tw__redactor *r, const uint64_t *active, bool is_list, bool is_root_list)
 {
     struct tw__redact_level *level = &r->levels[r->depth++];
-    memcpy(level->active, active, sizeof level->active);
+    for (unsigned w = 0; w < r->paths->words; w++) level->active[w] = active[w];
     level->index = 0;
     level->is_list = is_list;
     level->is_root_list = is_root_list;
@@ -279,21 +280,16 @@ static bool matches(const struct tw__paths *paths, const struct step *step, cons
     return step->kind == STEP_NAME && step->name_len == key_len && memcmp(paths->names + step->name, key, key_len) == 0;
 }
 
-enum tw__verdict tw__redactor_value(struct tw__redactor *r, const char *key, size_t key_len, enum tw__shape shape)
+/* The value's place is one that rules look at. words: of a set, as a constant where there is only one. */
+static inline __attribute__((always_inline)) enum tw__verdict
+follow(struct tw__redactor *r, const char *key, size_t key_len, enum tw__shape shape, unsigned words)
 {
-    if (r->dropping) {
-        if (shape != TW__SHAPE_SCALAR) r->dropping++;
-        return TW__DROP;
-    }
-    if (r->idle || r->depth == 0) {
-        if (shape != TW__SHAPE_SCALAR) r->idle++;
-        return TW__KEEP;
-    }
     const struct tw__paths *paths = r->paths;
     struct tw__redact_level *level = &r->levels[r->depth - 1];
-    uint64_t led[TW__STEP_WORDS] = {0}, next[TW__STEP_WORDS];
+    uint64_t led[TW__STEP_WORDS], next[TW__STEP_WORDS];
     uint32_t index = level->index++;
-    for (unsigned w = 0; w < TW__STEP_WORDS; w++) {
+    for (unsigned w = 0; w < words; w++) led[w] = 0;
+    for (unsigned w = 0; w < words; w++) {
         next[w] = level->is_root_list ? level->active[w] : level->active[w] & ~paths->must[w];
         for (uint64_t bits = level->active[w]; bits; bits &= bits - 1) {
             unsigned at = w * 64 + (unsigned)__builtin_ctzll(bits);
@@ -306,16 +302,29 @@ enum tw__verdict tw__redactor_value(struct tw__redactor *r, const char *key, siz
     const uint64_t *cannot = shape == TW__SHAPE_SCALAR ? paths->must
                              : shape == TW__SHAPE_MAP  ? paths->no_map
                                                        : paths->no_list;
-    if (meet(led, cannot)) return replace(r, shape);
+    if (meet(led, cannot, words)) return replace(r, shape);
     if (shape == TW__SHAPE_SCALAR) return TW__KEEP;
-    for (unsigned w = 0; w < TW__STEP_WORDS; w++) next[w] |= led[w];
-    if (is_empty(next)) {
+    for (unsigned w = 0; w < words; w++) next[w] |= led[w];
+    if (is_empty(next, words)) {
         r->idle = 1;
         return TW__KEEP;
     }
     if (r->depth == TW__REDACT_DEPTH_MAX) return replace(r, shape);
     open_level(r, next, shape == TW__SHAPE_LIST, level->is_root_list && shape == TW__SHAPE_LIST);
     return TW__KEEP;
+}
+
+enum tw__verdict tw__redactor_value(struct tw__redactor *r, const char *key, size_t key_len, enum tw__shape shape)
+{
+    if (r->dropping) {
+        if (shape != TW__SHAPE_SCALAR) r->dropping++;
+        return TW__DROP;
+    }
+    if (r->idle || r->depth == 0) {
+        if (shape != TW__SHAPE_SCALAR) r->idle++;
+        return TW__KEEP;
+    }
+    return r->paths->words == 1 ? follow(r, key, key_len, shape, 1) : follow(r, key, key_len, shape, r->paths->words);
 }
 
 enum tw__verdict tw__redactor_force(struct tw__redactor *r, enum tw__shape shape)

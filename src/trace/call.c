@@ -18,23 +18,33 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/hex.h"
+#include "propagate/call_chain.h"
 #include "trace/call.h"
 #include "trace/site.h"
 #include "trace/slow.h"
 #include "trace/stack.h"
 
 enum {
-    RESULT_MAX = 2000,
+    RESULT_MAX = 1900,
     ARGS_MAX = TW_CALL_SPACE - 600,
     HTTP_ARGS = 16,
     ERROR_ARGS_MAX = 400,
     MESSAGE_MAX = 500,
-    STACK_TEXT_MAX = 1100
+    STACK_TEXT_MAX = 800,
+    ERROR_NAME_MAX = 120,
+    TAIL_MAX = 2240
 };
 
 _Static_assert(sizeof(struct tw__call_own) <= sizeof((struct tw_call *)0)->own, "own");
-_Static_assert(TW_CALL_SPACE + TW__CALL_STACK_MAX + 2 * TW_CALL_ID_MAX + RESULT_MAX + 600 < TW__RECORD_MAX,
-               "a record holds it");
+_Static_assert(offsetof(struct tw_call, space) % 8 == 0, "tags are words");
+_Static_assert(TW_CALL_SPACE + TW_CALL_CHAIN_BYTES + 4 * TW_CALL_PARENTS_MAX + 5 * (TW_CALL_ID_MAX + 13) + 100 <
+                   TW__CALL_STORE,
+               "the common part fits");
+_Static_assert(TW__EVENT_HEAD_BYTES + TW__CALL_STORE + TAIL_MAX <= TW__RECORD_MAX, "a record holds both parts");
+_Static_assert(RESULT_MAX + 100 < TAIL_MAX &&
+                   ERROR_ARGS_MAX + MESSAGE_MAX + STACK_TEXT_MAX + 2 * ERROR_NAME_MAX + 160 < TAIL_MAX,
+               "and the second part what came of it");
 
 static struct tw_site request_site = {0, "request", "", "", 0, TW__TYPE_REQUEST, 0, 0};
 static struct tw_site response_site = {0, "response", "", "", 0, TW__TYPE_RESPONSE, 0, 0};
@@ -58,20 +68,26 @@ static void take_chain(struct tw_call_chain *to, const struct tw_call_chain *fro
 /* service.name.uuid on top of the chain. Between tw__enter and tw__leave. */
 static void add_id(struct tw_call *call, struct tw__call_own *own, struct tw__block *block)
 {
-    static const char digits[] = "0123456789abcdef";
     const struct tw_text *prefix = &own->rules->id_prefix;
-    char id[TW_CALL_ID_MAX + 1];
-    uint64_t bits[2] = {tw__random_u64(block), tw__random_u64(block)};
-    bits[0] = (bits[0] & ~(uint64_t)0xf000) | 0x4000;               /* version 4 */
-    bits[1] = (bits[1] & ~((uint64_t)3 << 62)) | (uint64_t)2 << 62; /* variant of RFC 4122 */
+    char id[TW_CALL_ID_MAX + 1], hex[33];
+    uint8_t uuid[16];
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t bits = tw__random_u64(block);
+        memcpy(uuid + 8 * i, &bits, 8);
+    }
+    uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x40); /* version 4 */
+    uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80); /* variant of RFC 4122 */
+    tw__hex_enc(uuid, 16, hex);
     memcpy(id, prefix->ptr, prefix->len);
     char *at = id + prefix->len;
-    for (unsigned i = 0; i < 32; i++) {
-        if (i == 8 || i == 12 || i == 16 || i == 20) *at++ = '-';
-        *at++ = digits[bits[i / 16] >> (60 - 4 * (i % 16)) & 15];
-    }
-    own->id_len = (uint16_t)(at - id);
-    (void)tw_call_chain_add(&call->chain, id, own->id_len, own->rules->config->parents + 1);
+    memcpy(at, hex, 8);
+    memcpy(at + 9, hex + 8, 4);
+    memcpy(at + 14, hex + 12, 4);
+    memcpy(at + 19, hex + 16, 4);
+    memcpy(at + 24, hex + 20, 12);
+    at[8] = at[13] = at[18] = at[23] = '-';
+    own->id_len = (uint16_t)(prefix->len + 36);
+    tw__call_chain_push(&call->chain, id, own->id_len, own->rules->config->parents + 1);
 }
 
 /* The arguments as one value; items has room for HTTP_ARGS. */
@@ -88,7 +104,7 @@ static struct tw_value args_of(const struct tw_call_input *input, struct tw_valu
     return TW_ARG_MAP(NULL, items, 1 + count);
 }
 
-static void write_args(struct tw_call *call, struct tw__call_own *own, const struct tw_call_input *input)
+static void put_args(struct tw__call_image *image, struct tw__call_own *own, const struct tw_call_input *input)
 {
     struct tw_value items[HTTP_ARGS], request[5], env[3];
     const struct tw_call_http *http = input->http;
@@ -104,41 +120,62 @@ static void write_args(struct tw_call *call, struct tw__call_own *own, const str
         request[4] = TW_ARG_MAP("env", env, 3);
     }
     struct tw_value root = args_of(input, items, request);
-    tw__call_write(own, &root, false, own->rules->truncate, false, call->space, ARGS_MAX, &own->args);
+    size_t room;
+    char *out = tw__call_text_room(image, ARGS_MAX, &room);
+    struct tw__call_text text = tw__call_write(own, &root, TW__CALL_OF_ARGS, own->rules->truncate, out, room);
+    own->cut |= text.cut;
+    tw__call_text_done(image, TW__CALL_call_args, text.len);
+    if (!text.counted) return;
+    tw__call_put_bool(image, TW__CALL_call_args_truncated, text.truncated);
+    tw__call_put_uint(image, TW__CALL_call_args_length, text.chars);
 }
 
-static void write_context(struct tw_call *call, struct tw__call_own *own, const struct tw_call_input *input)
+static void put_context(struct tw__call_image *image, struct tw__call_own *own, const struct tw_call_input *input)
 {
-    size_t used = own->args.len;
     const struct tw_value *data = input->context_data;
     bool json = input->context_count == 1 && data->kind == TW_VALUE_JSON && !data->key;
     struct tw_value root = json ? *data : TW_ARG_HEADERS(NULL, data, input->context_count);
-    tw__call_write(own, &root, false, false, true, call->space + used, TW_CALL_SPACE - used, &own->context);
+    size_t room;
+    char *out = tw__call_text_room(image, TW_CALL_SPACE - ARGS_MAX, &room);
+    struct tw__call_text text = tw__call_write(own, &root, TW__CALL_OF_CONTEXT, false, out, room);
+    own->cut |= text.cut;
+    tw__call_text_done(image, TW__CALL_context_data, text.len);
 }
 
-/* Writes what both records begin with. */
-static void common(struct tw__call_tags *tags, const struct tw_call *call, struct tw__call_own *own, char *stack)
+/* A record: what both have, and a second part. */
+static void append(struct tw_call *call, struct tw__call_own *own, struct tw__call_image *tail, struct tw_site *site,
+                   enum tw_status status)
 {
-    tw__call_tags_common(tags, call, own, stack);
-    if (own->hits) tw__call_tag_uint(tags, TW__CALL_redacted_count, own->hits);
-}
-
-__attribute__((noinline)) static void append_request(struct tw_call *call, struct tw__call_own *own)
-{
-    struct tw__call_tags tags = {.block = tw__enter()};
-    if (!tags.block) return;
     struct tw__owner owner;
-    char stack[TW__CALL_STACK_MAX];
-    add_id(call, own, tags.block);
-    own->open = true;
-    own->begin_ns = tw__clock_mono_ns();
-    if (!own->dropped && tw__owner_of(call->span, &owner)) {
-        uint64_t head = tw__site_head(tags.block, &request_site, TW__EVENT_HEAD_BYTES);
-        common(&tags, call, own, stack);
-        if (own->args.cut || own->context.cut) tw__call_tag_bool(&tags, TW__CALL_cut, true);
-        (void)tw__record_append(tags.block, head, 0, &owner, tags.items, tags.count);
+    if (!tw__owner_of(call->span, &owner)) {
+        tw__count(&tail->block->losses[TW__LOSS_stale]);
+        return;
     }
-    tw__leave(tags.block);
+    if (own->hits) tw__call_put_uint(tail, TW__CALL_redacted_count, own->hits);
+    if (own->cut || tail->full) tw__call_put_bool(tail, TW__CALL_cut, true);
+    uint64_t head = tw__site_head(tail->block, site, TW__EVENT_HEAD_BYTES) | (uint64_t)status << 27;
+    (void)tw__record_append_bytes(tail->block, head, &owner, call->space, own->common_len, tail->bytes, tail->len);
+}
+
+__attribute__((noinline)) static void request(struct tw_call *call, struct tw__call_own *own,
+                                              const struct tw_call_input *input)
+{
+    struct tw__block *block = tw__enter();
+    if (!block) return;
+    own->open = true;
+    add_id(call, own, block);
+    own->begin_ns = tw__clock_mono_ns();
+    if (!own->dropped) {
+        uint64_t room[8];
+        struct tw__call_image image = {.block = block, .bytes = (uint8_t *)call->space, .cap = TW__CALL_STORE};
+        struct tw__call_image tail = {.block = block, .bytes = (uint8_t *)room, .cap = sizeof room};
+        tw__call_put_who(&image, call, own);
+        put_args(&image, own, input);
+        put_context(&image, own, input);
+        own->common_len = (uint32_t)image.len;
+        append(call, own, &tail, &request_site, TW_STATUS_UNSET);
+    }
+    tw__leave(block);
 }
 
 void tw_call_begin(struct tw_call *call, struct tw_entrypoint *entrypoint, const struct tw_call_input *input)
@@ -159,69 +196,13 @@ void tw_call_begin(struct tw_call *call, struct tw_entrypoint *entrypoint, const
                                             .parent_count = input->context ? 1 : 0,
                                             .sample = own->dropped ? TW_SAMPLE_OFF : TW_SAMPLE_BY_RATE};
     call->span = tw__span_begin_with((struct tw_site *)(uintptr_t)&own->rules->site, &options);
-    if (!own->dropped) {
-        write_args(call, own, input);
-        write_context(call, own, input);
-    }
-    append_request(call, own);
+    request(call, own, input);
 }
 
 const char *tw_call_id(const struct tw_call *call)
 {
     const struct tw__call_own *own = (const struct tw__call_own *)(const void *)call->own;
     return own->id_len ? call->chain.text + call->chain.len - own->id_len - 1 : "";
-}
-
-/* What became of it: a result, or the texts of an error. */
-struct outcome {
-    const struct tw_failure *failure;
-    struct tw__call_text response, args, message, stack;
-};
-
-static void tag_failure(struct tw__call_tags *tags, const struct outcome *outcome)
-{
-    const struct tw_failure *failure = outcome->failure;
-    const char *type = failure->type ? failure->type : "Error", *path = failure->path ? failure->path : type;
-    tw__call_tag_text(tags, TW__CALL_exception_type, type, strlen(type));
-    tw__call_tag_text(tags, TW__CALL_exception_path, path, strlen(path));
-    tw__call_tag_text(tags, TW__CALL_exception_args, outcome->args.ptr, outcome->args.len);
-    tw__call_tag_text(tags, TW__CALL_exception_value, outcome->message.ptr, outcome->message.len);
-    tw__call_tag_text(tags, TW__CALL_exception_traceback, outcome->stack.ptr, outcome->stack.len);
-    tw__call_tag_bool(tags, TW__CALL_exception_expected, failure->expected);
-}
-
-static void tag_response(struct tw__call_tags *tags, const struct tw__call_text *response)
-{
-    tw__call_tag_text(tags, TW__CALL_response, response->ptr, response->len);
-    if (!response->counted) return;
-    tw__call_tag_bool(tags, TW__CALL_response_truncated, response->truncated);
-    tw__call_tag_uint(tags, TW__CALL_response_length, response->chars);
-}
-
-__attribute__((noinline)) static void append_response(struct tw_call *call, struct tw__call_own *own,
-                                                      const struct outcome *outcome)
-{
-    struct tw__call_tags tags = {.block = tw__enter()};
-    if (!tags.block) return;
-    struct tw__owner owner;
-    char stack[TW__CALL_STACK_MAX];
-    if (tw__owner_of(call->span, &owner)) {
-        uint64_t head = tw__site_head(tags.block, &response_site, TW__EVENT_HEAD_BYTES);
-        head |= (uint64_t)(outcome->failure ? TW_STATUS_ERROR : TW_STATUS_OK) << 27;
-        common(&tags, call, own, stack);
-        if (outcome->failure)
-            tag_failure(&tags, outcome);
-        else
-            tag_response(&tags, &outcome->response);
-        bool cut = own->args.cut || own->context.cut || outcome->response.cut || outcome->args.cut ||
-                   outcome->message.cut || outcome->stack.cut;
-        tw__call_tag_uint(&tags, TW__CALL_response_time_ns, tw__clock_mono_ns() - own->begin_ns);
-        if (cut) tw__call_tag_bool(&tags, TW__CALL_cut, true);
-        (void)tw__record_append(tags.block, head, 0, &owner, tags.items, tags.count);
-    } else {
-        tw__count(&tags.block->losses[TW__LOSS_stale]);
-    }
-    tw__leave(tags.block);
 }
 
 /* Whether there is anything to end; once. */
@@ -236,12 +217,23 @@ static bool closes(struct tw_call *call, struct tw__call_own *own)
 __attribute__((noinline)) static void respond(struct tw_call *call, struct tw__call_own *own,
                                               const struct tw_value *result)
 {
-    struct outcome outcome = {.failure = NULL};
-    char text[RESULT_MAX];
-    const struct tw_value none = tw_value_null(NULL);
-    tw__call_write(own, result ? result : &none, true, own->rules->truncate_response, false, text, sizeof text,
-                   &outcome.response);
-    append_response(call, own, &outcome);
+    static const struct tw_value none;
+    uint64_t room_for_tail[TAIL_MAX / 8];
+    struct tw__call_image tail = {.block = tw__enter(), .bytes = (uint8_t *)room_for_tail, .cap = TAIL_MAX};
+    if (!tail.block) return;
+    size_t room;
+    tw__call_put_uint(&tail, TW__CALL_response_time_ns, tw__clock_mono_ns() - own->begin_ns);
+    char *out = tw__call_text_room(&tail, RESULT_MAX, &room);
+    struct tw__call_text text =
+        tw__call_write(own, result ? result : &none, TW__CALL_OF_RESPONSE, own->rules->truncate_response, out, room);
+    own->cut |= text.cut;
+    tw__call_text_done(&tail, TW__CALL_response, text.len);
+    if (text.counted) {
+        tw__call_put_bool(&tail, TW__CALL_response_truncated, text.truncated);
+        tw__call_put_uint(&tail, TW__CALL_response_length, text.chars);
+    }
+    append(call, own, &tail, &response_site, TW_STATUS_OK);
+    tw__leave(tail.block);
 }
 
 void tw_call_succeed(struct tw_call *call, const struct tw_value *result)
@@ -252,27 +244,53 @@ void tw_call_succeed(struct tw_call *call, const struct tw_value *result)
     tw_span_end(call->span);
 }
 
+static void put_free_text(struct tw__call_image *tail, struct tw__call_own *own, enum tw__call_key key,
+                          const char *value, size_t max)
+{
+    size_t room;
+    char *out = tw__call_text_room(tail, max, &room);
+    struct tw__call_text text = tw__call_write_text(own, value ? value : "", out, room);
+    own->cut |= text.cut;
+    tw__call_text_done(tail, key, text.len);
+}
+
 __attribute__((noinline)) static void report(struct tw_call *call, struct tw__call_own *own,
                                              const struct tw_failure *failure)
 {
-    struct outcome outcome = {.failure = failure};
-    char text[ERROR_ARGS_MAX + MESSAGE_MAX + 1 + STACK_TEXT_MAX], *message = text + ERROR_ARGS_MAX;
+    uint64_t room_for_tail[TAIL_MAX / 8];
+    struct tw__call_image tail = {.block = tw__enter(), .bytes = (uint8_t *)room_for_tail, .cap = TAIL_MAX};
+    if (!tail.block) return;
+    const char *type = failure->type ? failure->type : "Error", *path = failure->path ? failure->path : type;
     const struct tw_value args = TW_ARG_LIST(NULL, failure->args, failure->arg_count);
-    tw__call_write(own, &args, true, false, false, text, ERROR_ARGS_MAX, &outcome.args);
-    tw__call_write_text(own, failure->message ? failure->message : "", message, MESSAGE_MAX, &outcome.message);
-    message[outcome.message.len] = 0;
-    tw__call_write_text(own, failure->stack ? failure->stack : "", message + MESSAGE_MAX + 1, STACK_TEXT_MAX,
-                        &outcome.stack);
-    if (!own->dropped) append_response(call, own, &outcome);
-    if (!failure->expected || call->entrypoint->expected_fails)
-        tw_span_fail(call->span, failure->message ? message : NULL);
+    size_t room;
+    tw__call_put_uint(&tail, TW__CALL_response_time_ns, tw__clock_mono_ns() - own->begin_ns);
+    tw__call_put_text(&tail, TW__CALL_exception_type, type, tw__text_cut(type, strlen(type), ERROR_NAME_MAX));
+    tw__call_put_text(&tail, TW__CALL_exception_path, path, tw__text_cut(path, strlen(path), ERROR_NAME_MAX));
+    char *out = tw__call_text_room(&tail, ERROR_ARGS_MAX, &room);
+    struct tw__call_text text = tw__call_write(own, &args, TW__CALL_OF_RESPONSE, false, out, room);
+    own->cut |= text.cut;
+    tw__call_text_done(&tail, TW__CALL_exception_args, text.len);
+    put_free_text(&tail, own, TW__CALL_exception_value, failure->message, MESSAGE_MAX);
+    put_free_text(&tail, own, TW__CALL_exception_traceback, failure->stack, STACK_TEXT_MAX);
+    tw__call_put_bool(&tail, TW__CALL_exception_expected, failure->expected);
+    append(call, own, &tail, &response_site, TW_STATUS_ERROR);
+    tw__leave(tail.block);
+}
+
+__attribute__((noinline)) static void fail_span(struct tw_call *call, struct tw__call_own *own, const char *message)
+{
+    char text[MESSAGE_MAX + 1];
+    if (message) text[tw__call_write_text(own, message, text, MESSAGE_MAX).len] = 0;
+    tw_span_fail(call->span, message ? text : NULL);
 }
 
 void tw_call_fail(struct tw_call *call, const struct tw_failure *failure)
 {
     static const struct tw_failure unknown;
     struct tw__call_own *own = own_of(call);
+    if (!failure) failure = &unknown;
     if (!closes(call, own)) return;
-    report(call, own, failure ? failure : &unknown);
+    if (!own->dropped) report(call, own, failure);
+    if (!failure->expected || call->entrypoint->expected_fails) fail_span(call, own, failure->message);
     tw_span_end(call->span);
 }

@@ -120,7 +120,8 @@ static int parse(struct tw__json_reader *json, struct tw__call_texts *texts, cha
     enum tw__json_event event = tw__json_read(json);
     if (event != TW__JSON_OBJECT) result = TW_ERR_SYNTAX;
     while (result == 0 && (event = tw__json_read(json)) == TW__JSON_NAME) {
-        (void)snprintf(why, TW_WHY_MAX, "\"%.*s\"", (int)(json->string.len < 60 ? json->string.len : 60), json->string.ptr);
+        (void)snprintf(why, TW_WHY_MAX, "\"%.*s\"", (int)(json->string.len < 60 ? json->string.len : 60),
+                       json->string.ptr);
         result = member(json, texts);
     }
     if (result == 0 && (event != TW__JSON_OBJECT_END || tw__json_read(json) != TW__JSON_DONE)) result = TW_ERR_SYNTAX;
@@ -133,7 +134,8 @@ int tw__call_texts_load(struct tw__call_texts *texts, const char *path, char *wh
     struct tw__buf file = {0};
     char *scratch = malloc(SCRATCH);
     int result = scratch ? read_all(path, &file) : TW_ERR_MEMORY;
-    struct tw__json_reader json = {.text = file.ptr, .len = file.len, .last = true, .scratch = scratch, .scratch_cap = SCRATCH};
+    struct tw__json_reader json = {
+        .text = file.ptr, .len = file.len, .last = true, .scratch = scratch, .scratch_cap = SCRATCH};
     if (result == 0) result = parse(&json, texts, why);
     tw__buf_fini(&file);
     free(scratch);

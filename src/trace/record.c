@@ -57,6 +57,27 @@ bool tw__record_append(struct tw__block *block, uint64_t head, uint64_t tick, co
     return true;
 }
 
+bool tw__record_append_bytes(struct tw__block *block, uint64_t head, const struct tw__owner *owner, const void *tags, size_t len,
+                             const void *more, size_t more_len)
+{
+    struct tw__segment *segment = tw__segment_of(block);
+    size_t whole = TW__EVENT_HEAD_BYTES + len + more_len;
+    uint64_t now = tw__segment_tick(segment);
+    if (!tw__arena_room(segment, block, whole, now)) return false;
+    uint8_t *record = block->cursor;
+    uint64_t *words = (uint64_t *)(void *)record;
+    tw__store_relaxed(words, (head & ~(uint64_t)0xffff) | whole);
+    tw__store_relaxed(words + 1, now);
+    tw__store_relaxed(words + 2, owner->trace[0]);
+    tw__store_relaxed(words + 3, owner->trace[1]);
+    tw__store_relaxed(words + 4, owner->span);
+    tw__store_relaxed(words + 5, block->tid | owner->flags << 32);
+    tw__words_copy_to(record + TW__EVENT_HEAD_BYTES, tags, len);
+    tw__words_copy_to(record + TW__EVENT_HEAD_BYTES + len, more, more_len);
+    tw__store_release(&block->cursor, record + whole); /* pairs with the reader's cursor */
+    return true;
+}
+
 struct tw__tag_in tw__text_tag(struct tw__block *block, enum tw__tag type, uint16_t key, const void *text, size_t len, size_t max)
 {
     struct tw__tag_in tag = {.key = key, .type = (uint8_t)type, .ptr = text};

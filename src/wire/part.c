@@ -109,6 +109,10 @@ static void collect(const struct walk *walk, const struct tw_value *value)
 static void pieces(struct tw__part *part, struct tw__form *form, const char *text, size_t len, bool bytes)
 {
     size_t from = 0, at, found;
+    if (!bytes && !part->scrub) {
+        tw__form_text(form, text, len);
+        return;
+    }
     tw__form_text_begin(form, text, len);
     while (tw__secrets_find(part->scrub, text + from, len - from, &at, &found)) {
         tw__form_text_piece(form, text + from, at, bytes);
@@ -281,11 +285,14 @@ struct level {
 
 void tw__part_write(struct tw__part *part, struct tw__form *form, const struct tw_value *root)
 {
-    struct walk walk = {.part = part, .form = form};
+    struct walk walk; /* the redactor sets what it uses of itself: zeros for all of it would cost as much as the work */
     struct level levels[TW__REDACT_DEPTH_MAX];
     size_t depth = 0;
     const struct tw_value *value = root;
     struct place place = {NULL, 0, false};
+    walk.part = part;
+    walk.form = form;
+    walk.begun = false;
     for (;;) {
         bool list = value->kind == TW_VALUE_LIST, map = value->kind == TW_VALUE_MAP || value->kind == TW_VALUE_HEADERS;
         if (value->kind == TW_VALUE_JSON) {
