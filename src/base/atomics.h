@@ -74,6 +74,21 @@ static inline void tw__words_copy2(void *to, const void *from)
 #endif
 }
 
+/* Stores two words side by side. For words that may have been stored one by one just before: a load of 16 bytes would wait
+ * until both stores have reached the cache, loads of 8 bytes get them out of the store buffer. */
+static inline void tw__words_gather2(void *to, const uint64_t *first, const uint64_t *second)
+{
+#if defined(TW__PLAIN_MOVES)
+    __m128d low = _mm_load_sd((const double *)(const void *)first);
+    __asm__("" : "+x"(low)); /* else gcc makes one load of two neighbours */
+    _mm_storeu_pd(to, _mm_loadh_pd(low, (const double *)(const void *)second));
+#else
+    uint64_t *t = to;
+    tw__store_release(t, tw__load_acquire(first));
+    tw__store_release(t + 1, tw__load_acquire(second));
+#endif
+}
+
 /* Clears 64 bytes (eight words). */
 static inline void tw__words_clear8(uint64_t *to)
 {

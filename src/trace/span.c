@@ -47,8 +47,7 @@ tw_span tw__span_begin(struct tw_site *site)
     struct tw__slot *next = slot->link;
     slot->link = below;
     tw__words_copy2(&slot->trace[0], &below->trace[0]);
-    tw__store_relaxed(&slot->misc, tw__load_relaxed(&below->misc));
-    tw__store_relaxed(&slot->parent, tw__load_relaxed(&below->id));
+    tw__words_gather2(&slot->misc, &below->misc, &below->id); /* and parent */
     tw__store_relaxed(&slot->head, head);
     uint64_t id = slot->id + TW__ID_STEP;
     tw__store_relaxed(&slot->time, tw__clock_tsc());
@@ -80,10 +79,10 @@ void (tw_span_end)(tw_span span)
         return;
     }
 
-    tw__words_copy2(record, &slot->head);
+    tw__words_gather2(record, &slot->head, &slot->time);
     tw__words_copy2(record + 16, &slot->trace[0]);
-    tw__words_copy2(record + 32, &slot->id);
-    tw__store_relaxed((uint64_t *)(void *)(record + 48), slot->parent);
+    tw__store_relaxed((uint64_t *)(void *)(record + 32), span.id);
+    tw__words_copy2(record + 40, &slot->misc);
     tw__store_relaxed((uint64_t *)(void *)(record + 56), now);
     struct tw__slot *below = slot->link;
     if (tags_len) {
@@ -119,10 +118,10 @@ tw_span tw__span_lap(tw_span span, struct tw_site *site)
         tw__store_release(&me->current, slot); /* pairs with tw_shutdown, which waits for it */
         return tw__lap_slow(span, site);
     }
-    tw__words_copy2(record, &slot->head);
+    tw__words_gather2(record, &slot->head, &slot->time);
     tw__words_copy2(record + 16, &slot->trace[0]);
-    tw__words_copy2(record + 32, &slot->id);
-    tw__store_relaxed((uint64_t *)(void *)(record + 48), slot->parent);
+    tw__store_relaxed((uint64_t *)(void *)(record + 32), span.id);
+    tw__words_copy2(record + 40, &slot->misc);
     tw__store_relaxed((uint64_t *)(void *)(record + 56), now);
     tw__store_release(&me->cursor, end); /* pairs with the reader's cursor */
     uint64_t id = span.id + 2 * TW__ID_STEP;
