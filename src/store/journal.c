@@ -121,7 +121,9 @@ int tw__journal_append(struct tw__journal *journal, const struct tw__recent *rec
     add_part(parts, &n, text, (size_t)(at - text));
 #define ADD(name, type)                                                                                                \
     counts.counts[which++] = recent->count.name - before->name;                                                        \
-    add_part(parts, &n, recent->name + before->name, (recent->count.name - before->name) * sizeof(type));
+    /* An array that is empty has no address to add to. */                                                             \
+    if (recent->name)                                                                                                  \
+        add_part(parts, &n, recent->name + before->name, (recent->count.name - before->name) * sizeof(type));
     TW__RECENT_ARRAYS(ADD)
 #undef ADD
     XXH3_state_t *state = XXH3_createState();
