@@ -54,9 +54,12 @@ static bool each(const void *data, size_t index, struct tw__field_key *key, stru
 
 static void write_with(const struct tw__line_format *format, const struct event *event, bool flag)
 {
+    static struct tw__line_clock clock; /* left from another event: it must not show */
     struct tw__buf out = {0};
     struct tw__line_source source = {event, get, each};
-    tw__line_format_write(format, &source, &(struct tw__line_options){flag, flag, flag}, &out);
+    tw__line_format_write(
+        format, &source,
+        &(struct tw__line_options){.utc = flag, .color = flag, .one_line = flag, .clock = flag ? &clock : NULL}, &out);
     if (out.failed) abort();
     tw__buf_fini(&out);
 }

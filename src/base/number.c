@@ -6,6 +6,7 @@
  */
 #include "base/number.h"
 
+#include <float.h>
 #include <string.h>
 
 #include "base/decimal.h"
@@ -48,6 +49,7 @@ bool tw__number_read(const char *text, size_t len, struct tw__field *out)
     size_t digits = 0;
     while (digits < len && text[digits] >= '0' && text[digits] <= '9') digits++;
     if (digits == len || !tw__decimal_parse(text + minus, len - minus, &value)) return false;
+    if (value > DBL_MAX) return false;
     *out = (struct tw__field){.type = TW__FIELD_DOUBLE, .d = minus ? -value : value};
     return true;
 }

@@ -177,6 +177,8 @@ static void numbers_of_different_types_are_compared_exactly(void **state)
     no("n>0.5", "n=0");
     yes("n<1e300", "n=18446744073709551615");
     yes("n=0x1F", "n=31");
+    yes("n=12345678901234567890123", "n=\"12345678901234567890123\""); /* ids, and no numbers to round */
+    yes("n=092233E2036", "n=\"092233E2036\"");
 }
 
 static void what_cannot_be_compared_does_not_match(void **state)

@@ -51,14 +51,19 @@ a||b
 (é|è)
 a??b
 ^(a?){20}a{20}$
+^(a?){40}a{40}$
+[ab]{70}c?
+^a{20}b{0,60}a{20}$
+(GET|POST|PUT|DELETE|PATCH|HEAD|OPTIONS|CONNECT|TRACE|LOCK|UNLOCK|PROPFIND) /(cart|order)
+a{255}b
 ^(([a-z])+.)+[A-Z]([a-z])+$
 """.split("\n")[1:-1]
 
 # Those on which Python, which backtracks, takes exponential time for the long texts.
-SLOW = {b"(a*)*b", b"^(a?){20}a{20}$", b"^(([a-z])+.)+[A-Z]([a-z])+$", b"(a|b)*c", b"(?:a|b)+$"}
+SLOW = {b"(a*)*b", b"^(a?){20}a{20}$", b"^(a?){40}a{40}$", b"^(([a-z])+.)+[A-Z]([a-z])+$", b"(a|b)*c", b"(?:a|b)+$"}
 
 REFUSED = ["(", ")", "a**", "*", "a{2", "a{3,2}", "[a", "[z-a]", "\\", "\\q", "(?=a)", "(?P<n>a)", "a{999}", "x{255}{2}", "(((a{99}){99}){99})",
-           "a\\1", "[[:nope:]]", "\\b", "+a", "a|*"]
+           "a\\1", "[[:nope:]]", "\\b", "+a", "a|*", "a{255}bb", "(" * 17 + "a" + ")" * 17]
 
 TEXTS = ["", "a", "b", "ab", "aab", "aaab", "abab", "abc", "GET", "get /", "GET /cart", "GET /cart ", "POST /ab/12", "FORGET", "zzz", "a]c", "x-z", "A.", "1.5",
          "a b!", "a\nc", "a\xff", "\xe9\xe9", "é", "éé", ".*[]()\\", "a" * 20, "a" * 40, "xA1", "abcd", "abcdd", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!"]
