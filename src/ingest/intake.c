@@ -4,8 +4,11 @@
 int tw__intake_write(struct tw__intake *intake, struct tw__spans *spans, struct tw__door_stats *stats)
 {
     if (spans->count == 0) return 0;
+    size_t dropped = 0;
+    int code = intake->rules ? tw__rules_apply(intake->rules, spans, &dropped) : 0;
+    tw__stat_add(&stats->dropped_spans, dropped);
     size_t count = spans->count;
-    int code = intake->sink.write(intake->sink.to, spans);
+    if (code == 0 && count) code = intake->sink.write(intake->sink.to, spans);
     if (code == 0)
         tw__stat_add(&stats->spans, count);
     else if (code == TW_ERR_SPACE)

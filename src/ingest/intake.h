@@ -7,6 +7,7 @@
 #ifndef TW_INGEST_INTAKE_H
 #define TW_INGEST_INTAKE_H
 
+#include "ingest/rules.h"
 #include "ingest/stats.h"
 #include "model/spans.h"
 
@@ -18,6 +19,7 @@ struct tw__sink {
 };
 
 struct tw__intake {
+    const struct tw__rules *rules; /* NULL: none */
     struct tw__sink sink;
 };
 

@@ -48,6 +48,33 @@ static void add_door_counter(struct tw__api *api, struct tw__buf *out, const cha
     }
 }
 
+static void add_store(struct tw__api *api, struct tw__buf *out)
+{
+    struct tw__store_info info;
+    if (tw__store_info(api->store, &info) < 0) return;
+#define ADD_COUNTER(name, text)                                                                                        \
+    head(out, "store", #name, "_total", text);                                                                         \
+    tw__buf_fmt(out, "trackway_store_" #name "_total %" PRIu64 "\n", info.name);
+    TW__STORE_COUNTERS(ADD_COUNTER)
+#undef ADD_COUNTER
+    const struct {
+        const char *name, *text;
+        uint64_t value;
+    } gauges[] = {
+        {"spans", "spans kept", info.spans},
+        {"recent_spans", "spans waiting to be written into blocks", info.recent_spans},
+        {"recent_bytes", "their memory", info.recent_bytes},
+        {"blocks", "blocks", info.blocks},
+        {"partitions", "files of an hour", info.partitions},
+        {"disk_bytes", "bytes on the disk", info.disk_bytes},
+        {"journal_disk_bytes", "bytes of the journal on the disk", info.journal_disk_bytes},
+    };
+    for (size_t i = 0; i < sizeof gauges / sizeof *gauges; i++) {
+        head(out, "store", gauges[i].name, "", gauges[i].text);
+        tw__buf_fmt(out, "trackway_store_%s %" PRIu64 "\n", gauges[i].name, gauges[i].value);
+    }
+}
+
 static uint64_t resident_bytes(void)
 {
     unsigned long long size = 0, resident = 0;
@@ -68,6 +95,7 @@ static void metrics(void *context, const struct tw__request *request, struct tw_
 #define ADD_DOOR(name, text) add_door_counter(api, out, #name, text, offsetof(struct tw__door_stats, name));
     TW__DOOR_STATS_TABLE(ADD_DOOR)
 #undef ADD_DOOR
+    add_store(api, out);
     (void)getrusage(RUSAGE_SELF, &usage);
     double cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
                  (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;

@@ -25,6 +25,7 @@ struct tw__server {
     struct tw__tokens tokens;
     struct tw__tls_files tls;
     struct tw__intake intake;
+    struct tw__rules *rules;
     struct tw__doors doors;
     struct tw__api api;
     struct tw__httpd *http;
@@ -106,7 +107,7 @@ static int check_durability(const struct tw__settings *settings, enum tw__durabi
 }
 
 static int prepare(const struct tw__settings *settings, struct tw__tokens *tokens, struct tw__tls_files *tls,
-                   char why[TW_WHY_MAX])
+                   struct tw__rules **rules, char why[TW_WHY_MAX])
 {
     enum tw__durability level;
     int code = read_token(settings, "write-token", tokens->write, why);
@@ -118,6 +119,8 @@ static int prepare(const struct tw__settings *settings, struct tw__tokens *token
         if ((*kind)->stream || (*kind)->datagram)
             code = check_address(settings, (*kind)->name, (*kind)->asks_for_token && tokens->write[0],
                                  (*kind)->asks_for_token, why);
+    const char *drop = tw__settings_get(settings, "drop"), *redact = tw__settings_get(settings, "redact");
+    if (code == 0 && (drop || redact)) code = tw__rules_compile(drop, redact, rules, why);
     return code;
 }
 
@@ -125,7 +128,10 @@ int tw__server_check(const struct tw__settings *settings, char why[TW_WHY_MAX])
 {
     struct tw__tokens tokens = {0};
     struct tw__tls_files tls = {0};
-    return prepare(settings, &tokens, &tls, why);
+    struct tw__rules *rules = NULL;
+    int code = prepare(settings, &tokens, &tls, &rules, why);
+    tw__rules_free(rules);
+    return code;
 }
 
 /* Inherited sockets are bound by somebody else: looked at again once they are there. */
@@ -184,7 +190,8 @@ int tw__server_bind(const struct tw__settings *settings, struct tw__inherited *i
     if (!server) return TW_ERR_MEMORY;
     server->settings = settings;
     server->http_fd = -1;
-    int code = prepare(settings, &server->tokens, &server->tls, why);
+    int code = prepare(settings, &server->tokens, &server->tls, &server->rules, why);
+    server->intake.rules = server->rules;
     if (code == 0) code = bind_all(server, inherited, inherited_count, why);
     if (code == 0) code = check_bound(server, why);
     if (code < 0)
@@ -345,6 +352,7 @@ void tw__server_close(struct tw__server *server)
     else if (server->http_fd >= 0)
         (void)close(server->http_fd);
     if (server->api.store) tw__store_close(server->api.store);
+    tw__rules_free(server->rules);
     free(server->routes);
     free(server);
 }
