@@ -21,9 +21,9 @@
 #include "ingest/segment_marks.h"
 #include "ingest/segment_spans.h"
 
-enum { SEGMENTS_MAX = 4096, PATH_BYTES = 1024 };
+enum { SEGMENTS_MAX = 4096, PATH_BYTES = 1024, TRIES_MAX = 20 };
 static const uint64_t PAUSE_MIN_NS = 10000000, PAUSE_MAX_NS = 500000000, LOOK_NS = 50000000, SLACK_NS = 1000000000,
-                      SAVE_NS = 1000000000, RETRY_NS = 200000000, WAIT_NS = 600000000000;
+                      SAVE_NS = 1000000000, RETRY_NS = 200000000, TRY_NS = 20000000, WAIT_NS = 600000000000;
 
 struct segment {
     struct segment *next;
@@ -33,6 +33,7 @@ struct segment {
     struct tw__pending pending;
     uint64_t opened_ns, stored_until_ns;
     uint64_t due_mono_ns, pause_ns, read_ns; /* read_ns: CLOCK_REALTIME of the last read */
+    unsigned tries;                          /* at opening it: a process may be in the middle of making it */
     bool seen, done;
 };
 
@@ -125,6 +126,29 @@ static void finish(struct segment *segment)
     segment->done = true;
 }
 
+/* Returns whether there is something to read. */
+static bool open_segment(struct state *state, struct segment *segment, uint64_t mono_ns)
+{
+    struct tw_process process;
+    if (segment->reader) return true;
+    segment->due_mono_ns = mono_ns + TRY_NS;
+    if (tw_reader_open(segment->path, &segment->reader, NULL) < 0) {
+        segment->done = ++segment->tries == TRIES_MAX;
+        if (segment->done) tw__stat_add(&state->door->stats.bad, 1);
+        return false;
+    }
+    segment->position = tw_position_new();
+    if (!segment->position || tw_reader_process(segment->reader, &process) < 0) {
+        finish(segment);
+        return false;
+    }
+    segment->opened_ns = process.opened_ns;
+    segment->stored_until_ns = tw__segment_marks_get(&state->marks, segment->path, process.opened_ns);
+    tw__stat_add(&state->door->stats.connections, 1);
+    if (segment->stored_until_ns == UINT64_MAX) finish(segment);
+    return !segment->done;
+}
+
 static void read_segment(struct state *state, struct segment *segment, uint64_t mono_ns)
 {
     struct tw__door_stats *stats = &state->door->stats;
@@ -163,7 +187,6 @@ static void read_segment(struct state *state, struct segment *segment, uint64_t 
 
 static void adopt(struct state *state, const char *path)
 {
-    struct tw_process process;
     struct segment *segment = calloc(1, sizeof *segment);
     if (segment) segment->path = strdup(path);
     if (!segment || !segment->path) {
@@ -175,20 +198,6 @@ static void adopt(struct state *state, const char *path)
     segment->next = state->segments;
     state->segments = segment;
     state->segment_count++;
-    if (tw_reader_open(path, &segment->reader, NULL) < 0) {
-        tw__stat_add(&state->door->stats.bad, 1);
-        segment->done = true;
-        return;
-    }
-    segment->position = tw_position_new();
-    if (!segment->position || tw_reader_process(segment->reader, &process) < 0) {
-        finish(segment);
-        return;
-    }
-    segment->opened_ns = process.opened_ns;
-    segment->stored_until_ns = tw__segment_marks_get(&state->marks, path, process.opened_ns);
-    tw__stat_add(&state->door->stats.connections, 1);
-    if (segment->stored_until_ns == UINT64_MAX) finish(segment);
 }
 
 static bool found(const char *path, void *data)
@@ -246,7 +255,8 @@ static uint64_t go_round(struct state *state, bool all)
         look(state);
     }
     for (struct segment *segment = state->segments; segment; segment = segment->next) {
-        if (!segment->done && (all || segment->due_mono_ns <= now_ns)) read_segment(state, segment, now_ns);
+        if (!segment->done && (all || segment->due_mono_ns <= now_ns) && open_segment(state, segment, now_ns))
+            read_segment(state, segment, now_ns);
         if (!segment->done && segment->due_mono_ns < next_ns) next_ns = segment->due_mono_ns;
     }
     if (all || now_ns - state->saved_ns >= SAVE_NS) {
@@ -286,7 +296,7 @@ static int open_door(struct tw__open_door *door, const struct tw__door_config *c
     state->intake = config->intake;
     (void)pthread_mutex_init(&state->lock, NULL);
     (void)pthread_cond_init(&state->wake, NULL);
-    if (data) (void)snprintf(state->marks_file, sizeof state->marks_file, "%s/segments", data);
+    if (data) (void)snprintf(state->marks_file, sizeof state->marks_file, "%s/segment-marks", data);
     if (config->address[0])
         (void)snprintf(door->bound, sizeof door->bound, "%s", config->address);
     else if (tw_segments_dir(door->bound, sizeof door->bound) < 0)
