@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
@@ -83,15 +84,32 @@ static int set_capabilities(bool segments)
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? TW_ERR_PERMISSION : 0;
 }
 
-/* Gives a folder and the files right in it to the user, also after a first start as root. */
+static const struct passwd *new_owner;
+
+static int give_one(const char *path, const struct stat *status, int kind, struct FTW *walk)
+{
+    (void)status;
+    (void)kind;
+    (void)walk;
+    return lchown(path, new_owner->pw_uid, new_owner->pw_gid);
+}
+
+/* Gives a folder and what is in it to the user, also after a first start as root. One that belongs to the user already is
+ * left alone: what somebody else can have put there is not for root to give away. */
 static int give_folder(const char *folder, const struct passwd *account, char why[TW_WHY_MAX])
 {
+    struct stat status;
     (void)mkdir(folder, 0700);
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    int code = fd < 0 || fchown(fd, account->pw_uid, account->pw_gid) < 0 ? TW_ERR_PERMISSION : 0;
-    if (code < 0) tw__os_problem_text(why, TW_WHY_MAX, "data: the folder cannot be given to the user", errno);
-    if (fd >= 0) (void)close(fd);
-    return code;
+    int code = lstat(folder, &status);
+    if (code == 0 && S_ISDIR(status.st_mode) && status.st_uid == account->pw_uid) return 0;
+    new_owner = account;
+    if (code == 0 && S_ISDIR(status.st_mode) && status.st_uid == 0)
+        code = nftw(folder, give_one, 16, FTW_PHYS);
+    else
+        code = -1;
+    if (code == 0) return 0;
+    tw__os_problem_text(why, TW_WHY_MAX, "data: the folder cannot be given to the user", errno);
+    return TW_ERR_PERMISSION;
 }
 
 int tw__service_drop_root(const char *user, const char *folder, bool segments, char why[TW_WHY_MAX])

@@ -1,0 +1,391 @@
+#!/usr/bin/python3
+"""trackway serve from outside: its settings, doors over HTTP, limits, tokens, TLS, its beginning and its end.
+
+Needs $TRACKWAY_BUILD (default build/).
+"""
+import base64
+import gzip
+import http.client
+import json
+import os
+import signal
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+BUILD = os.environ.get("TRACKWAY_BUILD") or os.path.join(HERE, "../../build")
+TRACKWAY = os.path.join(BUILD, "trackway")
+TRACES, METRICS = "/v1/traces", "/v1/metrics"
+JSON, PROTOBUF = "application/json", "application/x-protobuf"
+
+
+def span(trace="5b8efff798038103d269b633813fc60c", id="eee19b7ec3c1b174", **more):
+    return dict({"traceId": trace, "spanId": id, "name": "x", "startTimeUnixNano": "1", "endTimeUnixNano": "2"}, **more)
+
+
+def request(*spans):
+    return json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": list(spans)}]}]}).encode()
+
+
+class Collector:
+    """One on ports of its own; everything that is not asked for is off."""
+
+    def __init__(self, folder, *arguments, env=None, expect_ready=True, pass_fds=(), preexec=None):
+        self.ready = os.path.join(folder, "ready.json")
+        if os.path.exists(self.ready):
+            os.unlink(self.ready)
+        command = [TRACKWAY, "serve", "--data", os.path.join(folder, "data"), "--ready-file", self.ready, "--fdb", "off", "--xray", "off",
+                   "--zipkin", "off", "--segments", "off"]
+        for name in ("http", "otlp-http", "otlp-grpc"):
+            if f"--{name}" not in arguments:
+                command += [f"--{name}", "127.0.0.1:0"]
+        self.process = subprocess.Popen(command + list(arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        env=dict(os.environ, **(env or {})), pass_fds=pass_fds, preexec_fn=preexec)
+        until = time.monotonic() + 30
+        while expect_ready and not os.path.exists(self.ready) and self.process.poll() is None and time.monotonic() < until:
+            time.sleep(0.02)
+        self.where = json.load(open(self.ready)) if os.path.exists(self.ready) else {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+    def connect(self, door="otlp-http", context=None):
+        host, port = self.where[door].rsplit(":", 1)
+        return http.client.HTTPSConnection(host, int(port), timeout=20, context=context) if context else \
+            http.client.HTTPConnection(host, int(port), timeout=20)
+
+    def ask(self, method, path, body=None, door="otlp-http", connection=None, **headers):
+        own = connection or self.connect(door)
+        own.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+        answer = own.getresponse()
+        text = answer.read()
+        if not connection:
+            own.close()
+        return answer.status, text, answer.headers
+
+    def post(self, body, path=TRACES, type=JSON, **headers):
+        return self.ask("POST", path, body, content_type=type, **headers)
+
+    def counter(self, name, door="otlp-http"):
+        series = f'trackway_door_{name}_total{{door="{door}"}} '
+        text = self.ask("GET", "/metrics", door="http")[1].decode()
+        return int([line for line in text.splitlines() if line.startswith(series)][0][len(series):])
+
+    def end(self):
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        out, error = self.process.communicate(timeout=20)
+        return self.process.returncode, time.monotonic() - began, out.decode(), error.decode()
+
+
+def spans_are_taken_in_every_encoding(folder):
+    with Collector(folder) as collector:
+        status, body, headers = collector.post(request(span()))
+        assert (status, body, headers["Content-Type"]) == (200, b"{}", JSON)
+        assert collector.post(gzip.compress(request(span())), content_encoding="gzip")[0] == 200
+        # resource_spans { scope_spans { spans { trace_id span_id } } }
+        small = wire(1, wire(2, wire(2, wire(1, b"\1" * 16) + wire(2, b"\2" * 8))))
+        status, body, headers = collector.post(small, type=PROTOBUF)
+        assert (status, body, headers["Content-Type"]) == (200, b"", PROTOBUF)
+        assert collector.post(b"", type=PROTOBUF)[0] == 200
+        assert collector.counter("spans") == 3
+        code, seconds, out, error = collector.end()
+        assert code == 0 and seconds < 5 and not error, (code, seconds, error)
+        assert len(out.splitlines()) == 5, out
+
+
+def wire(field, content):
+    return bytes([field << 3 | 2, len(content)]) + content
+
+
+def spans_without_ids_are_rejected_and_the_others_kept(folder):
+    with Collector(folder) as collector:
+        status, body, _ = collector.post(request(span(), span(trace="00" * 16), span(id="abc")))
+        partial = json.loads(body)["partialSuccess"]
+        assert status == 200 and partial["rejectedSpans"] == "2" and "trace id" in partial["errorMessage"], body
+        assert (collector.counter("spans"), collector.counter("rejected_spans")) == (1, 2)
+        bad = wire(1, wire(2, wire(2, wire(1, b"\0" * 16) + wire(2, b"\2" * 8))))
+        status, body, _ = collector.post(bad, type=PROTOBUF)
+        assert status == 200 and body[:4] == bytes([0x0a, len(body) - 2, 0x08, 1]), body
+
+
+def errors_come_in_the_encoding_of_the_request(folder):
+    with Collector(folder) as collector:
+        status, body, headers = collector.post(b'{"resourceSpans":[')
+        assert status == 400 and json.loads(body)["code"] == 3 and headers["Content-Type"] == JSON, body
+        status, body, headers = collector.post(b"\x0a\xff", type=PROTOBUF)
+        assert status == 400 and body[:2] == b"\x08\x03" and headers["Content-Type"] == PROTOBUF, body
+        assert collector.post(b"x", type="text/plain")[0] == 415
+        assert collector.post(b"x", content_encoding="br")[0] == 415
+        assert collector.post(b"not gzip at all", content_encoding="gzip")[0] == 400
+        status, _, headers = collector.ask("GET", TRACES)
+        assert status == 405 and headers["Allow"] == "POST"
+        assert collector.ask("POST", "/v1/nothing", b"")[0] == 404
+        for path in ("/../etc/passwd", "/%2e%2e/etc/passwd", "/v1/traces/../../x", "/<script>"):
+            status, body, _ = collector.ask("POST", path, b"")
+            assert status == 404 and b"passwd" not in body and b"script" not in body
+        assert collector.post(request(), path=METRICS)[0] == 200
+        assert collector.counter("bad") == 4
+
+
+def bodies_beyond_the_limit_are_refused_before_and_after_decompression(folder):
+    with Collector(folder, "--body-max", "1MiB") as collector:
+        assert collector.post(b" " * (1 << 20) + b"{}")[0] == 413
+        bomb = gzip.compress(b" " * (64 << 20))
+        assert len(bomb) < 1 << 20
+        status, body, _ = collector.post(bomb, content_encoding="gzip")
+        assert status == 413 and b"decompressed" in body
+        connection = collector.connect()
+        connection.request("POST", TRACES, (b" " * 65536 for _ in range(64)), {"Content-Type": JSON}, encode_chunked=True)
+        assert connection.getresponse().status == 413
+        connection.close()
+        assert collector.counter("too_large") == 3
+        assert collector.post(request(span()))[0] == 200
+
+
+def a_connection_is_used_again_after_a_refusal(folder):
+    with Collector(folder) as collector:
+        connection = collector.connect()
+        for body, expected in ((b"{", 400), (request(span()), 200), (b"[]", 400), (request(span()), 200)):
+            assert collector.ask("POST", TRACES, body, connection=connection, content_type=JSON)[0] == expected
+        connection.close()
+        assert collector.counter("connections") == 1
+
+
+def pages_of_others_and_other_names_are_refused(folder):
+    with Collector(folder) as collector:
+        assert collector.post(request(span()), origin="http://evil.example")[0] == 403
+        assert collector.post(request(span()), host="evil.example")[0] == 403
+        assert collector.post(request(span()), host="localhost:1")[0] == 200
+        status, _, headers = collector.ask("GET", "/healthz", door="http", origin="http://evil.example")
+        assert status == 200 and "Access-Control-Allow-Origin" not in headers
+        assert "default-src 'none'" in headers["Content-Security-Policy"] and headers["X-Content-Type-Options"] == "nosniff"
+
+
+def others_reach_it_only_with_a_token(folder):
+    with Collector(folder, "--otlp-http", "0.0.0.0:0", expect_ready=False) as collector:
+        assert collector.process.wait(20) == 1 and b"token" in collector.process.stderr.read()
+    with Collector(folder, "--otlp-http", "0.0.0.0:0", "--insecure-listen") as collector:
+        assert collector.where["otlp-http"].startswith("0.0.0.0:")
+    token = os.path.join(folder, "token")
+    with open(token, "w", encoding="utf-8") as file:
+        file.write("a long secret\n")
+    with Collector(folder, "--otlp-http", "0.0.0.0:0", "--write-token-file", token, env={"TRACKWAY_SERVE_READ_TOKEN": "for reading"}) as collector:
+        assert collector.post(request(span()))[0] == 401
+        assert collector.post(request(span()), authorization="Bearer a long secre")[0] == 401
+        assert collector.post(request(span()), authorization="Bearer for reading")[0] == 401
+        assert collector.post(request(span()), authorization="Bearer a long secret")[0] == 200
+        basic = "Basic " + base64.b64encode(b"anybody:for reading").decode()
+        assert collector.ask("GET", "/metrics", door="http")[0] == 401
+        assert collector.ask("GET", "/metrics", door="http", authorization=basic)[0] == 200
+        assert collector.ask("GET", "/healthz", door="http")[0] == 200
+
+
+def make_certificate(folder, name):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{folder}/key", "-out", f"{folder}/cert", "-days", "2",
+                    "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+
+
+def subject(collector, door, alpn=None):
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if alpn:
+        context.set_alpn_protocols([alpn])
+    host, port = collector.where[door].rsplit(":", 1)
+    with socket.create_connection((host, int(port)), 20) as plain, context.wrap_socket(plain) as secure:
+        pem = ssl.DER_cert_to_PEM_cert(secure.getpeercert(True))
+        chosen = secure.selected_alpn_protocol()
+    text = subprocess.run(["openssl", "x509", "-noout", "-subject"], input=pem, capture_output=True, text=True, check=True).stdout
+    return text.split("=")[-1].strip(), chosen
+
+
+def certificates_are_replaced_while_it_runs(folder):
+    make_certificate(folder, "first")
+    with Collector(folder, "--tls-cert", f"{folder}/cert", "--tls-key", f"{folder}/key") as collector:
+        assert subject(collector, "otlp-http")[0] == "first"
+        assert subject(collector, "otlp-grpc", "h2") == ("first", "h2")
+        context = ssl.create_default_context(cafile=f"{folder}/cert")
+        connection = collector.connect(context=context)
+        assert collector.ask("POST", TRACES, request(span()), connection=connection, content_type=JSON)[0] == 200
+        make_certificate(folder, "second")
+        collector.process.send_signal(signal.SIGHUP)
+        until = time.monotonic() + 20
+        while time.monotonic() < until and (subject(collector, "otlp-http")[0], subject(collector, "otlp-grpc", "h2")[0]) != ("second", "second"):
+            time.sleep(0.05)
+        assert subject(collector, "otlp-http")[0] == "second"
+        assert collector.ask("POST", TRACES, request(span()), connection=connection, content_type=JSON)[0] == 200
+        connection.close()
+        assert collector.end()[0] == 0
+
+
+def settings_come_from_flag_environment_and_file_in_that_order(folder):
+    config = os.path.join(folder, "serve.conf")
+    with open(config, "w", encoding="utf-8") as file:
+        file.write("# a comment\nkeep-for = 1d\nthreads=3\n\nbody-max = 2MiB\n")
+    env = {"TRACKWAY_SERVE_CONFIG": config, "TRACKWAY_SERVE_THREADS": "4", "TRACKWAY_SERVE_BODY_MAX": "3MiB"}
+    done = subprocess.run([TRACKWAY, "serve", "--check", "--body-max", "4MiB"], capture_output=True, text=True, env=dict(os.environ, **env))
+    rows = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines()}
+    assert done.returncode == 0, done.stderr
+    assert (rows["keep-for"], rows["threads"], rows["body-max"]) == (["1d", "file"], ["4", "environment"], ["4MiB", "flag"]), done.stdout
+    for arguments, word in ((["--keep-for", "soon"], "keep-for"), (["--http", "here"], "http"), (["--write-token", "x" * 9], "write-token"),
+                            (["--nonsense"], "nonsense"), (["--drop", "duration>"], "drop"), (["--tls-cert", "x"], "tls-key")):
+        done = subprocess.run([TRACKWAY, "serve", "--check", *arguments], capture_output=True, text=True)
+        assert done.returncode == 2 and word in done.stderr, (arguments, done.stderr)
+
+
+def a_drain_answers_what_is_under_way(folder):
+    with Collector(folder) as collector:
+        body = request(span())
+        connection = collector.connect()
+        connection.putrequest("POST", TRACES)
+        connection.putheader("Content-Type", JSON)
+        connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders()
+        connection.send(body[:10])
+        time.sleep(0.3)
+        collector.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        connection.send(body[10:])
+        answer = connection.getresponse()
+        assert answer.status == 200 and answer.headers["Connection"] == "close"
+        answer.read()
+        assert collector.process.wait(10) == 0
+
+
+def a_service_manager_hands_over_sockets_and_is_told(folder):
+    listening = socket.create_server(("127.0.0.1", 0))
+    notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    notify.bind(f"{folder}/notify")
+    notify.settimeout(20)
+    os.set_inheritable(listening.fileno(), True)
+
+    def hand_over():
+        os.dup2(listening.fileno(), 3)
+        os.environ["LISTEN_PID"] = str(os.getpid())
+
+    script = 'LISTEN_PID=$$ exec "$0" "$@"'
+    env = {"LISTEN_FDS": "1", "LISTEN_FDNAMES": "otlp-http", "NOTIFY_SOCKET": f"{folder}/notify"}
+    command = ["sh", "-c", script, TRACKWAY, "serve", "--data", f"{folder}/data", "--http", "off", "--otlp-grpc", "off", "--fdb", "off", "--xray", "off",
+               "--zipkin", "off", "--segments", "off", "--otlp-http", "127.0.0.1:1"]
+    process = subprocess.Popen(command, env=dict(os.environ, **env), preexec_fn=hand_over, close_fds=False, stdout=subprocess.DEVNULL)
+    try:
+        assert notify.recv(4096).startswith(b"READY=1")
+        port = listening.getsockname()[1]
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection.request("POST", TRACES, request(span()), {"Content-Type": JSON})
+        assert connection.getresponse().status == 200
+        connection.close()
+        process.send_signal(signal.SIGTERM)
+        assert notify.recv(4096).startswith(b"STOPPING=1")
+        assert process.wait(20) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        listening.close()
+        notify.close()
+
+
+def root_gives_up_its_powers(folder):
+    if os.getuid() != 0:
+        return
+    with Collector(folder) as collector:
+        status = open(f"/proc/{collector.process.pid}/status", encoding="utf-8").read()
+        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        assert int(fields["CapEff"], 16) == 0 and fields["NoNewPrivs"] == "1", status
+    with Collector(folder, "--segments", f"{folder}/none", "--user", "nobody", preexec=lambda: os.chmod(folder, 0o777)) as collector:
+        status = open(f"/proc/{collector.process.pid}/status", encoding="utf-8").read()
+        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        assert fields["Uid"].split()[0] == "65534" and int(fields["CapEff"], 16) == 4, status
+
+
+def a_source_that_sends_too_fast_is_told_to_wait(folder):
+    with Collector(folder, "--source-rate", "1000") as collector:
+        body = request(*(span() for _ in range(50)))
+        assert collector.post(body)[0] == 200
+        status, answer, headers = collector.post(body)
+        assert status == 429 and headers["Retry-After"] == "1" and json.loads(answer)["code"] == 8
+        assert collector.counter("refused_rate") == 1
+
+
+def grpc_frame(body, compressed=False):
+    data = gzip.compress(body) if compressed else body
+    return struct.pack(">BI", int(compressed), len(data)) + data
+
+
+def nghttp(collector, folder, data, *headers, path="/opentelemetry.proto.collector.trace.v1.TraceService/Export"):
+    with open(f"{folder}/body", "wb") as file:
+        file.write(data)
+    command = ["nghttp", "-v", "-n", "-d", f"{folder}/body", "-H", "content-type: application/grpc", "-H", "te: trailers"]
+    for header in headers:
+        command += ["-H", header]
+    done = subprocess.run([*command, f"http://{collector.where['otlp-grpc']}{path}"], capture_output=True, timeout=20)
+    found = [line for line in done.stdout.decode("utf-8", "replace").splitlines() if ") grpc-status: " in line]
+    return int(found[-1].split("grpc-status: ")[1]) if found else None
+
+
+def grpc_calls_are_answered_with_their_status(folder):
+    small = wire(1, wire(2, wire(2, wire(1, b"\1" * 16) + wire(2, b"\2" * 8))))
+    with Collector(folder, "--body-max", "1MiB") as collector:
+        assert nghttp(collector, folder, grpc_frame(small)) == 0
+        assert nghttp(collector, folder, grpc_frame(small, True), "grpc-encoding: gzip") == 0
+        assert nghttp(collector, folder, grpc_frame(b"")) == 0
+        assert nghttp(collector, folder, grpc_frame(b"\x0a\xff")) == 3
+        assert nghttp(collector, folder, grpc_frame(b" " * (2 << 20))) == 8
+        assert nghttp(collector, folder, grpc_frame(b" " * (2 << 20), True), "grpc-encoding: gzip") == 8
+        assert nghttp(collector, folder, grpc_frame(small), "grpc-encoding: snappy") == 12
+        assert nghttp(collector, folder, grpc_frame(small)[:-1]) == 3
+        assert nghttp(collector, folder, grpc_frame(small), "grpc-timeout: 0n") == 4
+        assert nghttp(collector, folder, grpc_frame(small), path="/nothing/here") == 12
+        assert collector.counter("spans", "otlp-grpc") == 2
+        assert collector.end()[0] == 0
+
+
+def many_streams_over_many_connections(folder):
+    small = wire(1, wire(2, wire(2, wire(1, b"\1" * 16) + wire(2, b"\2" * 8))))
+    with Collector(folder) as collector:
+        with open(f"{folder}/body", "wb") as file:
+            file.write(grpc_frame(small))
+        done = subprocess.run(["h2load", "-n", "3000", "-c", "10", "-m", "100", "-d", f"{folder}/body", "-H", "content-type: application/grpc",
+                               f"http://{collector.where['otlp-grpc']}/opentelemetry.proto.collector.trace.v1.TraceService/Export"],
+                              capture_output=True, text=True, timeout=60)
+        assert "3000 succeeded, 0 failed, 0 errored" in done.stdout, done.stdout
+        assert collector.counter("spans", "otlp-grpc") == 3000
+        assert collector.end()[0] == 0
+
+
+def main():
+    tests = [value for name, value in globals().items() if callable(value) and getattr(value, "__code__", None)
+             and value.__code__.co_varnames[:1] == ("folder",) and value.__code__.co_argcount == 1]
+    only = sys.argv[1:]
+    failed = 0
+    for test in tests:
+        if only and test.__name__ not in only:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                test(folder)
+                print(f"passed {test.__name__}", flush=True)
+            except Exception as error:  # pylint: disable=broad-except
+                failed += 1
+                print(f"FAILED {test.__name__}: {type(error).__name__} {error}", flush=True)
+                if not isinstance(error, AssertionError) or not str(error):
+                    import traceback
+                    traceback.print_exc()
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
