@@ -58,6 +58,7 @@ struct tw__live {
     struct tw__live_setup setup;
     struct tw__filter *filter;
     struct tw__line_format *format;
+    struct tw__line_clock clock;
     struct tw__live_wanted wanted;
     unsigned levels;
     bool json;
@@ -302,7 +303,7 @@ static bool within_rate(struct tw__live *live)
 static void write_event(struct tw__live *live, const struct tw__live_event *event)
 {
     const struct tw__line_source source = {.event = event, .get = tw__live_field, .each = tw__live_each};
-    const struct tw__line_options options = {.utc = live->setup.utc, .color = live->setup.color, .one_line = true};
+    const struct tw__line_options options = {.utc = live->setup.utc, .color = live->setup.color, .one_line = true, .clock = &live->clock};
     live->scratch.of = NULL;
     if (!tw__levels_have(live->levels, tw__live_level(event)) || !tw__filter_match(live->filter, tw__live_field, event))
         return;

@@ -187,6 +187,10 @@ static int compile_regex(struct tw__filter_build *b, struct tw__filter_leaf *lea
         return tw__refuse(b->error, result, quote + at, "regular expression: %s", why);
     }
     leaf->regex = b->regexes[b->leaf_count];
+    b->positions += tw__regex_positions(leaf->regex);
+    if (b->positions > TW__FILTER_POSITIONS_MAX)
+        return tw__refuse(b->error, TW_ERR_SPACE, literal->at,
+                          "regular expressions of more than %d characters together", TW__FILTER_POSITIONS_MAX);
     return 0;
 }
 

@@ -10,7 +10,7 @@ struct tw__filter_build {
     size_t len, at;
     const struct tw__filter_schema *schema;
     struct tw__refusal *error; /* never NULL; code 0: none yet */
-    unsigned depth;
+    unsigned depth, positions; /* of all regular expressions */
     uint16_t leaf_count, node_count, key_count;
     struct tw__filter_leaf leaves[TW__FILTER_LEAVES_MAX];
     struct tw__filter_node nodes[TW__FILTER_NODES_MAX];

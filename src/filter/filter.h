@@ -24,6 +24,7 @@ enum {
     TW__FILTER_TEXT_MAX = 8192,                       /* bytes of text */
     TW__FILTER_LEAVES_MAX = 256,                      /* conditions */
     TW__FILTER_NODES_MAX = 3 * TW__FILTER_LEAVES_MAX, /* conditions, and, or, not */
+    TW__FILTER_POSITIONS_MAX = 1024,                  /* characters of all regular expressions together */
     TW__FILTER_KEYS_MAX = 64,                         /* different keys: a set of them fits a word */
     TW__FILTER_DEPTH_MAX = 32                         /* parentheses or lists inside each other */
 };

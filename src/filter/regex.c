@@ -27,7 +27,7 @@ struct set {
 };
 
 struct tw__regex {
-    uint32_t words;
+    uint32_t words, positions;
     bool always, anchored; /* matches anything; begins with ^ in every alternative */
     uint64_t *follow;      /* [position][words] */
     uint64_t *table;       /* [symbol][words] */
@@ -416,7 +416,7 @@ static struct tw__regex *finish(const struct build *b, const struct part *whole)
     uint32_t words = b->count ? (b->count + 63) / 64 : 1;
     struct tw__regex *regex = malloc(sizeof *regex + (b->count + SYMBOLS) * words * sizeof(uint64_t));
     if (!regex) return NULL;
-    *regex = (struct tw__regex){.words = words, .always = whole->nothing};
+    *regex = (struct tw__regex){.words = words, .positions = b->count, .always = whole->nothing};
     regex->follow = (uint64_t *)(regex + 1);
     regex->table = regex->follow + b->count * words;
     memcpy(regex->first, whole->first.word, sizeof regex->first);
@@ -458,6 +458,11 @@ int tw__regex_compile(const char *text, size_t len, struct tw__regex **out, size
     free(b);
     if (error == 0) *out = regex;
     return error;
+}
+
+unsigned tw__regex_positions(const struct tw__regex *regex)
+{
+    return regex->positions;
 }
 
 void tw__regex_free(struct tw__regex *regex)

@@ -18,6 +18,9 @@ struct tw__regex;
 int tw__regex_compile(const char *text, size_t len, struct tw__regex **out, size_t *at, const char **why);
 void tw__regex_free(struct tw__regex *regex);
 
+/* How many positions it has: what it costs at most for each byte. */
+unsigned tw__regex_positions(const struct tw__regex *regex);
+
 /* [any thread] [async-signal-safe] Cost: len times the positions alive at once, at most; a few ns a byte. */
 bool tw__regex_match(const struct tw__regex *regex, const char *text, size_t len);
 

@@ -88,7 +88,6 @@ uint16_t tw__line_part_metadata(struct tw__line_build *b, const char *between, s
     b->parts[part].len = (uint16_t)between_len;
     b->parts[part].other = second;
     b->parts[part].other_len = (uint16_t)fields_len;
-    b->metadata = true;
     return part;
 }
 
@@ -140,7 +139,7 @@ static struct tw__line_format *finish(const struct tw__line_build *b, tw__field_
         parts[i].text = moved(b, parts[i].text, texts);
         parts[i].other = moved(b, parts[i].other, texts);
     }
-    *format = (struct tw__line_format){parts, keys, b->part_count, b->key_count, b->json, b->metadata};
+    *format = (struct tw__line_format){parts, keys, b->part_count, b->key_count, b->json};
     return format;
 }
 
@@ -173,7 +172,7 @@ static int compile(struct tw__line_build *b)
     b->part_count = 1;
     b->parts[0] = (struct tw__line_part){.kind = TW__LINE_TEXT};
     if (is(b->text, b->len, "json")) {
-        b->json = b->metadata = true;
+        b->json = true;
         return tw__line_part_named(b, "time", 4) && tw__line_part_named(b, "level", 5) &&
                        tw__line_part_named(b, "message", 7)
                    ? 0
@@ -207,11 +206,4 @@ int tw__line_format_compile(const char *text, size_t len, tw__field_resolve *res
 void tw__line_format_free(struct tw__line_format *format)
 {
     free(format);
-}
-
-size_t tw__line_format_keys(const struct tw__line_format *format, const struct tw__field_key **keys, bool *all)
-{
-    *keys = format->keys;
-    *all = format->metadata;
-    return format->key_count;
 }

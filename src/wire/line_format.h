@@ -77,8 +77,4 @@ struct tw__line_options {
 void tw__line_format_write(const struct tw__line_format *format, const struct tw__line_source *source,
                            const struct tw__line_options *options, struct tw__buf *out);
 
-/* Which fields are asked for, in no order: so that a reader can leave others undecoded. *all: the metadata as a whole
- * too. Returns  their number. */
-size_t tw__line_format_keys(const struct tw__line_format *format, const struct tw__field_key **keys, bool *all);
-
 #endif

@@ -36,7 +36,7 @@ struct tw__line_format {
     const struct tw__line_part *parts;
     const struct tw__field_key *keys;
     uint16_t part_count, key_count;
-    bool json, metadata;
+    bool json;
 };
 
 /* A format while it is read. Part 0 is an empty text, so that 0 can mean none. */
@@ -46,7 +46,7 @@ struct tw__line_build {
     struct tw__refusal *refusal;
     unsigned depth;
     uint16_t part_count, key_count;
-    bool json, metadata;
+    bool json;
     struct tw__line_part parts[TW__LINE_FORMAT_PARTS_MAX];
     struct tw__field_key keys[TW__LINE_FORMAT_KEYS_MAX];
     size_t used;

@@ -339,6 +339,12 @@ static void the_limits_hold_on_both_sides(void **state)
         assert_int_equal(result, n == TW__FILTER_KEYS_MAX ? 0 : TW_ERR_SPACE);
         if (result == 0) tw__filter_free(filter);
     }
+    for (unsigned n = TW__FILTER_POSITIONS_MAX; n <= TW__FILTER_POSITIONS_MAX + 1; n++) {
+        int len = sprintf(text, "a~x{255} b~x{255} c~x{255} d~x{255} e~x{%u}", n - 4 * 255);
+        int result = tw__filter_compile(text, (size_t)len, NULL, &filter, &why);
+        assert_int_equal(result, n == TW__FILTER_POSITIONS_MAX ? 0 : TW_ERR_SPACE);
+        if (result == 0) tw__filter_free(filter);
+    }
     for (unsigned n = TW__FILTER_DEPTH_MAX; n <= TW__FILTER_DEPTH_MAX + 1; n++) {
         memset(text, '(', n);
         memcpy(text + n, "a=1", 3);

@@ -1,6 +1,7 @@
 /* Formats against events. test_lager.py compares the list notation with lager's own formatter. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -163,6 +164,42 @@ static void what_is_wrong_is_told_with_its_place(void **state)
     refused("{a|{b|{c|{d|{e|{f|{g|{h|{i|x}}}}}}}}}", TW_ERR_SPACE, 26, "deep");
 }
 
+static int compiled(const char *text)
+{
+    struct tw__line_format *format;
+    int result = tw__line_format_compile(text, strlen(text), NULL, NULL, &format, NULL);
+    if (result == 0) tw__line_format_free(format);
+    return result;
+}
+
+static void the_limits_hold_on_both_sides(void **state)
+{
+    (void)state;
+    char text[2 * TW__LINE_FORMAT_TEXT_MAX];
+    memset(text, 'x', sizeof text);
+    text[TW__LINE_FORMAT_TEXT_MAX] = '\0';
+    assert_int_equal(compiled(text), 0);
+    text[TW__LINE_FORMAT_TEXT_MAX] = 'x';
+    text[TW__LINE_FORMAT_TEXT_MAX + 1] = '\0';
+    assert_int_equal(compiled(text), TW_ERR_SPACE);
+    /* Part 0 is an empty text. */
+    for (unsigned n = TW__LINE_FORMAT_PARTS_MAX - 1; n <= TW__LINE_FORMAT_PARTS_MAX; n++) {
+        for (unsigned i = 0; i < n; i++) memcpy(text + 3 * i, "{a}", 3);
+        text[3 * n] = '\0';
+        assert_int_equal(compiled(text), n < TW__LINE_FORMAT_PARTS_MAX ? 0 : TW_ERR_SPACE);
+    }
+    for (unsigned n = TW__LINE_FORMAT_KEYS_MAX; n <= TW__LINE_FORMAT_KEYS_MAX + 1; n++) {
+        size_t len = 0;
+        for (unsigned i = 0; i < n; i++) len += (size_t)sprintf(text + len, "{k%u}", i);
+        assert_int_equal(compiled(text), n == TW__LINE_FORMAT_KEYS_MAX ? 0 : TW_ERR_SPACE);
+    }
+    assert_int_equal(compiled("{a:1024}"), 0);
+    assert_int_equal(compiled("{a:1025}"), TW_ERR_SYNTAX);
+    assert_int_equal(compiled("{a|{b|{c|{d|{e|{f|{g|{h|x}}}}}}}}"), 0);
+    assert_int_equal(compiled("[[[[[[[[message]]]]]]]]"), 0);
+    assert_int_equal(compiled("[[[[[[[[[message]]]]]]]]]"), TW_ERR_SPACE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +210,7 @@ int main(void)
         cmocka_unit_test(messages_are_cut_and_lose_their_newline),
         cmocka_unit_test(json_lines_are_strict),
         cmocka_unit_test(utc_is_said),
+        cmocka_unit_test(the_limits_hold_on_both_sides),
         cmocka_unit_test(what_is_wrong_is_told_with_its_place),
     };
     (void)setenv("TZ", "UTC", 1);
