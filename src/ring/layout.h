@@ -170,7 +170,7 @@ struct tw__slot {
     uint8_t tags[TW__SLOT_TAG_BYTES];
     uint64_t loose;           /* 1: free, and on nobody's list. Kept while no thread has the block */
     uint64_t holder;          /* not 0: an attached context; the check of its tw_attach. Its own id waits in time */
-    struct tw__slot *alias;   /* of a holder: the span of another thread that it stands for, and that span's id */
+    struct tw__slot *alias;   /* of a holder: the span of another thread that it stands for, and that span's id. Of a root: trace/sampling.c */
     uint64_t alias_id;
 };
 

@@ -5,6 +5,7 @@
 #include "ring/control.h"
 #include "sample/rate.h"
 #include "trace/runtime.h"
+#include "trace/stack.h"
 
 static int threshold_of(double rate, uint64_t *threshold)
 {
@@ -30,4 +31,44 @@ int tw_sampling_set_rate_of(const char *path, double rate)
     uint64_t threshold;
     int result = threshold_of(rate, &threshold);
     return result < 0 ? result : tw__control_rate_of(path, threshold);
+}
+
+/* Whether the span is a root alone; between enter and leave. */
+static bool is_alone(const struct tw__block *block, tw_span span)
+{
+    const struct tw__slot *slot = span.slot;
+    if (!slot || tw__load_acquire(&slot->id) != span.id || tw__is_holder(slot))
+        return false; /* pairs with begin and end */
+    if (slot->owner != block || block->saved != slot || tw__load_relaxed(&slot->parent) != 0) return false;
+    return slot->alias && slot->alias == tw__load_relaxed(&block->free) &&
+           tw__load_relaxed(&slot->alias->id) == slot->alias_id;
+}
+
+int tw_span_set_sampled(tw_span root, bool sampled)
+{
+    const uint64_t flag = (uint64_t)TW_FLAG_SAMPLED << 32;
+    struct tw__block *block = tw__enter();
+    if (!block) return TW_ERR_STATE;
+    bool alone = is_alone(block, root);
+    if (alone) {
+        uint64_t misc = tw__load_relaxed(&root.slot->misc);
+        tw__store_relaxed(&root.slot->misc, sampled ? misc | flag : misc & ~flag);
+    }
+    tw__leave(block);
+    return alone ? 0 : TW_ERR_STATE;
+}
+
+int tw_span_set_trace_id(tw_span root, const uint8_t trace_id[16])
+{
+    uint64_t high = tw__id_from_bytes(trace_id), low = tw__id_from_bytes(trace_id + 8);
+    if (!low) return TW_ERR_RANGE;
+    struct tw__block *block = tw__enter();
+    if (!block) return TW_ERR_STATE;
+    bool alone = is_alone(block, root);
+    if (alone) {
+        tw__store_relaxed(&root.slot->trace[0], high);
+        tw__store_relaxed(&root.slot->trace[1], low);
+    }
+    tw__leave(block);
+    return alone ? 0 : TW_ERR_STATE;
 }

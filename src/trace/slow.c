@@ -182,6 +182,8 @@ static tw_span begin_at(struct tw_site *site, const struct tw_span_options *opti
     tw__store_relaxed(&slot->parent, a.parent);
     tw__store_relaxed(&slot->head, head);
     tw__store_relaxed(&slot->time, now);
+    slot->alias = a.parent ? NULL : tw__load_relaxed(&block->free); /* see sampling.c */
+    slot->alias_id = slot->alias ? tw__load_relaxed(&slot->alias->id) : 0;
     uint64_t id = slot->id + TW__ID_STEP;
     tw__store_release(&slot->id, id); /* pairs with the reader's look at open slots */
     if (!detached) block->saved = slot;
