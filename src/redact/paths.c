@@ -262,6 +262,7 @@ enum tw__verdict tw__redactor_begin(struct tw__redactor *r, const struct tw__pat
 {
     r->paths = paths;
     r->hits = r->depth = r->idle = r->dropping = 0;
+    r->fold = false;
     if (!tw__paths_any(paths)) {
         if (root != TW__SHAPE_SCALAR) r->idle = 1;
         return TW__KEEP;
@@ -272,12 +273,33 @@ enum tw__verdict tw__redactor_begin(struct tw__redactor *r, const struct tw__pat
     return TW__KEEP;
 }
 
-static bool matches(const struct tw__paths *paths, const struct step *step, const char *key, size_t key_len,
-                    uint32_t index)
+/* Where a value stands in its container. */
+struct redact_key {
+    const char *name; /* NULL: in a list */
+    size_t len;
+    uint32_t index;
+    bool folded;
+};
+
+static char fold(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c == '_' ? '-' : c;
+}
+
+static bool is_name(const char *ours, const char *key, size_t len, bool folded)
+{
+    if (!folded) return memcmp(ours, key, len) == 0;
+    for (size_t i = 0; i < len; i++)
+        if (fold(ours[i]) != fold(key[i])) return false;
+    return true;
+}
+
+static bool matches(const struct redact_key *key, const struct tw__paths *paths, const struct step *step)
 {
     if (step->kind == STEP_ANY) return true;
-    if (!key) return (step->kind == STEP_INDEX || step->number) && step->index == index;
-    return step->kind == STEP_NAME && step->name_len == key_len && memcmp(paths->names + step->name, key, key_len) == 0;
+    if (!key->name) return (step->kind == STEP_INDEX || step->number) && step->index == key->index;
+    return step->kind == STEP_NAME && step->name_len == key->len &&
+           is_name(paths->names + step->name, key->name, key->len, key->folded);
 }
 
 /* The value's place is one that rules look at. words: of a set, as a constant where there is only one. */
@@ -287,14 +309,14 @@ follow(struct tw__redactor *r, const char *key, size_t key_len, enum tw__shape s
     const struct tw__paths *paths = r->paths;
     struct tw__redact_level *level = &r->levels[r->depth - 1];
     uint64_t led[TW__STEP_WORDS], next[TW__STEP_WORDS];
-    uint32_t index = level->index++;
+    const struct redact_key place = {level->is_list ? NULL : key, key_len, level->index++, r->fold};
     for (unsigned w = 0; w < words; w++) led[w] = 0;
     for (unsigned w = 0; w < words; w++) {
         next[w] = level->is_root_list ? level->active[w] : level->active[w] & ~paths->must[w];
         for (uint64_t bits = level->active[w]; bits; bits &= bits - 1) {
             unsigned at = w * 64 + (unsigned)__builtin_ctzll(bits);
             const struct step *step = &paths->steps[at];
-            if (!matches(paths, step, level->is_list ? NULL : key, key_len, index)) continue;
+            if (!matches(&place, paths, step)) continue;
             if (step->last) return replace(r, shape);
             set_bit(led, at + 1);
         }

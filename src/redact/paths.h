@@ -54,6 +54,7 @@ struct tw__redactor {
     uint32_t depth;    /* open containers in which rules are active */
     uint32_t idle;     /* open containers below them, in which none is */
     uint32_t dropping; /* open containers of what was replaced */
+    bool fold;         /* given before each value: its key is a header's name, whose case and dashes do not matter */
     struct tw__redact_level {
         uint64_t active[TW__STEP_WORDS];
         uint32_t index;

@@ -17,6 +17,8 @@ void tw__secrets_add(struct tw__secrets *secrets, const char *text, size_t len)
         return;
     }
     const uint16_t length = (uint16_t)len;
+    for (size_t i = 0; i < len; i++)
+        if (text[i] < ' ' || text[i] > '~' || text[i] == '"' || text[i] == '\\') secrets->escaped = true;
     memcpy(secrets->bytes + secrets->used, &length, 2);
     memcpy(secrets->bytes + secrets->used + 2, text, len);
     secrets->used = (uint16_t)(secrets->used + 2 + len);

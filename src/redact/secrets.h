@@ -16,7 +16,7 @@ enum { TW__SECRETS_BYTES = 508, TW__SECRET_MIN = 3 };
 struct tw__secrets {
     uint16_t used;
     bool lost; /* one did not fit: from now on no free text can be trusted */
-    uint8_t reserved;
+    bool escaped; /* one has bytes that look otherwise in JSON */
     uint8_t bytes[TW__SECRETS_BYTES]; /* u16 length, bytes; and so on */
 };
 

@@ -50,6 +50,7 @@ static void name(struct walk *walk, const struct place *place)
 static enum tw__verdict judge(struct walk *walk, const struct place *place, enum tw__shape shape)
 {
     enum tw__verdict verdict;
+    walk->redactor.fold = place->header;
     if (!walk->begun)
         verdict = tw__redactor_begin(&walk->redactor, walk->part->paths, shape);
     else if (place->header && tw__names_has(walk->part->denied, place->key, place->key_len))

@@ -31,7 +31,7 @@ seconds=$(($(date +%s) - began))
 [ "$seconds" -lt "${DEMO_SECONDS:-60}" ] || bad "it took $seconds s"
 for line in '^\$ trackway ps$' '^\$ trackway traces --sort duration --limit 5$' '^\$ trackway traces --status error' \
             '^\$ trackway open$' '^\$ trackway show [0-9a-f]{32}$' '^The customer gets: 502 ' 'commit batch' \
-            'no such item: 4711' 'report\.progress' '^== Done'; do
+            'no such item: 4711' 'the bank refuses card \*\*\*\*\*\*\*\*' 'in any byte of the recordings' 'report\.progress' '^== Done'; do
     has "$line"
 done
 

@@ -234,6 +234,12 @@ static void header_names_are_denied_in_any_spelling(void **state)
     assert_string_equal(
         out, "{\"headers\":{\"authorization\":\"********\",\"user_agent\":\"curl\",\"x_mine\":\"********\"}}");
     assert_int_equal(part.hits, 2);
+    /* Paths find them by any spelling too. */
+    static const char *const spellings[] = {"headers.user_agent", "headers.User-Agent", "headers.user-agent", "**.USER_AGENT"};
+    for (size_t i = 0; i < 4; i++) {
+        (void)write_with(spellings[i], &root, TW__FORM_JSON, sizeof out - 1);
+        assert_non_null(strstr(out, "\"user_agent\":\"********\""));
+    }
     assert_int_equal(tw__names_add(&denied, "-*"), 0);
     assert_false(tw__names_has(&denied, "Authorization", 13));
 }

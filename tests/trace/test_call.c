@@ -161,6 +161,34 @@ static void a_secret_never_reaches_the_segment(void **state)
             assert_text_is(records->items[i].status_message, "wrong: ********");
 }
 
+static void what_is_hidden_at_its_place_is_hidden_in_the_rest_of_the_request(void **state)
+{
+    (void)state;
+    const struct tw_value headers[] = {TW_ARG("X-Card", "4111-2222")};
+    const struct tw_call_http http = {.url = "/pay?card=4111-2222&n=1", .method = "POST", .headers = headers, .header_count = 1};
+    const struct tw_value args[] = {TW_ARG("card", "4111-2222"), TW_ARG("again", "4111-2222"), TW_ARG("quoted", "say \"x4111-2222\"")};
+    const struct tw_value data[] = {TW_ARG("note", "of 4111-2222")};
+    tw_call_begin(&call, entry("pay", TW_CALL_HTTP, "card"),
+                  &(struct tw_call_input){.args = args, .arg_count = 3, .context_data = data, .context_count = 1, .http = &http});
+    const struct tw_record *request = only(TW_RECORD_REQUEST);
+    assert_tag_str(request, "call_args",
+                   "{\"request\":{\"url\":\"/pay?card=********&n=1\",\"method\":\"POST\",\"data\":null,\"headers\":{\"x_card\":\"********\"},"
+                   "\"env\":{\"remote_addr\":null,\"server_name\":null,\"server_port\":null}},"
+                   "\"card\":\"********\",\"again\":\"********\",\"quoted\":\"say \\\"x********\\\"\"}");
+    assert_tag_str(request, "context_data", "{\"note\":\"of ********\"}");
+    tw_call_succeed(&call, NULL);
+    assert_int_equal(tw_calls_configure(&(struct tw_calls_config){.truncate = ".", .truncate_len = 30}, NULL), 0);
+    tw_call_begin(&call, entry("pay", TW_CALL_RPC, "card"), &(struct tw_call_input){.args = args + 1, .arg_count = 2});
+    tw_call_succeed(&call, NULL); /* nothing was hidden here */
+    const struct tw_value turned[] = {TW_ARG("text", "123456789 4111-2222"), TW_ARG("card", "4111-2222")};
+    tw_call_begin(&call, entry("pay2", TW_CALL_RPC, "card"), &(struct tw_call_input){.args = turned, .arg_count = 2});
+    tw_call_succeed(&call, NULL);
+    const struct tw_records *records = read_all();
+    for (size_t i = 0; i < records->count; i++)
+        if (records->items[i].kind == TW_RECORD_REQUEST && tag(&records->items[i], "entrypoint_name")->text.len == 4)
+            assert_tag_str(&records->items[i], "call_args", "{'text': '123456789 ********',");
+}
+
 static void arguments_that_are_no_json_are_replaced_whole_and_the_record_is_kept(void **state)
 {
     (void)state;
@@ -416,6 +444,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CALLS(a_request_is_readable_before_its_response),
         CALLS(a_secret_never_reaches_the_segment),
+        CALLS(what_is_hidden_at_its_place_is_hidden_in_the_rest_of_the_request),
         CALLS(arguments_that_are_no_json_are_replaced_whole_and_the_record_is_kept),
         CALLS(a_path_that_is_a_mistake_hides_everything),
         CALLS(an_error_fails_the_span_unless_it_was_expected),
