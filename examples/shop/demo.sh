@@ -186,6 +186,20 @@ echo 'The trace of its last order, which leads to the same batch:'
 run show "$(tail -n 1 "$work/batch")"
 expect 'continues in commit batch' 'the way from the order to the batch'
 
+heading 'Calls: what an entrypoint got and gave, and not the number of the card'
+for card in 4111111111111111 4111111111111112; do
+    curl -s -X POST -H "X-Card: $card" -H 'Authorization: Bearer b4nk-s3cret' "$url/pay/7"
+    echo
+done
+run calls --name '*.pay' --format plain
+expect 'shop-front.pay.*entrypoint result trace' 'the calls as lines'
+run calls --name '*.pay' --level WARNING --format pretty
+expect '"exception_value": "the bank refuses card \*\*\*\*\*\*\*\*"' 'the error without the number'
+run show "$("$trackway" calls --name '*.pay' --level WARNING | grep -o '"trace_id":"[0-9a-f]*"' | cut -d '"' -f 4)"
+expect 'request shop-front.pay' 'the request in its waterfall'
+if grep -qaE '411111111111111[12]|b4nk-s3cret' "$segments"/*; then fail 'a secret is in the recording'; fi
+echo 'Neither the number nor the token is in any byte of the recordings.'
+
 # ---- the kill
 
 heading 'Killed in the middle of a request'

@@ -10,6 +10,7 @@
 #include <trackway/trackway.h>
 
 #include "client.h"
+#include "pay.h"
 #include "roles.h"
 #include "server.h"
 
@@ -90,6 +91,7 @@ int front_run(const struct role_options *options)
         {"GET", "/item/", "/item/{id}", get_item},
         {"GET", "/basket/", "/basket/{ids}", get_basket},
         {"POST", "/order/", "/order/{id}", post_order},
+        {"POST", "/pay/", "/pay/{order}", pay},
         {"GET", "/report", "/report", get_report},
     };
     struct front front = {.back = options->back};

@@ -61,6 +61,11 @@ static void no_such_page(void *data, const struct request *request, struct reply
     reply_print(reply, MHD_HTTP_NOT_FOUND, "no such page");
 }
 
+const char *request_header(const struct request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
 static const struct route *find_route(const struct server *server, const char *method, const char *path)
 {
     static const struct route none = {"", "", NULL, no_such_page};

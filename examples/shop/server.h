@@ -36,6 +36,8 @@ struct route {
 /* A number in the query string.
  * Returns  true and *out, fallback when it is missing; false when it is not a number between 1 and max. */
 bool request_number(const struct request *request, const char *key, long fallback, long max, long *out);
+/* A header's value, or NULL; valid as long as the request. */
+const char *request_header(const struct request *request, const char *name);
 /* A whole text that is a number between 1 and max. */
 bool parse_number(const char *text, long max, long *out);
 
