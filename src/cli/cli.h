@@ -152,6 +152,7 @@ int tw__cmd_clean(const struct tw__args *args);
 int tw__cmd_run(const struct tw__args *args);
 int tw__cmd_serve(const struct tw__args *args);
 int tw__cmd_trace(const struct tw__args *args);
+int tw__cmd_doctor(const struct tw__args *args);
 int tw__cmd_help(const struct tw__args *args);
 int tw__cmd_version(const struct tw__args *args);
 int tw__cmd_completion(const struct tw__args *args);

@@ -94,6 +94,12 @@ const struct tw__command tw__commands[] = {
      "trackway serve\ntrackway serve --data /var/lib/trackway --http 127.0.0.1:0 --ready-file up.json\n"
      "trackway serve --otlp-grpc 0.0.0.0:4317 --write-token-file token --check\n",
      TW__OPT_HELP | TW__OPT_SETTINGS, tw__cmd_serve},
+    {"doctor", "fdb [ADDR:PORT]", "what a sender sends, and what is wrong with it",
+     "Listens where FoundationDB's processes send their spans (network_lossy; 127.0.0.1:8889 unless told otherwise) and says who "
+     "sends, in which layout, how fast, what had to be repaired or refused, and what to set when nothing comes. Nothing is stored. "
+     "Ends with Ctrl-C, or after --for; the exit code is 1 when nothing came.",
+     "trackway doctor fdb\ntrackway doctor fdb 0.0.0.0:8889 --for 30s\ntrackway doctor fdb --for 10s --json\n",
+     TW__OPT_FOR | TW__OPT_JSON | TW__OPT_COLOR | TW__OPT_HELP, tw__cmd_doctor},
     {"help", "[COMMAND]", "what a command does", "Prints this list, or one command with its options and examples.",
      "trackway help show\n", TW__OPT_HELP, tw__cmd_help},
     {"version", NULL, "the version", "Prints the version of the command.", "trackway version\n",

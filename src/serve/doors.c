@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ingest/fdb.h"
 #include "ingest/listen.h"
 #include "ingest/otlp_grpc.h"
 #include "ingest/otlp_http.h"
@@ -14,6 +15,7 @@ const struct tw__door_kind *const tw__door_kinds[] = {
     &tw__door_segments,
     &tw__door_otlp_http,
     &tw__door_otlp_grpc,
+    &tw__door_fdb,
     NULL,
 };
 

@@ -1,0 +1,129 @@
+/* datagrams: see the header. One thread; spans of datagrams are gathered while more are waiting in the socket, up to ENOUGH, so
+ * that a busy socket is stored in large batches and a quiet one at once.
+ *
+ * Invariant: store has been called since the last take whenever the thread sleeps.
+ */
+#include "ingest/datagrams.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/os.h"
+#include "base/udp_in.h"
+#include "ingest/sources.h"
+
+enum { AT_ONCE = 256, ENOUGH = 4096 };
+
+struct tw__datagrams {
+    struct tw__datagrams_config config;
+    struct tw__udp_in *in;
+    struct tw__sources *sources; /* NULL: no rate */
+    pthread_t thread;
+    int wake[2];
+    uint32_t draining, done;
+    uint64_t dropped;
+};
+
+static size_t take_all(struct tw__datagrams *d, size_t count)
+{
+    struct tw__door_stats *stats = d->config.stats;
+    size_t waiting = 0;
+    uint64_t now_ns = d->sources ? tw__clock_mono_ns() : 0;
+    for (size_t i = 0; i < count; i++) {
+        struct tw__datagram_in one;
+        tw__udp_in_get(d->in, i, &one);
+        tw__stat_add(&stats->requests, 1);
+        tw__stat_add(&stats->bytes, one.len);
+        if (one.cut)
+            tw__stat_add(&stats->too_large, 1);
+        else if (d->sources && !tw__sources_charge(d->sources, one.from, one.len, now_ns))
+            tw__stat_add(&stats->refused_rate, 1);
+        else
+            waiting = d->config.take(d->config.data, one.ptr, one.len);
+    }
+    uint64_t dropped = tw__udp_in_dropped(d->in);
+    if (dropped > d->dropped) tw__stat_add(&stats->kernel_drops, dropped - d->dropped);
+    d->dropped = dropped;
+    return waiting;
+}
+
+static void *run(void *data)
+{
+    struct tw__datagrams *d = data;
+    tw__os_name_thread(d->config.thread_name);
+    for (;;) {
+        bool draining =
+            tw__load_acquire(&d->draining) != 0; /* pairs with tw__datagrams_drain; read before the socket */
+        size_t waiting = 0, count;
+        while ((count = tw__udp_in_read(d->in)) > 0) {
+            waiting = take_all(d, count);
+            if (waiting < ENOUGH) continue;
+            d->config.store(d->config.data);
+            waiting = 0;
+            if (tw__load_acquire(&d->draining) > 1) break; /* pairs with tw__datagrams_close */
+        }
+        if (waiting) d->config.store(d->config.data);
+        if (draining) break;
+        (void)tw__udp_in_wait(d->in, d->wake[0], -1);
+    }
+    tw__store_release(&d->done, 1); /* pairs with tw__datagrams_idle */
+    return NULL;
+}
+
+static void free_all(struct tw__datagrams *d)
+{
+    if (d->wake[0] >= 0) (void)close(d->wake[0]);
+    if (d->wake[1] >= 0) (void)close(d->wake[1]);
+    tw__udp_in_free(d->in);
+    tw__sources_free(d->sources);
+    free(d);
+}
+
+int tw__datagrams_open(const struct tw__datagrams_config *config, struct tw__datagrams **out, char why[TW_WHY_MAX])
+{
+    struct tw__datagrams *d = calloc(1, sizeof *d);
+    (void)snprintf(why, TW_WHY_MAX, "out of memory");
+    if (!d) goto close;
+    d->config = *config;
+    d->wake[0] = d->wake[1] = -1;
+    d->in = tw__udp_in_new(config->fd, AT_ONCE);
+    if (config->source_rate_bytes) d->sources = tw__sources_new(0, config->source_rate_bytes);
+    if (!d->in || (config->source_rate_bytes && !d->sources)) goto free;
+    (void)snprintf(why, TW_WHY_MAX, "no pipe or no thread could be made");
+    if (pipe(d->wake) < 0 || pthread_create(&d->thread, NULL, run, d) != 0) goto free;
+    *out = d;
+    return 0;
+
+free:
+    free_all(d);
+close:
+    (void)close(config->fd);
+    return TW_ERR_MEMORY;
+}
+
+static void ask(struct tw__datagrams *d, uint32_t how)
+{
+    tw__store_release(&d->draining, how);     /* pairs with run */
+    if (write(d->wake[1], "", 1) < 0) return; /* it is awake already: nothing else fills a pipe */
+}
+
+void tw__datagrams_drain(struct tw__datagrams *d)
+{
+    ask(d, 1);
+}
+
+bool tw__datagrams_idle(struct tw__datagrams *d)
+{
+    return tw__load_acquire(&d->done) != 0; /* pairs with run */
+}
+
+void tw__datagrams_close(struct tw__datagrams *d)
+{
+    ask(d, 2);
+    (void)pthread_join(d->thread, NULL);
+    (void)close(d->config.fd);
+    free_all(d);
+}

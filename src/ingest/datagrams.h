@@ -1,0 +1,30 @@
+/* datagrams: the thread of a door that takes datagrams: reads them, many at a time, and says when to store what they held.
+ *
+ * Every datagram is charged to its source and counted; what the kernel dropped is counted. Nothing that comes in stops it. */
+#ifndef TW_INGEST_DATAGRAMS_H
+#define TW_INGEST_DATAGRAMS_H
+
+#include "ingest/door.h"
+
+struct tw__datagrams;
+
+struct tw__datagrams_config {
+    int fd; /* the thread's from here on, also when opening fails */
+    const char *thread_name;
+    struct tw__door_stats *stats;
+    uint64_t source_rate_bytes;
+    /* One datagram. bytes until it returns. Returns how many spans are waiting to be stored. */
+    size_t (*take)(void *data, const uint8_t *bytes, size_t len);
+    /* Stores what waits: the socket is empty, or enough is waiting. */
+    void (*store)(void *data);
+    void *data;
+};
+
+/* Returns 0 and *out, or TW_ERR_MEMORY, TW_ERR_SYSTEM with why in words. */
+int tw__datagrams_open(const struct tw__datagrams_config *config, struct tw__datagrams **out, char why[TW_WHY_MAX]);
+/* What is in the socket now is still taken. */
+void tw__datagrams_drain(struct tw__datagrams *datagrams);
+bool tw__datagrams_idle(struct tw__datagrams *datagrams);
+void tw__datagrams_close(struct tw__datagrams *datagrams);
+
+#endif
