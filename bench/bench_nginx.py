@@ -8,6 +8,8 @@ spent on a request, from the kernel's own count: it tells the module's cost apar
     file     a page of 612 bytes from a file: the least nginx can do, so where the module weighs most
     proxy    the same through proxy_pass, where the context is handed on
 
+    requests, cpu         medians, the ratio of pairs        most, least_cpu    of each the best round: what noise has touched least
+
 The limit is that of the issue: with the module at most 3 % fewer requests a second. Exit code 1 when it is exceeded; 77 when
 nginx, nginx-dev or wrk is missing. Not run in CI: a shared machine's word on 3 % is worth nothing.
 """
@@ -81,12 +83,14 @@ class Nginx:
         """Requests a second, and nanoseconds of the worker a request."""
         others = sorted(os.sched_getaffinity(0))[1:]
         pin = ["taskset", "-c", ",".join(map(str, others))] if others and shutil.which("taskset") else []
-        before = self.cpu_ns()
-        text = subprocess.run([*pin, "wrk", "-t", "1", "-c", "16", "-d", str(seconds), f"http://127.0.0.1:{self.port}/{path}"],
-                              capture_output=True, text=True, check=True).stdout
-        spent = self.cpu_ns() - before
-        assert "Non-2xx" not in text and "Socket errors" not in text, text
-        requests = int(re.search(r"(\d+) requests in", text)[1])
+        requests = 0
+        while requests == 0:  # on a machine that had no time for it
+            before = self.cpu_ns()
+            text = subprocess.run([*pin, "wrk", "-t", "1", "-c", "16", "-d", str(seconds), f"http://127.0.0.1:{self.port}/{path}"],
+                                  capture_output=True, text=True, check=True).stdout
+            spent = self.cpu_ns() - before
+            assert "Non-2xx" not in text and "Socket errors" not in text, text
+            requests = int(re.search(r"(\d+) requests in", text)[1])
         return float(re.search(r"Requests/sec: *([\d.]+)", text)[1]), spent / requests
 
 
@@ -117,9 +121,10 @@ def main():
                 order = (off, on) if n % 2 == 0 else (on, off)
                 got = {server: server.measure(path, arguments.seconds) for server in order}
                 pairs.append((got[off], got[on]))
-            for what, unit, at, limit in (("requests", "1/s", 0, LIMIT), ("cpu", "ns", 1, None)):
-                baseline, value = (statistics.median(pair[side][at] for pair in pairs) for side in (0, 1))
-                ratio = statistics.median(pair[1][at] / pair[0][at] for pair in pairs)
+            for what, unit, at, limit, best in (("requests", "1/s", 0, LIMIT, None), ("most", "1/s", 0, None, max), ("cpu", "ns", 1, None, None),
+                                                ("least_cpu", "ns", 1, None, min)):
+                baseline, value = ((best or statistics.median)(pair[side][at] for pair in pairs) for side in (0, 1))
+                ratio = value / baseline if best else statistics.median(pair[1][at] / pair[0][at] for pair in pairs)
                 good = limit is None or ratio >= limit
                 passed = passed and good
                 row = {"name": f"nginx.{path}.{what}", "value": round(value, 1), "unit": unit, "baseline": round(baseline, 1), "ratio": round(ratio, 4)}

@@ -223,14 +223,19 @@ static request_state *state_of(ngx_http_request_t *r)
     return NULL;
 }
 
+/* What ngx_pool_cleanup_add does, with one piece of memory for the entry and what it cleans up. */
 static request_state *new_state(ngx_http_request_t *r)
 {
-    ngx_pool_cleanup_t *c = ngx_pool_cleanup_add(r->pool, sizeof(request_state));
-    if (c == NULL) return NULL;
-    ngx_memzero(c->data, sizeof(request_state));
-    c->handler = clean_up;
-    ngx_http_set_ctx(r, c->data, ngx_http_trackway_module);
-    return c->data;
+    struct {
+        ngx_pool_cleanup_t entry;
+        request_state state;
+    } *both = ngx_palloc(r->pool, sizeof *both);
+    if (both == NULL) return NULL;
+    both->state = (request_state){.done = 0};
+    both->entry = (ngx_pool_cleanup_t){.handler = clean_up, .data = &both->state, .next = r->pool->cleanup};
+    r->pool->cleanup = &both->entry;
+    ngx_http_set_ctx(r, &both->state, ngx_http_trackway_module);
+    return &both->state;
 }
 
 static void not_traced(ngx_http_request_t *r)
