@@ -133,11 +133,20 @@ static bool get_header(void *carrier, const char *name, unsigned index, const ch
     return false;
 }
 
+/* What is written to every request that goes on; a hash costs as much as the rest of the header. */
+static ngx_uint_t hash_of(u_char *name, size_t len)
+{
+    static ngx_uint_t parent, state;
+    if (len == 11 && ngx_memcmp(name, "traceparent", 11) == 0) return parent ? parent : (parent = ngx_hash_key(name, len));
+    if (len == 10 && ngx_memcmp(name, "tracestate", 10) == 0) return state ? state : (state = ngx_hash_key(name, len));
+    return ngx_hash_key(name, len);
+}
+
 static void give_name(ngx_table_elt_t *h, u_char *name, size_t len)
 {
     h->key.data = h->lowcase_key = name;
     h->key.len = len;
-    h->hash = ngx_hash_key(name, len);
+    h->hash = hash_of(name, len);
 }
 
 static void take_out(ngx_table_elt_t *h)

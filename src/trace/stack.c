@@ -20,16 +20,18 @@
 
 #include <string.h>
 
+/* Not loops: compilers make no single move of them. */
 uint64_t tw__id_from_bytes(const uint8_t bytes[8])
 {
-    uint64_t id = 0;
-    for (int i = 0; i < 8; i++) id = id << 8 | bytes[i];
-    return id;
+    uint64_t id;
+    memcpy(&id, bytes, sizeof id);
+    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? __builtin_bswap64(id) : id;
 }
 
 void tw__id_to_bytes(uint64_t id, uint8_t bytes[8])
 {
-    for (int i = 0; i < 8; i++) bytes[i] = (uint8_t)(id >> (56 - 8 * i));
+    if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) id = __builtin_bswap64(id);
+    memcpy(bytes, &id, sizeof id);
 }
 
 bool tw__context_is_valid(const struct tw_context *context)
