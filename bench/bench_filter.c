@@ -239,7 +239,7 @@ int main(int argc, char **argv)
     pass &= race("filter.module", module_match, module_floor, 6, "module=kz_json");
     pass &= race("filter.function", function_match, function_floor, 7, "[{module, kz_json}, {function, get_value}]");
     pass &= race("filter.number", number_match, number_floor, 6, "request>100");
-    pass &= race("filter.level", level_match, level_floor, 4, "level>=warning");
+    pass &= race("filter.level", level_match, level_floor, 6, "level>=warning");
     pass &= race("filter.several", several_match, several_floor, 8, "five conditions, and, or");
     pass &= race("filter.prefix", prefix_match, prefix_floor, 12, "name~^GET (floor: memcmp)");
     pass &= race("filter.search", search_match, search_rival, 1, "a regular expression against regexec of libc");

@@ -210,7 +210,7 @@ static inline bool test_quickly(const struct tw__filter_leaf *leaf, const struct
     if (leaf->quick == TW__FILTER_QUICK_TEXT && value->type == TW__FIELD_TEXT)
         return same_bytes(value, &leaf->value) == (leaf->op == TW__FILTER_EQ || leaf->op == TW__FILTER_SAME);
     if (leaf->quick == TW__FILTER_QUICK_LEVEL && value->type == TW__FIELD_LEVEL)
-        return (leaf->levels >> (value->u & 7) & 1) != 0;
+        return value->u < 8 && (leaf->levels >> value->u & 1) != 0;
     if (leaf->quick == TW__FILTER_QUICK_INT && is_int(value) && (value->type == TW__FIELD_INT || value->i >= 0)) {
         unsigned order = value->i < leaf->value.i   ? TW__FILTER_IF_LESS
                          : value->i > leaf->value.i ? TW__FILTER_IF_GREATER
