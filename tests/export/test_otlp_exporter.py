@@ -240,6 +240,17 @@ def a_receiver_that_never_answers_holds_nobody(folder):
     assert len(receiver.requests) >= 3 and "no answer" in told, (len(receiver.requests), told)
 
 
+def while_the_receiver_is_away_memory_is_bounded_and_the_rest_is_counted(folder):
+    if "asan" in common.BUILD:
+        return  # its memory is another
+    import resource  # pylint: disable=import-outside-toplevel
+    counters, _ = common.run("150000", "flush=3000", TRACKWAY_EXPORTER="otlp", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1", TRACKWAY_ARENA="128M")
+    one = counters[0]
+    assert one["sent"] == 0 and one["backing_off"] == one["dropped"] > 0, one
+    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10
+    assert most < 800, f"{most} MiB"  # the arena of 128, what was read at once, and 16 of requests
+
+
 def a_clean_exit_sends_what_is_there(folder):
     receiver = Receiver()
     send(receiver, "10", "exit")
