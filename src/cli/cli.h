@@ -39,6 +39,7 @@ typedef uint64_t tw__opts;
 #define TW__OPT_ALL_DEAD     TW__OPT(18)
 #define TW__OPT_SPAN_NAME    TW__OPT(19)
 #define TW__OPT_SERVICE_NAME TW__OPT(20)
+#define TW__OPT_DATA         TW__OPT(21)
 #define TW__OPT_RATE          TW__OPT(40)
 #define TW__OPT_AS_CONFIGURED TW__OPT(41)
 #define TW__OPT_WHERE         TW__OPT(42)
@@ -80,6 +81,7 @@ struct tw__args {
     tw__opts given;
     const char **files;
     size_t file_count;
+    const char *data; /* a collector's folder */
     const char *dir, *service, *name, *trace, *sort, *status, *rate, *format, *level;
     uint32_t pid;
     uint64_t min_duration_ns, since_ns, for_ns, limit;
@@ -153,6 +155,7 @@ int tw__cmd_run(const struct tw__args *args);
 int tw__cmd_serve(const struct tw__args *args);
 int tw__cmd_trace(const struct tw__args *args);
 int tw__cmd_doctor(const struct tw__args *args);
+int tw__cmd_store(const struct tw__args *args);
 int tw__cmd_help(const struct tw__args *args);
 int tw__cmd_version(const struct tw__args *args);
 int tw__cmd_completion(const struct tw__args *args);

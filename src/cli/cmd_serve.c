@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "cli/cli.h"
+#include "cli/data.h"
 #include "cli/service.h"
 #include "serve/server.h"
 
@@ -24,17 +25,8 @@ static const char *from_environment(const char *name)
 
 static void default_folder(struct tw__settings *settings)
 {
-    char path[1024], why[TW_WHY_MAX];
-    const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
-    if (geteuid() == 0)
-        (void)snprintf(path, sizeof path, "/var/lib/trackway");
-    else if (data && data[0] == '/')
-        (void)snprintf(path, sizeof path, "%s/trackway", data);
-    else if (home && home[0] == '/')
-        (void)snprintf(path, sizeof path, "%s/.local/share/trackway", home);
-    else
-        return;
-    (void)tw__settings_set(settings, "data", path, TW__FROM_DEFAULT, why);
+    char path[TW__DATA_MAX], why[TW_WHY_MAX];
+    if (tw__data_folder(path)) (void)tw__settings_set(settings, "data", path, TW__FROM_DEFAULT, why);
 }
 
 /* Flags, then the environment, then the file that one of them names: what was set first counts more and stays. */

@@ -100,6 +100,14 @@ const struct tw__command tw__commands[] = {
      "Ends with Ctrl-C, or after --for; the exit code is 1 when nothing came.",
      "trackway doctor fdb\ntrackway doctor fdb 0.0.0.0:8889 --for 30s\ntrackway doctor fdb --for 10s --json\n",
      TW__OPT_FOR | TW__OPT_JSON | TW__OPT_COLOR | TW__OPT_HELP, tw__cmd_doctor},
+    {"store", "WHAT [FILE]", "the collector's spans: figures, check, export, import",
+     "info counts what is stored; check reads everything and tells what cannot be read; export writes OpenTelemetry JSON, one "
+     "request a line, to FILE or stdout, compressed when FILE ends in .zst; import reads such lines, compressed or not, from FILE "
+     "or stdin; compact joins small blocks and folds copies of spans. info, check and export may look beside a running "
+     "collector; compact and import need the store for themselves. A span that is imported again is still one.",
+     "trackway store info\ntrackway store check --data /var/lib/trackway\ntrackway store export --since 1h spans.jsonl.zst\n"
+     "trackway store import spans.jsonl.zst\n",
+     TW__OPT_DATA | TW__OPT_SINCE | TW__OPT_SERVICE | TW__OPT_JSON | TW__OPT_HELP, tw__cmd_store},
     {"help", "[COMMAND]", "what a command does", "Prints this list, or one command with its options and examples.",
      "trackway help show\n", TW__OPT_HELP, tw__cmd_help},
     {"version", NULL, "the version", "Prints the version of the command.", "trackway version\n",

@@ -22,6 +22,7 @@ const struct tw__option tw__options[] = {
     {TW__OPT_STATUS, "status", "STATUS", "only those with this status: error, ok or unset", "error ok unset"},
     {TW__OPT_WHERE, "where", "FILTER", "only what the filter matches, as in 'status=error duration>200ms' (docs/filter.md)", NULL},
     {TW__OPT_SINCE, "since", "TIME", "only what ended within this time until now: 5m, 2h", NULL},
+    {TW__OPT_DATA, "data", "DIR", "the collector's folder (default: below your data folder; root: /var/lib/trackway)", NULL},
     {TW__OPT_LIMIT, "limit", "N", "at most this many rows; 0: all", NULL},
     {TW__OPT_SORT, "sort", "ORDER", "time (default: newest first) or duration (longest first)", "time duration"},
     {TW__OPT_ALL, "all", NULL, "every child, event and tag; fold and shorten nothing", NULL},
@@ -133,6 +134,8 @@ static bool store(struct tw__args *args, const struct tw__option *option, const 
         args->live_format = value;
     } else if (option->id == TW__OPT_LIVE_LEVEL) {
         args->live_level = value;
+    } else if (option->id == TW__OPT_DATA) {
+        args->data = value;
     } else if (option->id == TW__OPT_DIR) {
         args->dir = value;
     } else if (option->id == TW__OPT_SERVICE || option->id == TW__OPT_SERVICE_NAME) {
