@@ -239,6 +239,7 @@ static uint32_t put_tags(struct tw__pool *pool, const struct seed *seed, struct 
         tags[n++] = text_tag("rpc.system", "grpc");
         tags[n++] = text_tag("rpc.service", noun);
         tags[n++] = number_tag("rpc.grpc.status_code", failed ? 13 : 0);
+        tags[n++] = text_tag("messaging.system", "kafka");
         tags[n++] = text_tag("messaging.destination.name", operations[seed->service][11]);
     }
     tags[n++] = text_tag("server.address", nouns[(seed->service + 7) % GENERATOR_SERVICES]);
@@ -248,7 +249,7 @@ static uint32_t put_tags(struct tw__pool *pool, const struct seed *seed, struct 
         double u = (double)(mix(salt) >> 11) / 9007199254740992.0;
         tags[n++] = made_tag(pool, "user.id", "u-", popular(u, GENERATOR_USERS));
     }
-    if (salt % 3) tags[n++] = text_tag("network.protocol.version", "1.1");
+    tags[n++] = text_tag("network.protocol.version", salt % 3 ? "1.1" : "2");
     return n;
 }
 
