@@ -232,7 +232,7 @@ static void bench_rival(const char *folder)
 {
     char path[256];
     sqlite3 *db;
-    sqlite3_stmt *stmt;
+    sqlite3_stmt *stmt = NULL;
     struct tw__spans batch = {0};
     double making = 0;
     (void)snprintf(path, sizeof path, "%s/rows.sqlite", folder);

@@ -1,6 +1,6 @@
 # Completion of trackway for bash. Made by: trackway completion bash
 _trackway() {
-    local commands="ps traces show open tail calls dump stats sample clean trace run serve store help version completion"
+    local commands="ps traces show open tail calls dump stats sample clean trace run serve doctor store help version completion"
     local words="" current="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD-1]}"
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
@@ -31,6 +31,7 @@ _trackway() {
         trace) words="--pid --service --dir --for --filter --file --format --level --max-bytes --max-lines --rate --utc --json --color --help" ;;
         run) words="--dir --name --service --help" ;;
         serve) words="--help --data --http --segments --otlp-http --otlp-grpc --fdb --xray --zipkin --json-socket --ready-file --config --check --insecure-listen --write-token-file --read-token-file --write-token --read-token --tls-cert --tls-key --user --keep-for --keep-size --durability --store-memory --body-max --waiting-max --connections --source-connections --source-rate --threads --xray-rules --drop --redact" ;;
+        doctor) words="--for --json --color --help" ;;
         store) words="--service --since --data --json --help" ;;
         help) words="--help $commands" ;;
         version) words="--json --help" ;;
