@@ -72,7 +72,11 @@ class Nginx:
                 time.sleep(0.02)
         else:
             sys.exit("bench_nginx: nginx does not start")
-        self.worker = int(open(f"/proc/{self.process.pid}/task/{self.process.pid}/children", encoding="ascii").read().split()[0])
+        children = ""
+        while not children:  # the master listens before it has one
+            time.sleep(0.02)
+            children = open(f"/proc/{self.process.pid}/task/{self.process.pid}/children", encoding="ascii").read()
+        self.worker = int(children.split()[0])
         if len(os.sched_getaffinity(0)) > 1:
             os.sched_setaffinity(self.worker, {min(os.sched_getaffinity(0))})
 
