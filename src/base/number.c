@@ -48,7 +48,8 @@ bool tw__number_read(const char *text, size_t len, struct tw__field *out)
     /* Digits alone that are too many are a name of something, not a quantity to round. */
     size_t digits = 0;
     while (digits < len && text[digits] >= '0' && text[digits] <= '9') digits++;
-    if (digits == len || !tw__decimal_parse(text + minus, len - minus, &value)) return false;
+    if (digits == len || (minus && len > 1 && text[1] == '-')) return false;
+    if (!tw__decimal_parse(text + minus, len - minus, &value)) return false;
     if (value > DBL_MAX) return false;
     *out = (struct tw__field){.type = TW__FIELD_DOUBLE, .d = minus ? -value : value};
     return true;
