@@ -19,6 +19,9 @@ struct tw__api {
 };
 
 extern const struct tw__route tw__health_routes[]; /* /healthz, /readyz, /metrics */
+extern const struct tw__route tw__list_routes[];   /* /api/tw/services, operations, tags, info */
+extern const struct tw__route tw__search_routes[]; /* /api/tw/search, heatmap, map */
+extern const struct tw__route tw__trace_routes[];  /* /api/tw/traces */
 
 /* All of the tables, one after the other, to a zero method; the first that matches counts. NULL: no memory. free() it.
  */

@@ -5,6 +5,9 @@
 
 static const struct tw__route *const tables[] = {
     tw__health_routes,
+    tw__list_routes,
+    tw__search_routes,
+    tw__trace_routes,
 };
 
 struct tw__route *tw__routes_all(void)

@@ -1,0 +1,157 @@
+#!/usr/bin/python3
+"""The native query API: every example of docs/api.md is asked of a collector and compared; then what is wrong, and what is large.
+
+The examples are about the spans of STORY, which are sent by OTLP first. Needs $TRACKWAY_BUILD (default build/).
+"""
+import http.client
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+ROOT = os.path.join(HERE, "../..")
+BUILD = os.path.realpath(os.environ.get("TRACKWAY_BUILD") or os.path.join(ROOT, "build"))
+TRACKWAY = os.path.join(BUILD, "trackway")
+T0 = 1795800000000000000
+TRACE = "6b08b8a8000000000000000000000001"
+
+
+def tag(key, value):
+    kind = {str: "stringValue", int: "intValue", bool: "boolValue", float: "doubleValue"}[type(value)]
+    return {"key": key, "value": {kind: value}}
+
+
+def span(id, parent, name, start_us, end_us, kind=1, trace=TRACE, error=None, links=(), events=(), **tags):
+    return {"traceId": trace, "spanId": f"{id:016x}", "parentSpanId": f"{parent:016x}" if parent else "", "name": name, "kind": kind,
+            "startTimeUnixNano": str(T0 + start_us * 1000), "endTimeUnixNano": str(T0 + end_us * 1000),
+            "attributes": [tag(key.replace("__", "."), value) for key, value in tags.items()],
+            "status": {"code": 2, "message": error} if error else {},
+            "links": [{"traceId": trace, "spanId": f"{link:016x}"} for link in links],
+            "events": [{"timeUnixNano": str(T0 + at * 1000), "name": what} for at, what in events]}
+
+
+def resource(service, *spans):
+    return {"resource": {"attributes": [tag("service.name", service)]}, "scopeSpans": [{"spans": list(spans)}]}
+
+
+STORY = {"resourceSpans": [
+    resource("front", span(1, 0, "GET /cart", 0, 5000, 2, http__status_code=500, user__id="17"),
+             span(2, 1, "call back", 100, 4800, 3)),
+    resource("back", span(3, 2, "GET /items", 200, 4700, 2, error="no stock", events=[(300, "cache.miss")]),
+             span(4, 3, "SELECT", 400, 4000, 3, db__system="sqlite"), span(5, 3, "INSERT", 4100, 4300, 3, db__system="sqlite"),
+             span(6, 3, "commit", 4300, 4600, links=[4, 5]))]}
+
+
+class Collector:
+    def __init__(self, folder):
+        ready = os.path.join(folder, "ready.json")
+        self.process = subprocess.Popen([TRACKWAY, "serve", "--data", os.path.join(folder, "data"), "--ready-file", ready, "--fdb", "off",
+                                         "--http", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0", "--otlp-grpc", "off", "--xray", "off",
+                                         "--zipkin", "off", "--segments", "off", "--keep-for", "0"], stdout=subprocess.DEVNULL)
+        until = time.monotonic() + 30
+        while not os.path.exists(ready) and self.process.poll() is None and time.monotonic() < until:
+            time.sleep(0.02)
+        self.where = json.load(open(ready, encoding="utf-8"))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        assert self.process.wait(20) == 0
+
+    def ask(self, path, body=None, door="http", **headers):
+        host, port = self.where[door].rsplit(":", 1)
+        connection = http.client.HTTPConnection(host, int(port), timeout=60)
+        connection.request("POST" if body is not None else "GET", path, body, headers)
+        answer = connection.getresponse()
+        text = answer.read()
+        connection.close()
+        return answer.status, text
+
+    def get(self, path):
+        status, text = self.ask(path)
+        assert status == 200, (path, status, text)
+        return json.loads(text)
+
+    def send(self, request):
+        status, text = self.ask("/v1/traces", json.dumps(request), "otlp-http", **{"Content-Type": "application/json"})
+        assert status == 200 and text == b"{}", (status, text)
+
+
+def examples():
+    text = open(os.path.join(ROOT, "docs/api.md"), encoding="utf-8").read()
+    for block in re.findall(r"^```\n(\$ curl .*?)^```", text, re.M | re.S):
+        command, answer = block.split("\n", 1)
+        found = re.match(r"\$ curl -sG? 'localhost:16686(/[^']*)'((?: --data-urlencode '[^']*')*)$", command)
+        assert found, command
+        query = [tuple(item.split("=", 1)) for item in re.findall(r"--data-urlencode '([^']*)'", found[2])]
+        path = found[1]
+        if query:
+            path += "?" + urllib.parse.urlencode(query)
+        yield path, json.loads(answer)
+
+
+def every_example_of_the_docs_is_true(folder):
+    with Collector(folder) as collector:
+        collector.send(STORY)
+        count = 0
+        for path, expected in examples():
+            answer = collector.get(path)
+            for late in ("now_ns", "disk_bytes"):
+                if late in answer:
+                    answer[late] = expected[late]
+            assert answer == expected, f"{path}\n{json.dumps(answer)}\ninstead of\n{json.dumps(expected)}"
+            count += 1
+        assert count >= 10, count
+
+
+def what_is_not_understood_is_an_error_that_names_it(folder):
+    with Collector(folder) as collector:
+        for path, status, word in (("/api/tw/search?where=status%20=", 400, "where"), ("/api/tw/search?since=soon", 400, "since"),
+                                   ("/api/tw/search?min_trace=5", 400, "min_trace"), ("/api/tw/search?order=oldest", 400, "order"),
+                                   ("/api/tw/search?limit=many", 400, "limit"), ("/api/tw/traces/xyz", 400, "trace id"),
+                                   ("/api/tw/traces/" + "1" * 32, 404, "no such trace"), ("/api/tw/traces/" + "1" * 32 + "/more", 404, "not found"),
+                                   ("/api/tw/tags?scope=moon", 400, "scope"), ("/api/tw/heatmap?since=1s&until=2s", 400, "since")):
+            code, text = collector.ask(path)
+            assert code == status and word in json.loads(text)["error"], (path, code, text)
+            assert b"xyz" not in text and b"moon" not in text, text  # nothing of the request comes back
+
+
+def a_large_trace_is_a_skeleton_and_pages(folder):
+    trace, count = "7b08b8a8000000000000000000000002", 20000
+    with Collector(folder) as collector:
+        for first in range(0, count, 5000):
+            collector.send({"resourceSpans": [resource("bulk", *(span(i + 1, 1 if i else 0, f"step {i % 7}", i, i + 5, trace=trace, n=i)
+                                                                 for i in range(first, first + 5000)))]})
+        began = time.monotonic()
+        status, text = collector.ask(f"/api/tw/traces/{trace}")
+        skeleton = json.loads(text)
+        assert status == 200 and skeleton["count"] == count and len(text) < 60 * count, len(text)
+        assert skeleton["columns"]["parent"][:3] == [-1, 0, 0] and len(skeleton["names"]) == 7
+        page = collector.get(f"/api/tw/traces/{trace}/spans?from={count - 2}&count=100")
+        assert [row["index"] for row in page["spans"]] == [count - 2, count - 1]
+        assert page["spans"][1]["tags"][0] == {"key": "n", "type": "int", "value": str(count - 1)}
+        assert time.monotonic() - began < 30  # not a measurement: it ends
+
+
+def main():
+    failed = 0
+    for test in (every_example_of_the_docs_is_true, what_is_not_understood_is_an_error_that_names_it, a_large_trace_is_a_skeleton_and_pages):
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                test(folder)
+                print(f"passed {test.__name__}", flush=True)
+            except Exception as error:  # pylint: disable=broad-except
+                failed += 1
+                print(f"FAILED {test.__name__}: {type(error).__name__} {error}", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
