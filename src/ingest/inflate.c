@@ -5,6 +5,7 @@
  */
 #include "ingest/inflate.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,7 +45,7 @@ int tw__inflate(struct tw__inflate *inflate, enum tw__packing packing, struct tw
     size_t at = 0;
     if (!inflate->machine && !(inflate->machine = libdeflate_alloc_decompressor())) return TW_ERR_MEMORY;
     if (make_room(inflate, first_guess(packing, in, max_bytes)) < 0) return TW_ERR_MEMORY;
-    do {
+    for (bool more = true; more;) {
         size_t used = 0, made = 0;
         enum libdeflate_result result = step(inflate, packing, in, at, max_bytes, &used, &made);
         if (result == LIBDEFLATE_INSUFFICIENT_SPACE) {
@@ -57,7 +58,8 @@ int tw__inflate(struct tw__inflate *inflate, enum tw__packing packing, struct tw
         at += made;
         in.ptr += used;
         in.len -= used;
-    } while (in.len && packing == TW__PACKING_GZIP);
+        more = in.len && packing == TW__PACKING_GZIP;
+    }
     if (in.len) return TW_ERR_SYNTAX;
     *out = (struct tw_text){inflate->out, at};
     return 0;
