@@ -109,6 +109,11 @@ bool tw__sampler_is_central(struct tw__sampler *sampler)
     return tw__load_acquire(&sampler->mode) >> KIND_SHIFT == TW__SAMPLER_CENTRAL; /* pairs as in explain */
 }
 
+bool tw__sampler_uses_rules(struct tw__sampler *sampler)
+{
+    return tw__load_acquire(&sampler->mode) >> KIND_SHIFT != TW__SAMPLER_RATE; /* pairs as in explain */
+}
+
 bool tw__sampler_is_parent_based(struct tw__sampler *sampler)
 {
     return tw__load_acquire(&sampler->mode) & PARENT_BASED; /* pairs as in explain */

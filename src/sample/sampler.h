@@ -70,6 +70,8 @@ bool tw__sampler_can_sample(struct tw__sampler *sampler);
 
 /* Whether its rules come from X-Ray, so that somebody has to ask for them. [any thread] */
 bool tw__sampler_is_central(struct tw__sampler *sampler);
+/* Whether it looks at more of a request than its trace id. [any thread] [async-signal-safe] */
+bool tw__sampler_uses_rules(struct tw__sampler *sampler);
 /* Whether the decision that a context brings along is followed. [any thread] [async-signal-safe] */
 bool tw__sampler_is_parent_based(struct tw__sampler *sampler);
 

@@ -6,7 +6,7 @@
  *
  *     the thread is attached and has a free slot         (else free is NULL; always, when the clock is not the TSC)
  *     the site is registered; no own name, no own time   (both need the dictionary or the calibration)
- *     at most one parent, and no sampler to ask
+ *     at most one parent, and no sampler or rate to ask
  *     the span that ends was begun on this thread        (else its slot goes back another way)
  *     the record fits in the open chunk, whose lease has not run out
  *
@@ -24,10 +24,10 @@
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 /* Whether this is one of the plain ways to begin. */
-static bool is_plain(const struct tw_span_options *options)
+static bool is_plain(const struct tw__block *me, const struct tw_span_options *options)
 {
     if (options->start_ns || options->name || options->parent_count > 1) return false;
-    if (options->root) return true;
+    if (options->root) return options->sample != TW_SAMPLE_BY_RATE || !tw__load_relaxed(&tw__segment_of(me)->header->sample_asked);
     return options->parent_count == 1 && options->sample == TW_SAMPLE_BY_RATE && tw__context_is_valid(options->parents);
 }
 
@@ -61,7 +61,7 @@ bool tw__begin_detached(struct tw_site *site, const struct tw_span_options *opti
     struct tw__block *me = tw__me;
     struct tw__slot *current = tw__load_relaxed(&me->current);
     uint64_t head = tw__load_relaxed(&site->head);
-    if (UNLIKELY(!head || current == &tw__poison || !is_plain(options))) return false;
+    if (UNLIKELY(!head || current == &tw__poison || !is_plain(me, options))) return false;
     if (UNLIKELY(tw__load_relaxed(&tw__runtime.sampler) != NULL)) return false;
 
     me->saved = current;

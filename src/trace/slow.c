@@ -59,6 +59,8 @@ void tw_trace_id_new(uint8_t id[16])
 /* What a new span gets from above it. */
 struct ancestry {
     uint64_t trace[2], parent, flags;
+    uint8_t rule_len; /* of the central rule that decided */
+    char rule[TW__RULE_NAME_MAX];
 };
 
 static void from_context(struct ancestry *a, const struct tw_context *context)
@@ -86,8 +88,19 @@ static void decide_as_asked(struct ancestry *a, enum tw__sample_parent parent, u
     set_sampled(a, tw__rate_takes(asked & ~TW__SAMPLE_ASKED, id));
 }
 
+/* What rules are matched against: the root of a server's request is called "GET /cart" (OpenTelemetry's convention for names). */
+static void read_name(const char *name, struct tw__sample_request *request)
+{
+    size_t method = 0;
+    while (name[method] >= 'A' && name[method] <= 'Z') method++;
+    if (!method || name[method] != ' ' || name[method + 1] != '/') return;
+    const char *path = name + method + 1;
+    request->method = (struct tw_text){name, method};
+    request->path = (struct tw_text){path, strcspn(path, "?")};
+}
+
 /* Whether the trace is exported: at its root, and where it comes from another process. Children of what is current follow it. */
-static void decide(const struct tw__block *block, struct ancestry *a, enum tw__sample_parent parent)
+static void decide(const struct tw__block *block, struct ancestry *a, enum tw__sample_parent parent, const char *name)
 {
     struct tw__sampler *sampler = tw__load_acquire(&tw__runtime.sampler); /* pairs with runtime.c: begin_export */
     uint64_t asked = tw__load_relaxed(&tw__segment_of(block)->header->sample_asked);
@@ -102,25 +115,31 @@ static void decide(const struct tw__block *block, struct ancestry *a, enum tw__s
     uint8_t id[16];
     tw__id_to_bytes(a->trace[0], id);
     tw__id_to_bytes(a->trace[1], id + 8);
-    const struct tw__sample_request request = {.trace_id = id, .parent = parent, .service = tw__runtime.service};
+    struct tw__sample_request request = {.trace_id = id, .parent = parent, .service = tw__runtime.service};
+    struct tw__sample_decision decision;
+    if (name && tw__sampler_uses_rules(sampler)) read_name(name, &request);
     uint64_t seconds = block->seconds ? block->seconds : tw__os_seconds(); /* of the last trace id made here: at most 250 ms late */
-    bool sampled = tw__sampler_decide(sampler, &request, seconds * 1000000000u);
-    set_sampled(a, sampled);
+    tw__sampler_explain(sampler, &request, seconds * 1000000000u, &decision);
+    set_sampled(a, decision.sampled);
+    a->rule_len = decision.rule_len;
+    memcpy(a->rule, decision.rule, decision.rule_len);
 }
 
 /* Trace, tree parent and flags; *links gets how many of the given parents are used up or invalid at the front. */
-static struct ancestry ancestry_of(struct tw__block *block, const struct tw_span_options *options, uint64_t now, size_t *first)
+static struct ancestry ancestry_of(struct tw__block *block, const char *name, const struct tw_span_options *options, uint64_t now,
+                                   size_t *first)
 {
-    struct ancestry a = {{0, 0}, 0, 0};
+    struct ancestry a = {.parent = 0};
+    if (options && options->name) name = options->name;
     *first = 0;
     if (options && options->parent_count && !options->root) {
         while (*first < options->parent_count && !tw__context_is_valid(&options->parents[*first])) ++*first;
         if (*first < options->parent_count) {
             from_context(&a, &options->parents[(*first)++]);
             if (options->sample == TW_SAMPLE_UNDECIDED)
-                decide(block, &a, TW__PARENT_NONE);
+                decide(block, &a, TW__PARENT_NONE, name);
             else
-                decide(block, &a, a.flags & TW_FLAG_SAMPLED ? TW__PARENT_SAMPLED : TW__PARENT_NOT_SAMPLED);
+                decide(block, &a, a.flags & TW_FLAG_SAMPLED ? TW__PARENT_SAMPLED : TW__PARENT_NOT_SAMPLED, name);
             return a;
         }
     } else if (!options || !options->root) {
@@ -142,7 +161,7 @@ static struct ancestry ancestry_of(struct tw__block *block, const struct tw_span
     if (options && (options->sample == TW_SAMPLE_ON || options->sample == TW_SAMPLE_OFF))
         a.flags |= options->sample == TW_SAMPLE_ON ? TW_FLAG_SAMPLED : 0;
     else
-        decide(block, &a, TW__PARENT_NONE);
+        decide(block, &a, TW__PARENT_NONE, name);
     return a;
 }
 
@@ -165,7 +184,7 @@ static tw_span begin_at(struct tw_site *site, const struct tw_span_options *opti
     }
     uint64_t head = tw__site_head(block, site, TW__SPAN_HEAD_BYTES), now = lap ? lap->tick : tw__segment_tick(segment);
     size_t first = 0;
-    struct ancestry a = lap ? lap->ancestry : ancestry_of(block, options, now, &first);
+    struct ancestry a = lap ? lap->ancestry : ancestry_of(block, site->name, options, now, &first);
     bool detached = options && options->detached;
     if (options) {
         head |= (uint64_t)(options->kind & 7) << 24;
@@ -191,6 +210,7 @@ static tw_span begin_at(struct tw_site *site, const struct tw_span_options *opti
 
     tw_span span = {slot, id};
     if (options && options->name) tw_span_rename(span, options->name);
+    if (a.rule_len) tw_span_set_strn(span, "aws.xray.rule_name", a.rule, a.rule_len);
     if (options)
         for (size_t i = first; i < options->parent_count && !options->root; i++) tw_span_add_parent(span, &options->parents[i]);
     return span;

@@ -131,6 +131,21 @@ def a_child_process_sends_its_own(folder):
     assert names.count("in the child") == 5 and names.count("parent") % 5 == 0 and names.count("parent"), names
 
 
+def rules_look_at_the_method_and_the_path_in_the_name(folder):
+    door, port = common.receiver()
+    path = os.path.join(folder, "rules.json")
+    with open(path, "w", encoding="ascii") as file:
+        json.dump({"version": 2, "rules": [{"host": "*", "http_method": "GET", "url_path": "/ca*", "fixed_target": 0, "rate": 1}],
+                   "default": {"fixed_target": 0, "rate": 0}}, file)
+    common.run("0", "web", TRACKWAY_EXPORTER="xray", AWS_XRAY_DAEMON_ADDRESS=f"127.0.0.1:{port}", TRACKWAY_SAMPLER=f"xray:{path}")
+    assert len(documents(door)) == 2
+    with open(path, "w", encoding="ascii") as file:
+        json.dump({"version": 2, "rules": [{"host": "*", "http_method": "GET", "url_path": "/stock*", "fixed_target": 0, "rate": 1}],
+                   "default": {"fixed_target": 0, "rate": 0}}, file)
+    common.run("0", "web", TRACKWAY_EXPORTER="xray", AWS_XRAY_DAEMON_ADDRESS=f"127.0.0.1:{port}", TRACKWAY_SAMPLER=f"xray:{path}")
+    assert documents(door) == []
+
+
 # -- central sampling
 
 class Daemon:
@@ -155,7 +170,10 @@ def central_rules_are_fetched_decide_and_are_reported_and_a_quota_comes_back(fol
     program.go_on("by quota")
     _, told = program.end()
     asked = daemon.lines()
-    names = [d["name"] for d in documents(door)]
+    found = documents(door)
+    names = [d["name"] for d in found]
+    rules_named = {d["aws"]["xray"].get("rule_name") for d in found if d["name"] == "by quota"}
+    assert rules_named == {"cart"}, rules_named
     assert told == "" and all(line.startswith("ok") for line in asked), (told, asked)
     assert [line.split()[1] for line in asked] == ["/GetSamplingRules"] * 2 + ["/SamplingTargets"], asked
     report = {d["RuleName"]: d for d in json.loads(asked[2].split(" ", 2)[2])["SamplingStatisticsDocuments"]}
@@ -179,7 +197,7 @@ def main():
     tests = [spans_are_documents_of_their_own, the_daemon_may_be_named_in_both_forms, children_are_embedded_when_asked,
              an_embedded_child_waits_for_its_parent_over_many_rounds, a_long_span_is_sent_in_progress_first_and_again_under_the_same_id,
              what_is_too_large_is_divided_and_then_cut_and_the_span_is_named, http_and_faults_are_where_x_ray_looks_for_them,
-             the_resource_of_the_environment_is_in_the_segment, a_child_process_sends_its_own,
+             the_resource_of_the_environment_is_in_the_segment, rules_look_at_the_method_and_the_path_in_the_name, a_child_process_sends_its_own,
              central_rules_are_fetched_decide_and_are_reported_and_a_quota_comes_back,
              without_a_daemon_the_built_in_rule_decides_and_it_is_told_once]
     return common.run_all([test for test in tests if len(sys.argv) < 2 or re.search(sys.argv[1], test.__name__)])

@@ -43,6 +43,20 @@ static void a_rate_that_is_asked_for_counts_from_the_next_trace_on(void **state)
     assert_true(is_sampled("as configured"));
 }
 
+static void detached_roots_hear_of_it_too(void **state)
+{
+    const struct tw_span_options options = {.root = true, .detached = true};
+    (void)state;
+    for (int i = 0; i < 3; i++) { /* also when the site is known */
+        assert_int_equal(tw_sampling_set_rate(0), 0);
+        tw_span span = tw_span_begin_with("detached", &options);
+        struct tw_context context;
+        assert_true(tw_span_context(span, &context));
+        assert_false(context.flags & TW_FLAG_SAMPLED);
+        tw_span_end(span);
+    }
+}
+
 static void a_decision_that_came_along_is_followed(void **state)
 {
     const struct tw_context yes = {.trace_id = {1}, .span_id = {2}, .flags = TW_FLAG_SAMPLED},
@@ -151,6 +165,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         RECORDING(a_rate_that_is_asked_for_counts_from_the_next_trace_on),
+        RECORDING(detached_roots_hear_of_it_too),
         RECORDING(a_decision_that_came_along_is_followed),
         RECORDING(what_is_no_rate_is_refused),
         RECORDING(another_process_asks_through_the_file),
