@@ -45,12 +45,12 @@ bool tw__number_read(const char *text, size_t len, struct tw__field *out)
     double value;
     bool minus = len > 0 && *text == '-';
     if (whole_number(text, len, out)) return true;
+    text += minus;
+    len -= minus;
     /* Digits alone that are too many are a name of something, not a quantity to round. */
     size_t digits = 0;
     while (digits < len && text[digits] >= '0' && text[digits] <= '9') digits++;
-    if (digits == len || (minus && len > 1 && text[1] == '-')) return false;
-    if (!tw__decimal_parse(text + minus, len - minus, &value)) return false;
-    if (value > DBL_MAX) return false;
+    if (digits == len || *text == '-' || !tw__decimal_parse(text, len, &value) || value > DBL_MAX) return false;
     *out = (struct tw__field){.type = TW__FIELD_DOUBLE, .d = minus ? -value : value};
     return true;
 }
