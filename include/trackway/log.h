@@ -114,11 +114,11 @@ void tw_log_at(const struct tw_log_place *place, int level, const char *text, si
 
 /* Below: what the macros expand to. Not for direct use. */
 
-/* off and on: the generation in which the verdict was this; see src/trace/log.c. */
+/* off and on: the generation in which the verdict was this. The next five: 0 until registered; see src/trace/log.c. */
 struct tw_log_site {
     uint32_t off, on;
-    uint64_t signature;
-    uint32_t bytes, reserved;
+    uint64_t fast, signature;
+    uint32_t heads[4], narrow;
     struct tw_site site;
 };
 
@@ -126,6 +126,7 @@ extern const uint32_t *tw__log_generation;
 
 bool tw__log_decide(struct tw_log_site *site) __attribute__((cold));
 TW__DIRECT void tw__log(struct tw_log_site *site, const char *format, ...) __attribute__((format(printf, 2, 3)));
+TW__DIRECT void tw__log_words(struct tw_log_site *site, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 void tw__log_with(struct tw_log_site *site, const struct tw_attr *attrs, size_t count, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
@@ -140,11 +141,17 @@ static inline __attribute__((always_inline)) bool tw__log_wanted(struct tw_log_s
 #define TW__BARE(...)         __VA_ARGS__
 #define TW__LOG_SITE(var, level_, text)                                                                                \
     static struct tw_log_site var = {                                                                                  \
-        0, 0, 0, 0, 0, {0, "" text, TW_MODULE, __func__, (uint32_t)__LINE__, 9, (uint8_t)(level_), 0}}
+        0, 0, 0, 0, {0, 0, 0, 0}, 0, {0, "" text, TW_MODULE, __func__, (uint32_t)__LINE__, 9, (uint8_t)(level_), 0}}
+/* Never called: where the compiler checks the arguments. */
+static inline __attribute__((format(printf, 1, 2), unused)) void tw__log_check(const char *format, ...)
+{
+    (void)format;
+}
 #define TW__LOG(var, level, ...)                                                                                       \
     do {                                                                                                               \
         TW__LOG_SITE(var, level, TW__FIRST(__VA_ARGS__, 0));                                                           \
-        if (tw__log_wanted(&var)) tw__log(&var, __VA_ARGS__);                                                          \
+        if (0) tw__log_check(__VA_ARGS__);                                                                             \
+        if (tw__log_wanted(&var)) TW__LOG_CALL(&var, __VA_ARGS__);                                                     \
     } while (0)
 #define TW__LOG_WITH(var, level, attrs, ...)                                                                           \
     do {                                                                                                               \
@@ -157,5 +164,33 @@ static inline __attribute__((always_inline)) bool tw__log_wanted(struct tw_log_s
 
 #ifdef __cplusplus
 }
+#define TW__LOG_CALL(site, ...) tw__log(site, __VA_ARGS__)
+#else
+/* Up to four integers are handed over in registers; anything else as an argument list. */
+#define TW__LOG_CALL(site, ...)                                                                                        \
+    TW__LOG_PICK(__VA_ARGS__, TW__V, TW__V, TW__V, TW__V, TW__V, TW__V, TW__V, TW__V, TW__V, TW__V, TW__V, TW__V,      \
+                 TW__V, TW__V, TW__V, TW__V, TW__V, TW__V, TW__V, TW__V, TW__V, TW__V, TW__V, TW__V, TW__V, TW__V,     \
+                 TW__V, TW__V, TW__V, TW__V, TW__V, TW__V, TW__V, TW__V, TW__V, TW__V, TW__V, TW__V, TW__V, TW__V,     \
+                 TW__W4, TW__W3, TW__W2, TW__W1, TW__W0, 0)                                                            \
+    (site, __VA_ARGS__)
+#define TW__LOG_PICK(a1, a2, a3, a4, a5, a6, a7, a8, a9, b1, b2, b3, b4, b5, b6, b7, b8, b9, c1, c2, c3, c4, c5, c6,   \
+                     c7, c8, c9, d1, d2, d3, d4, d5, d6, d7, d8, d9, e1, e2, e3, e4, e5, e6, e7, e8, e9, name, ...)    \
+    name
+#define TW__V(site, ...)   tw__log(site, __VA_ARGS__)
+#define TW__W0(site, f)    tw__log_words(site, 0, 0, 0, 0)
+#define TW__W1(site, f, a) (TW__INT(a) ? tw__log_words(site, TW__U(a), 0, 0, 0) : tw__log(site, f, a))
+#define TW__W2(site, f, a, b)                                                                                          \
+    (TW__INT(a) && TW__INT(b) ? tw__log_words(site, TW__U(a), TW__U(b), 0, 0) : tw__log(site, f, a, b))
+#define TW__W3(site, f, a, b, c)                                                                                       \
+    (TW__INT(a) && TW__INT(b) && TW__INT(c) ? tw__log_words(site, TW__U(a), TW__U(b), TW__U(c), 0)                     \
+                                            : tw__log(site, f, a, b, c))
+#define TW__W4(site, f, a, b, c, d)                                                                                    \
+    (TW__INT(a) && TW__INT(b) && TW__INT(c) && TW__INT(d)                                                              \
+         ? tw__log_words(site, TW__U(a), TW__U(b), TW__U(c), TW__U(d))                                                 \
+         : tw__log(site, f, a, b, c, d))
+#define TW__U(x) ((uint64_t)(x))
+#define TW__INT(x)                                                                                                     \
+    _Generic((x), bool : 1, char : 1, signed char : 1, short : 1, int : 1, long : 1, long long : 1, unsigned char : 1, \
+             unsigned short : 1, unsigned : 1, unsigned long : 1, unsigned long long : 1, default : 0)
 #endif
 #endif

@@ -127,14 +127,22 @@ static uint64_t head_of(struct tw__block *block, struct tw_log_site *site)
     uint64_t head = tw__load_relaxed(&site->site.head);
     if (head) return head;
     uint32_t bytes = 0;
-    tw__store_relaxed(&site->signature, tw__log_signature(site->site.name, &bytes));
-    tw__store_relaxed(&site->bytes, bytes);
-    return tw__site_head(block, &site->site, TW__EVENT_HEAD_BYTES);
+    uint64_t signature = tw__log_signature(site->site.name, &bytes);
+    head = tw__site_head(block, &site->site, TW__EVENT_HEAD_BYTES);
+    if (signature && tw__load_relaxed(&site->site.head)) {
+        tw__store_relaxed(&site->signature, signature);
+        uint32_t heads[4] = {0, 0, 0, 0};
+        tw__store_relaxed(&site->narrow, tw__log_narrow(signature, heads) ? 1u : 0u);
+        for (unsigned i = 0; i < 4; i++) tw__store_relaxed(&site->heads[i], heads[i]);
+        tw__store_release(&site->fast, head + bytes); /* pairs with tw__log and tw__log_words */
+    }
+    return head;
 }
 
-static void log_slow(struct tw_log_site *site, const struct tw_attr *attrs, size_t count, va_list args,
-                     int error_number)
+__attribute__((noinline)) static void log_slow(struct tw_log_site *site, const struct tw_attr *attrs, size_t count,
+                                               va_list args)
 {
+    int error_number = errno; /* nothing has changed it yet */
     struct tw__block *block = tw__enter();
     if (!block) return;
     struct tw__tag_in tags[TW_LOG_ARGS_MAX];
@@ -148,10 +156,21 @@ static void log_slow(struct tw_log_site *site, const struct tw_attr *attrs, size
 void tw__log_with(struct tw_log_site *site, const struct tw_attr *attrs, size_t count, const char *format, ...)
 {
     va_list args;
-    int error_number = errno;
     va_start(args, format);
-    log_slow(site, attrs, count, args, error_number);
+    log_slow(site, attrs, count, args);
     va_end(args);
+}
+
+/* The lease of the chunk had run out when a line was as good as written: its arguments lie behind the cursor. */
+__attribute__((noinline, cold)) static void log_again(struct tw_log_site *site, const uint64_t *words, size_t len)
+{
+    uint64_t raw[2 * 15];
+    memcpy(raw, words, len);
+    struct tw__block *block = tw__enter();
+    if (!block) return;
+    const struct tw__line line = {.head = head_of(block, site), .raw = raw, .raw_len = len};
+    tw__log_append(block, &line);
+    tw__leave(block);
 }
 
 static inline void put(uint64_t *word, enum tw__tag type, uint32_t value)
@@ -190,47 +209,108 @@ static inline void put(uint64_t *word, enum tw__tag type, uint32_t value)
         }                                                                                                              \
     }
 
-void tw__log(struct tw_log_site *site, const char *format, ...)
+/* Begins a record in the open chunk: its arguments come next, then its head with the time. NULL: not the fast way (no room, a site
+ * of texts or one that is new, a thread with metadata or without a block, a span that has ended), and nothing has happened. In no span
+ * at all is fine. */
+static inline __attribute__((always_inline)) uint64_t *begin_fast(struct tw__block *me, struct tw__slot *at,
+                                                                  uint64_t fast)
 {
-    struct tw__block *me = tw__me;
-    struct tw__slot *at = tw__load_relaxed(&me->current);
-    uint64_t head = tw__load_relaxed(&site->site.head), signature = tw__load_relaxed(&site->signature);
-    int error_number = errno;
-    va_list args;
-    va_start(args, format);
-    /* Not fast, metadata, or not in a live span: in none at all is fine. */
-    if (UNLIKELY(!signature || !head || me == &tw__nobody || tw__meta ||
-                 (!tw__load_relaxed(&at->trace[1]) && at != &tw__no_slot))) {
-        log_slow(site, NULL, 0, args, error_number);
-        va_end(args);
-        return;
-    }
+    if (UNLIKELY(!fast || tw__meta || me == &tw__nobody)) return NULL;
+    if (UNLIKELY(!tw__load_relaxed(&at->trace[1]) && at != &tw__no_slot)) return NULL;
     me->saved = at;
     tw__store_relaxed(&me->current, &tw__poison);
     tw__signal_fence();
     uint8_t *record = me->cursor;
-    uint64_t now = tw__clock_tsc(), *words = (uint64_t *)(void *)record;
-    uint8_t *end = record + TW__EVENT_HEAD_BYTES + tw__load_relaxed(&site->bytes);
-    if (UNLIKELY(end > tw__load_relaxed(&me->limit) || now > me->expire)) {
+    if (UNLIKELY(record + (fast & 0xffff) > tw__load_relaxed(&me->limit))) {
         tw__signal_fence();
         tw__store_release(&me->current, at); /* pairs with tw_shutdown, which waits for it */
-        log_slow(site, NULL, 0, args, error_number);
-        va_end(args);
-        return;
+        return NULL;
     }
-    tw__store_relaxed(words, head + tw__load_relaxed(&site->bytes));
+    return (uint64_t *)(void *)record + TW__EVENT_HEAD_BYTES / 8;
+}
+
+/* What stands before the arguments. */
+static inline __attribute__((always_inline)) void end_fast(struct tw__block *me, struct tw_log_site *site,
+                                                           struct tw__slot *at, uint64_t fast)
+{
+    uint64_t *words = (uint64_t *)(void *)me->cursor;
+    tw__store_relaxed(words, fast);
+    tw__words_copy2(words + 2, &at->trace[0]);
+    tw__store_relaxed(words + 4, tw__load_relaxed(&at->id));
+    tw__store_relaxed(words + 5, (tw__load_relaxed(&at->misc) & ~(uint64_t)UINT32_MAX) | me->tid);
+    uint64_t now = tw__clock_tsc();
     tw__store_relaxed(words + 1, now);
-    tw__store_relaxed(words + 2, at->trace[0]);
-    tw__store_relaxed(words + 3, at->trace[1]);
-    tw__store_relaxed(words + 4, at->id);
-    tw__store_relaxed(words + 5, (at->misc & ~(uint64_t)UINT32_MAX) | me->tid);
-    words += TW__EVENT_HEAD_BYTES / 8;
-    PUT_ARGS(words, signature, args)
-    va_end(args);
-    tw__store_release(&me->cursor, end); /* pairs with the reader's cursor */
+    bool good = now <= me->expire; /* else the bytes behind the cursor are no record */
+    if (good) tw__store_release(&me->cursor, (uint8_t *)words + (fast & 0xffff)); /* pairs with the reader's cursor */
     tw__signal_fence();
     tw__store_release(&me->current, at); /* pairs with tw_shutdown, which waits for it */
+    if (UNLIKELY(!good)) log_again(site, words + TW__EVENT_HEAD_BYTES / 8, (fast & 0xffff) - TW__EVENT_HEAD_BYTES);
     if (UNLIKELY(now > tw__load_relaxed(&recheck_tick))) recheck(now);
+}
+
+void tw__log(struct tw_log_site *site, const char *format, ...)
+{
+    struct tw__block *me = tw__me;
+    struct tw__slot *at = tw__load_relaxed(&me->current);
+    uint64_t fast = tw__load_acquire(&site->fast); /* pairs with head_of */
+    uint64_t *words = begin_fast(me, at, fast);
+    va_list args;
+    va_start(args, format);
+    if (UNLIKELY(!words)) {
+        log_slow(site, NULL, 0, args);
+    } else {
+        uint64_t signature = tw__load_relaxed(&site->signature);
+        PUT_ARGS(words, signature, args)
+        end_fast(me, site, at, fast);
+    }
+    va_end(args);
+}
+
+/* As many of the four as the format takes, which on this path are integers all. */
+__attribute__((noinline, cold)) static void words_slow(struct tw_log_site *site, ...)
+{
+    va_list args;
+    va_start(args, site);
+    log_slow(site, NULL, 0, args);
+    va_end(args);
+}
+
+static inline __attribute__((always_inline)) uint64_t *put_word(uint64_t *words, uint64_t kind, uint64_t value)
+{
+    if (kind <= TW__FAST_UINT) {
+        tw__store_relaxed(words, (kind - TW__FAST_INT + TW__TAG_INT32) << 16 | value << 32);
+        return words + 1;
+    }
+    tw__store_relaxed(words, (kind - TW__FAST_LONG + TW__TAG_INT) << 16);
+    tw__store_relaxed(words + 1, value);
+    return words + 2;
+}
+
+void tw__log_words(struct tw_log_site *site, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+    struct tw__block *me = tw__me;
+    struct tw__slot *at = tw__load_relaxed(&me->current);
+    uint64_t fast = tw__load_acquire(&site->fast); /* pairs with head_of */
+    uint64_t *words = begin_fast(me, at, fast);
+    if (UNLIKELY(!words)) {
+        words_slow(site, a, b, c, d);
+        return;
+    }
+    if (tw__load_relaxed(&site->narrow)) {
+        /* All four without asking how many there are: what is too much lies behind the record, where the next one goes; 64 bytes are
+         * always free there (arena.c). */
+        tw__store_relaxed(words, tw__load_relaxed(&site->heads[0]) | a << 32);
+        tw__store_relaxed(words + 1, tw__load_relaxed(&site->heads[1]) | b << 32);
+        tw__store_relaxed(words + 2, tw__load_relaxed(&site->heads[2]) | c << 32);
+        tw__store_relaxed(words + 3, tw__load_relaxed(&site->heads[3]) | d << 32);
+    } else {
+        uint64_t signature = tw__load_relaxed(&site->signature);
+        words = put_word(words, signature & 15, a);
+        if (signature >> 4) words = put_word(words, signature >> 4 & 15, b);
+        if (signature >> 8) words = put_word(words, signature >> 8 & 15, c);
+        if (signature >> 12) (void)put_word(words, signature >> 12 & 15, d);
+    }
+    end_fast(me, site, at, fast);
 }
 
 /* The metadata of one line, as much of it as there is room for. A key without a number would be taken for an argument.
@@ -257,7 +337,7 @@ void tw__log_append(struct tw__block *block, const struct tw__line *line)
     struct tw__segment *segment = tw__segment_of(block);
     const struct tw__meta *meta = tw__meta;
     struct tw__tag_in tags[TW__TAGS_MAX];
-    size_t len = TW__EVENT_HEAD_BYTES, meta_len = meta ? meta->len : 0, room, count;
+    size_t len = TW__EVENT_HEAD_BYTES + line->raw_len, meta_len = meta ? meta->len : 0, room, count;
     for (size_t i = 0; i < line->arg_count; i++) len += tw__tag_size(&line->args[i]);
     room = TW__RECORD_MAX - 8 - len;
     if (meta_len > room) meta_len = 0; /* tw__log_args leaves room for it: never */
@@ -280,6 +360,8 @@ void tw__log_append(struct tw__block *block, const struct tw__line *line)
         tw__tag_write(to, &line->args[i]);
         to += tw__tag_size(&line->args[i]);
     }
+    if (line->raw_len) tw__words_copy_to(to, line->raw, line->raw_len);
+    to += line->raw_len;
     if (meta_len) tw__words_copy_to(to, meta->bytes, meta_len);
     to += meta_len;
     for (size_t i = 0; i < count; i++) {

@@ -24,6 +24,8 @@ struct tw__line {
     uint64_t head, tick;
     const struct tw__tag_in *args;
     size_t arg_count;
+    const uint64_t *raw; /* or arguments as they go into a record */
+    size_t raw_len;
     const struct tw_attr *attrs;
     size_t attr_count;
 };
@@ -46,6 +48,8 @@ enum tw__fast {
     TW__FAST_NONE
 };
 uint64_t tw__log_signature(const char *format, uint32_t *bytes);
+/* The heads of up to four arguments that take one word each. False: they do not. */
+bool tw__log_narrow(uint64_t signature, uint32_t heads[4]);
 
 /* Whether a line of this level from this place is wanted. module and function NULL: of anywhere. */
 bool tw__log_wants(int level, const char *module, const char *function);

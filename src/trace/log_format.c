@@ -59,6 +59,16 @@ uint64_t tw__log_signature(const char *format, uint32_t *bytes)
     return count ? signature : TW__FAST_NONE;
 }
 
+bool tw__log_narrow(uint64_t signature, uint32_t heads[4])
+{
+    for (unsigned i = 0; signature && signature != TW__FAST_NONE; i++, signature >>= 4) {
+        uint64_t kind = signature & 15;
+        if (i == 4 || (kind != TW__FAST_INT && kind != TW__FAST_UINT)) return false;
+        heads[i] = (uint32_t)(kind - TW__FAST_INT + TW__TAG_INT32) << 16;
+    }
+    return true;
+}
+
 struct gathering {
     struct tw__block *block;
     struct tw__tag_in *tags;

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <wchar.h>
 
 #include <trackway/log.h>
@@ -378,6 +379,21 @@ static void a_site_that_has_logged_logs_into_the_next_recording(void **state)
     }
 }
 
+static void a_line_after_a_pause_is_whole(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        tw_info("%d of %u", i, 7u); /* the second finds that the chunk's lease has run out */
+        tw_error("%s and %f", "text", 0.5);
+        if (i == 0) (void)usleep(1200000);
+    }
+    const struct tw_records *all = read_all();
+    assert_int_equal(count_of_kind(all, TW_RECORD_LOG), 4);
+    assert_string_equal(message(&all->items[2]), "1 of 7");
+    assert_string_equal(message(&all->items[3]), "text and 0.500000");
+    assert_no_losses();
+}
+
 static void levels_have_names(void **state)
 {
     (void)state;
@@ -449,6 +465,7 @@ int main(void)
         RECORDING(a_signal_handler_may_log),
         RECORDING(a_forked_child_logs_into_its_own_segment_with_the_metadata_of_its_thread),
         RECORDING(a_site_that_has_logged_logs_into_the_next_recording),
+        RECORDING(a_line_after_a_pause_is_whole),
         RECORDING(levels_have_names),
         RECORDING(threads_log_at_once_while_the_level_changes),
     };
