@@ -51,6 +51,7 @@ static void get_item(void *data, const struct request *request, struct reply *re
         reply_failure(reply, result, id);
         return;
     }
+    tw_debug("item %ld: %ld in stock at %ld cents", id, item.stock, item.price_cents);
     if (item.stock < LOW_STOCK) tw_event_tags("stock.low", TW_ATTR("item.id", id), TW_ATTR("stock", item.stock));
     reply_print(reply, 200, "%s costs %ld.%02ld, %ld in stock", item.name, item.price_cents / 100,
                 item.price_cents % 100, item.stock);
@@ -67,6 +68,7 @@ static void post_order(void *data, const struct request *request, struct reply *
     }
     orders_place(back->orders, &order);
     if (order.result != STORE_OK) {
+        tw_warning("no order of %ld of item %ld: %s", order.quantity, order.item, store_text(order.result));
         reply_failure(reply, order.result, order.item);
         return;
     }

@@ -17,7 +17,7 @@ done
 work=$(mktemp -d "${TMPDIR:-/tmp}/shop-demo.XXXXXX")
 segments=$(mktemp -d "/dev/shm/shop-demo.$$.XXXXXX" 2>/dev/null) || segments=$(mktemp -d "$work/segments.XXXXXX")
 export TRACKWAY_DIR=$segments
-front='' back='' hung='' edge='' # process ids; empty: not running
+front='' back='' hung='' edge='' live='' lines='' # process ids; empty: not running
 
 end() {
     if [ -n "$edge" ]; then # its master ends its workers
@@ -28,6 +28,7 @@ end() {
         kill -KILL "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || true
     done
+    [ -z "$lines" ] || rm -f "$lines" # its reader ends with what it watched
     rm -rf "$work" "$segments"
 }
 trap end EXIT
@@ -199,6 +200,33 @@ run show "$("$trackway" calls --name '*.pay' --level WARNING | grep -o '"trace_i
 expect 'request shop-front.pay' 'the request in its waterfall'
 if grep -qaE '411111111111111[12]|b4nk-s3cret' "$segments"/*; then fail 'a secret is in the recording'; fi
 echo 'Neither the number nor the token is in any byte of the recordings.'
+# ---- live traces
+heading 'Watching it while it runs: a module of the back, below the level in force'
+run trace module back --service shop-back
+live=$(awk 'NR == 1 { print $1 }' "$work/shown") lines=$(awk 'NR == 1 { print $2 }' "$work/shown")
+ask GET /item/17 >"$work/asked"
+ask GET /item/18 >"$work/asked"
+is_there() { grep -q 'item 18: ' "$lines"; }
+await is_there
+run trace list
+expect 'active' 'the live trace that runs'
+run trace stop "$live"
+printf '\n%s$ cat %s%s\n' "$bold" "$lines" "$plain"
+tee "$work/shown" <"$lines"
+rm -f "$lines"
+expect '\[debug\] |shop-back|.*|back:get_item:' 'a line of the module, below the level in force'
+heading 'One request of all, by its metadata'
+run trace start --filter 'path="/item/23"' --format '[time, " ", service, " ", kind, " ", message, " ", trace, "\n"]'
+live=$(awk 'NR == 1 { print $1 }' "$work/shown") lines=$(awk 'NR == 1 { print $2 }' "$work/shown")
+for item in 21 22 23 24; do ask GET "/item/$item" >"$work/asked"; done
+is_there() { grep -q 'item 23: ' "$lines"; }
+await is_there
+run trace stop "$live"
+printf '\n%s$ cat %s%s\n' "$bold" "$lines" "$plain"
+tee "$work/shown" <"$lines"
+rm -f "$lines"
+expect 'shop-back log item 23: ' 'the line of that request'
+if grep -q 'item 2[124]: ' "$work/shown"; then fail 'lines of other requests were selected'; fi
 
 # ---- the kill
 

@@ -114,7 +114,9 @@ static enum MHD_Result answer(void *data, struct MHD_Connection *connection, con
 
     tw_span span = tw_mhd_span(seen);
     if (route->pattern) tw_mhd_route(seen, route->pattern);
+    tw_meta_set(TW_ATTR("path", path)); /* of every line that this request logs */
     route->handle(server->options.data, &request, &reply);
+    tw_meta_clear();
     if (reply.status >= MHD_HTTP_BAD_REQUEST) tw_span_fail(span, reply.text);
     return send_reply(connection, &reply, span);
 }

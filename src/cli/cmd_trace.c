@@ -5,8 +5,8 @@
  *     list | stop REF                                what runs, and its end
  *
  * The reader is a process of our own that lives as long as the trace: it takes a seat in the segment of each process that it
- * watches (<trackway/live.h>), and that is all those processes notice. It ends by its limits, when somebody asks, and, if one
- * process was named, when that has ended.
+ * watches (<trackway/live.h>), and that is all those processes notice. It ends by its limits, when somebody asks, and when all that
+ * it watched has ended.
  *
  * In the background: the child compiles and opens everything and says through a pipe how that went, so that what is wrong is told
  * to who has typed it; then it leaves the terminal.
@@ -309,7 +309,7 @@ int tw__cmd_trace(const struct tw__args *args)
                     .lines_per_second = args->rate_limit},
         .fd = -1,
         .utc = (args->given & TW__OPT_UTC) != 0,
-        .stays = !(args->given & TW__OPT_PID),
+        .stays = strcmp(action->name, "watch") == 0 && !(args->given & TW__OPT_PID),
     };
     struct tw__buf filter = {0};
     int code = TW__EXIT_USAGE;
