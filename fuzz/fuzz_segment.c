@@ -99,6 +99,13 @@ static void touch(const struct tw_records *records)
     if (sum == 0x123456789abcdef) abort(); /* so that the loops stay */
 }
 
+static bool touch_site(const struct tw_site_value *site, void *data)
+{
+    *(uint64_t *)data += site->name.len + site->line;
+    for (size_t i = 0; i < site->function.len; i++) *(uint64_t *)data += (uint8_t)site->function.ptr[i];
+    return true;
+}
+
 static void read_as(struct tw_reader *reader, const struct tw_query *query)
 {
     struct tw_records *records = NULL;
@@ -125,6 +132,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (tw__reader_over(bytes, len, "fuzz", &reader, NULL) == 0) {
         (void)tw_reader_process(reader, &process);
         struct tw_live_status status;
+        uint64_t sum = 0;
+        (void)tw_reader_sites(reader, touch_site, &sum);
         for (size_t i = 0; tw_live_seat_status(reader, i, &status) == 0; i++)
             if (strlen(status.ref) >= sizeof status.ref || strlen(status.problem) >= sizeof status.problem) abort();
         read_as(reader, &(struct tw_query){.open_spans = true});

@@ -212,6 +212,16 @@ void tw_records_free(struct tw_records *records);
  * Threads  [any thread]. Cost: about 50 ns and 20 ns an argument; no allocation. */
 size_t tw_record_message(const struct tw_record *record, char *text, size_t cap);
 
+/* A place in the source of a process that it has recorded from. Texts are valid until the function returns. */
+struct tw_site_value {
+    struct tw_text name, module, function;
+    uint32_t line;
+};
+typedef bool tw_site_fn(const struct tw_site_value *site, void *data);
+/* Calls fn with each, in the order in which they first recorded, until it returns false.
+ * Returns  how many, or TW_ERR_CORRUPT, TW_ERR_MEMORY. */
+int tw_reader_sites(struct tw_reader *reader, tw_site_fn *fn, void *data);
+
 /* Where a repeated reader stands. One per reader. NULL on lack of memory. */
 struct tw_position *tw_position_new(void);
 void tw_position_free(struct tw_position *position);

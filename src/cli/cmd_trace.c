@@ -268,7 +268,7 @@ static const struct action {
 } actions[] = {{"module", 1, 1, "module M"}, {"function", 1, 2, "function [M] F"},
                {"pid", 1, 1, "pid X"},       {"start", 0, 0, "start"},
                {"watch", 0, 0, "watch"},     {"list", 0, 0, "list"},
-               {"stop", 1, 1, "stop REF"}};
+               {"stop", 1, 1, "stop REF"},   {"words", 1, 2, "words KIND"}};
 
 static const char *action_name(size_t index, const void *data)
 {
@@ -298,6 +298,8 @@ int tw__cmd_trace(const struct tw__args *args)
     if (!action) return TW__EXIT_USAGE;
     if (strcmp(action->name, "list") == 0) return tw__trace_list(args);
     if (strcmp(action->name, "stop") == 0) return tw__trace_stop(args, args->operands[1]);
+    if (strcmp(action->name, "words") == 0)
+        return tw__trace_words(args, args->operands[1], args->operand_count > 2 ? args->operands[2] : NULL);
     struct tw__live_setup setup = {
         .options = {.filter = args->filter,
                     .file = whole_path(args->live_file, path, sizeof path),

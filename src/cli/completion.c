@@ -1,6 +1,7 @@
 /* completion: a script for bash, made from the tables.
  *
- * The script holds words only and calls nothing of ours while completing: pressing TAB stays fast and cannot fail.
+ * The script holds words, so that pressing TAB stays fast and cannot fail; only for live traces, whose words are those of the processes
+ * that run now, it asks `trackway trace words`.
  * tools/completion/trackway.bash is this output, kept for packages; a test compares them.
  */
 #include <string.h>
@@ -54,6 +55,20 @@ static void add_script(struct tw__buf *out)
                         option->name, option->choices);
     }
     tw__buf_cstr(out, "    esac\n"
+                      "    if [ \"${COMP_WORDS[1]}\" = trace ]; then\n"
+                      "        case \"$COMP_CWORD:${COMP_WORDS[2]}\" in\n"
+                      "            2:*) words=\"module function pid start watch list stop\" ;;\n"
+                      "            3:module) words=\" $(trackway trace words modules 2>/dev/null)\" ;;\n"
+                      "            3:function) words=\" $(trackway trace words modules 2>/dev/null) $(trackway trace words functions 2>/dev/null)\" ;;\n"
+                      "            4:function) words=\" $(trackway trace words functions \"$before\" 2>/dev/null)\" ;;\n"
+                      "            3:pid) words=\" $(trackway trace words pids 2>/dev/null)\" ;;\n"
+                      "            3:stop) words=\" $(trackway trace words refs 2>/dev/null)\" ;;\n"
+                      "        esac\n"
+                      "        if [ -n \"$words\" ] && [ \"${current#-}\" = \"$current\" ]; then\n"
+                      "            mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$current\" | sort -u)\n"
+                      "            return\n"
+                      "        fi\n"
+                      "    fi\n"
                       "    case \"${COMP_WORDS[1]}\" in\n");
     for (const struct tw__command *command = tw__commands; command->name; command++) add_command(out, command);
     tw__buf_cstr(out, "    esac\n"

@@ -203,3 +203,56 @@ int tw__trace_stop(const struct tw__args *args, const char *ref)
     tw__sources_close(&sources);
     return code;
 }
+
+struct words {
+    struct tw__buf out;
+    const char *module;
+    bool functions;
+};
+
+/* Words of a shell: what would have to be quoted is left out. */
+static bool is_plain(struct tw_text text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+                      c == '-' || c == '.';
+        if (!letter) return false;
+    }
+    return text.len > 0;
+}
+
+static bool add_site(const struct tw_site_value *site, void *data)
+{
+    struct words *words = data;
+    struct tw_text word = words->functions ? site->function : site->module;
+    size_t len = words->module ? strlen(words->module) : 0;
+    bool of_module = !words->module || (site->module.len == len && memcmp(site->module.ptr, words->module, len) == 0);
+    if (of_module && is_plain(word)) {
+        tw__buf_add(&words->out, word.ptr, word.len);
+        tw__buf_char(&words->out, '\n');
+    }
+    return true;
+}
+
+int tw__trace_words(const struct tw__args *args, const char *kind, const char *module)
+{
+    struct words words = {.module = module, .functions = strcmp(kind, "functions") == 0};
+    struct tw__sources sources;
+    struct tw_live_status status;
+    int code = tw__sources_open(&sources, args);
+    for (size_t i = 0; code == TW__EXIT_OK && i < sources.count; i++) {
+        const struct tw__source *source = &sources.items[i];
+        if (source->process.state != TW_PROCESS_LIVE) continue;
+        if (strcmp(kind, "pids") == 0)
+            tw__buf_fmt(&words.out, "%u\n", source->process.pid);
+        else if (strcmp(kind, "refs") != 0)
+            (void)tw_reader_sites(source->reader, add_site, &words);
+        for (size_t k = 0; strcmp(kind, "refs") == 0 && tw_live_seat_status(source->reader, k, &status) == 0; k++)
+            if (status.state <= TW_LIVE_STOPPING) tw__buf_fmt(&words.out, "%s\n", status.ref);
+    }
+    if (code == TW__EXIT_OK) code = tw__out_write(&words.out);
+    tw__buf_fini(&words.out);
+    tw__sources_close(&sources);
+    return code;
+}

@@ -203,6 +203,33 @@ def several_share_a_file_and_each_line_is_whole():
     assert all(re.fullmatch(r"[abc] (price of \d+ is \d+|request \d+ is slow|begin GET /cart|end GET /cart .*|done)", line) for line in got)
 
 
+def completion_knows_modules_functions_processes_and_traces():
+    process = service()
+    trace = start("module", "cart")
+    script = run("completion", "bash")[0]
+
+    def offered(*words):
+        line = script + f"""
+trackway() {{ {TRACKWAY} "$@"; }}
+COMP_WORDS=(trackway {" ".join(repr(w) for w in words)}); COMP_CWORD={len(words)}
+_trackway; printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, env=environment())
+        assert done.returncode == 0, done.stderr
+        return done.stdout.split()
+
+    until(lambda: "price" in offered("trace", "function", "cart", ""))
+    assert offered("trace", "mo") == ["module"], offered("trace", "mo")
+    assert offered("trace", "module", "") == ["cart"]
+    assert offered("trace", "function", "cart", "pr") == ["price"]
+    assert offered("trace", "function", "nothing", "") == []
+    assert offered("trace", "pid", "") == [str(process.pid)]
+    assert offered("trace", "stop", "") == [trace["ref"]]
+    assert "--filter" in offered("trace", "start", "--f")
+    stop(trace["ref"])
+    os.unlink(trace["file"])
+
+
 def main():
     global folder
     if not (os.path.exists(TRACKWAY) and os.path.exists(LIVE)):

@@ -17,6 +17,20 @@ _trackway() {
         --level) mapfile -t COMPREPLY < <(compgen -W "INFO WARNING" -- "$current"); return ;;
         --color) mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$current"); return ;;
     esac
+    if [ "${COMP_WORDS[1]}" = trace ]; then
+        case "$COMP_CWORD:${COMP_WORDS[2]}" in
+            2:*) words="module function pid start watch list stop" ;;
+            3:module) words=" $(trackway trace words modules 2>/dev/null)" ;;
+            3:function) words=" $(trackway trace words modules 2>/dev/null) $(trackway trace words functions 2>/dev/null)" ;;
+            4:function) words=" $(trackway trace words functions "$before" 2>/dev/null)" ;;
+            3:pid) words=" $(trackway trace words pids 2>/dev/null)" ;;
+            3:stop) words=" $(trackway trace words refs 2>/dev/null)" ;;
+        esac
+        if [ -n "$words" ] && [ "${current#-}" = "$current" ]; then
+            mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current" | sort -u)
+            return
+        fi
+    fi
     case "${COMP_WORDS[1]}" in
         ps) words="--pid --service --file --dir --json --color --help" ;;
         traces) words="--pid --service --file --dir --name --min-duration --status --where --since --limit --sort --json --color --help" ;;
