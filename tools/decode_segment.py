@@ -159,8 +159,8 @@ class Segment:
         bits = head >> 24 & 0xFF
         name, module, function, line = self.site(head >> 32)
         span = (head >> 16 & 0xFF) == 1
-        log = (head >> 16 & 0xFF) == 9
-        more = {"level": bits & 7, "args": []} if log else {}
+        log, call = (head >> 16 & 0xFF) == 9, (head >> 16 & 0xFF) in (12, 13)
+        more = {"level": bits & 7, "args": []} if log else {"args": []} if call else {}
         return {
             **more,
             "kind": kind, "time_tick": u64(b, at + 8), "end_tick": u64(b, at + 8),
@@ -207,7 +207,7 @@ class Segment:
 
 def decode(segment, raw):
     kinds = {1: "span", 2: "event", 3: "mark", 4: "send", 5: "receive", 6: "created", 7: "exited", 8: "tags", 9: "log",
-             10: "request", 11: "response"}
+             10: "request", 11: "response", 12: "call", 13: "return"}
     result, more, finished = [], {}, set()
     found = sorted(segment.records(), key=lambda r: r[:2])
     for _, _, b, _ in found:

@@ -44,6 +44,8 @@ enum tw_record_kind {
     TW_RECORD_LOG = 9,      /* a line with a level; name is its format, tw_record_message makes the text */
     TW_RECORD_REQUEST = 10, /* an entrypoint was called; tags by the names of <trackway/call.h>, see docs/calls.md */
     TW_RECORD_RESPONSE = 11,/* and what came of it; status OK or ERROR */
+    TW_RECORD_ENTER = 12,   /* a function was entered, while a live trace asked for it; args: its address, its caller's */
+    TW_RECORD_LEAVE = 13,   /* and left */
     TW_RECORD_OPEN = 64     /* a span in progress, or that was in progress when its process died */
 };
 
@@ -87,7 +89,7 @@ struct tw_record {
     const struct tw_tag_value *tags;
     size_t tag_count;
     uint8_t level;                    /* of a log: enum tw_log_level */
-    const struct tw_tag_value *args;  /* of a log: what its format takes, in order, without keys */
+    const struct tw_tag_value *args;  /* of a log: what its format takes, in order, without keys; see also TW_RECORD_ENTER */
     size_t arg_count;
     const struct tw_context *parents; /* all causes after the first, in order given */
     size_t parent_count;

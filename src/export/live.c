@@ -23,12 +23,13 @@
 #include "base/os.h"
 #include "export/live_event.h"
 #include "export/live_file.h"
+#include "export/live_functions.h"
 #include "wire/human.h"
 #include "wire/json.h"
 
 enum { SOURCES_MAX = 4096, FLUSH_BYTES = 1 << 18, HELD_BYTES = 4 << 20 };
 #define SECOND_NS ((uint64_t)1000000000)
-#define MARGIN_NS ((uint64_t)100000) /* times of two clocks */
+#define MARGIN_NS ((uint64_t)100000)  /* times of two clocks */
 #define LAST_NS   ((uint64_t)1000000) /* what was recorded when the end was asked for is not to be missed */
 #define TIME_NS   (600 * SECOND_NS)
 #define BYTES_MAX ((uint64_t)100000000)
@@ -45,6 +46,7 @@ struct source {
     struct tw_process process;
     struct tw_records *records, *waiting; /* of this step; of the last, with events that wait */
     struct ids begun;
+    struct tw__functions *functions; /* NULL: nobody has asked */
     char path[TW_LIVE_FILE_CAP];
     bool gone;
 };
@@ -146,6 +148,8 @@ static void close_source(struct tw__live *live, struct source *s)
     tw_position_free(s->position);
     tw_reader_close(s->reader);
     free(s->begun.items);
+    tw__functions_free(s->functions);
+    s->functions = NULL;
     s->reader = NULL;
     s->position = NULL;
     s->seat = NULL;
@@ -300,11 +304,24 @@ static bool within_rate(struct tw__live *live)
     return false;
 }
 
-static void write_event(struct tw__live *live, const struct tw__live_event *event)
+/* Entries and exits of functions are found by name. */
+static void name_function(struct tw__live *live, struct tw__live_event *event)
+{
+    struct source *s = live->sources[event->source];
+    if (!s->functions) s->functions = tw__functions_new(event->record->pid);
+    event->called = event->object = (struct tw_text){"?", 1};
+    if (s->functions && event->record->arg_count)
+        tw__functions_find(s->functions, event->record->args[0].value.u, &event->called, &event->object);
+}
+
+static void write_event(struct tw__live *live, struct tw__live_event *event)
 {
     const struct tw__line_source source = {.event = event, .get = tw__live_field, .each = tw__live_each};
     const struct tw__line_options options = {.utc = live->setup.utc, .color = live->setup.color, .one_line = true, .clock = &live->clock};
     live->scratch.of = NULL;
+    bool call = event->kind == TW__LIVE_CALL || event->kind == TW__LIVE_RETURN;
+    if (call && !live->wanted.calls) return; /* recorded for another live trace */
+    if (call) name_function(live, event);
     if (!tw__levels_have(live->levels, tw__live_level(event)) || !tw__filter_match(live->filter, tw__live_field, event))
         return;
     if (!within_rate(live)) return;
@@ -380,6 +397,10 @@ static enum tw__live_kind kind_of(enum tw_record_kind kind)
         return TW__LIVE_REQUEST;
     case TW_RECORD_RESPONSE:
         return TW__LIVE_RESPONSE;
+    case TW_RECORD_ENTER:
+        return TW__LIVE_CALL;
+    case TW_RECORD_LEAVE:
+        return TW__LIVE_RETURN;
     case TW_RECORD_SPAN:
         return TW__LIVE_END;
     case TW_RECORD_OPEN:

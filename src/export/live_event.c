@@ -154,6 +154,11 @@ static void add_tags(struct tw__buf *out, const struct tw_record *record)
     }
 }
 
+static bool is_call(const struct tw__live_event *event)
+{
+    return event->kind == TW__LIVE_CALL || event->kind == TW__LIVE_RETURN;
+}
+
 static void make_message(const struct tw__live_event *event, struct tw__buf *out)
 {
     const struct tw_record *r = event->record;
@@ -167,7 +172,8 @@ static void make_message(const struct tw__live_event *event, struct tw__buf *out
         tw__buf_cstr(out, tw__live_kind_names[event->kind]);
         tw__buf_char(out, ' ');
     }
-    tw__buf_add(out, r->name.ptr, r->name.len);
+    struct tw_text name = is_call(event) ? event->called : r->name;
+    tw__buf_add(out, name.ptr, name.len);
     if (event->kind == TW__LIVE_BEGIN) return;
     if (event->kind == TW__LIVE_END) {
         tw__buf_char(out, ' ');
@@ -221,9 +227,9 @@ bool tw__live_field(const void *data, const struct tw__field_key *key, struct tw
     const struct tw_record *r = event->record;
     switch ((enum field)key->id) {
     case MODULE:
-        return text_field(r->module, out);
+        return text_field(is_call(event) ? event->object : r->module, out);
     case FUNCTION:
-        return text_field(r->function, out);
+        return text_field(is_call(event) ? event->called : r->function, out);
     case LINE:
         *out = tw__field_uint(r->line);
         return r->line != 0;
@@ -244,7 +250,7 @@ bool tw__live_field(const void *data, const struct tw__field_key *key, struct tw
     case MESSAGE:
         return message(event, out);
     case NAME:
-        return text_field(r->name, out);
+        return text_field(is_call(event) ? event->called : r->name, out);
     case TIME:
         *out = tw__field_uint(event->time_ns);
         return true;

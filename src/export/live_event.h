@@ -41,6 +41,7 @@ struct tw__live_event {
     uint64_t time_ns;
     uint32_t source;
     enum tw__live_kind kind;
+    struct tw_text called, object; /* of CALL and RETURN: the names of what the record has the address of */
 };
 
 /* The names of fields, for filters and formats: the schema of the one, the resolver of the other. What is no field is a tag. */

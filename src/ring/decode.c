@@ -307,7 +307,7 @@ bool tw__decode(struct tw__decoder *d, const struct tw__image *image, const stru
     out->line = site.line;
     set_thread(d, out);
     d->tag_count = d->parent_count = d->arg_count = 0;
-    d->args_possible = out->kind == TW_RECORD_LOG;
+    d->args_possible = out->kind == TW_RECORD_LOG || out->kind == TW_RECORD_ENTER || out->kind == TW_RECORD_LEAVE;
     for (size_t i = 0; i < more_count; i++) {
         if (tw__record_bits(more[i].words[TW__AT_HEAD]) & TW__BIT_CUT) out->marks |= TW_RECORD_CUT;
         all_tags(d, out, tags_of(&more[i]));

@@ -247,6 +247,8 @@ enum tw__type {
     TW__TYPE_LOG = 9, /* bits: level:3 in the place of the kind */
     TW__TYPE_REQUEST = 10,
     TW__TYPE_RESPONSE = 11,
+    TW__TYPE_ENTER = 12, /* site 0; tags with key 0: the function's address, its caller's */
+    TW__TYPE_LEAVE = 13,
     TW__TYPE_HOLDER = 65 /* in slots only: an attached context; id is foreign, the slot's own is in time */
 };
 

@@ -170,7 +170,7 @@ static void walk(struct tw__scan *scan, const struct tw__chunk_info *info, uint3
             else
                 before = written;
         }
-        if (type >= TW__TYPE_SPAN && type <= TW__TYPE_RESPONSE)
+        if (type >= TW__TYPE_SPAN && type <= TW__TYPE_LEAVE)
             one_record(scan, words, info->ticket << 13 | at, written);
         at += len;
     }

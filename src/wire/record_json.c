@@ -32,6 +32,8 @@ const char *tw__record_kind_name(enum tw_record_kind kind)
         {TW_RECORD_LOG, "log"},
         {TW_RECORD_REQUEST, "request"},
         {TW_RECORD_RESPONSE, "response"},
+        {TW_RECORD_ENTER, "call"},
+        {TW_RECORD_LEAVE, "return"},
         {TW_RECORD_OPEN, "open"},
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)

@@ -203,6 +203,34 @@ def several_share_a_file_and_each_line_is_whole():
     assert all(re.fullmatch(r"[abc] (price of \d+ is \d+|request \d+ is slow|begin GET /cart|end GET /cart .*|done)", line) for line in got)
 
 
+def functions_are_watched_by_name_and_only_when_a_filter_names_them():
+    services.append(process := subprocess.Popen([os.path.join(BUILD, "tests/prog_instrumented")], stdout=subprocess.PIPE, env=environment()))
+    assert process.stdout.readline() == b"ready\n"
+    everything = start("start", "--pid", str(process.pid))
+    until(lambda: len(lines(everything["file"])) > 10)
+    stop(everything["ref"])
+    assert not any("hidden_work" in line for line in lines(everything["file"]))
+    assert '"kind":"call"' not in run("dump")[0]
+    fmt = "[kind, \" \", module, \":\", function, \"\\n\"]"
+    work = start("start", "--pid", str(process.pid), "--filter", "(kind=call or kind=return) function~_work$", "--format", fmt)
+    until(lambda: len(lines(work["file"])) > 40)
+    stop(work["ref"])
+    got = lines(work["file"])
+    name = "prog_instrumented"
+    inner = [f"call {name}:inner_work", f"call {name}:hidden_work", f"return {name}:hidden_work", f"return {name}:inner_work"]
+    whole = [f"call {name}:outer_work"] + inner + inner + [f"return {name}:outer_work"]
+    begin = got.index(whole[0])
+    assert got[begin:begin + len(whole)] == whole, got[begin:begin + 12]
+
+    def quiet():
+        records = run("dump")[0].splitlines()
+        return len(records) - max(i for i, line in enumerate(records) if '"kind":"return"' in line) > 10
+
+    until(quiet)
+    os.unlink(everything["file"])
+    os.unlink(work["file"])
+
+
 def completion_knows_modules_functions_processes_and_traces():
     process = service()
     trace = start("module", "cart")
