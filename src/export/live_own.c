@@ -25,8 +25,7 @@ static struct {
     pthread_cond_t wake;
     struct tw__live *items[TW_LIVE_MAX];
     size_t count;
-    bool running;  /* the thread is there */
-    bool joinable; /* it has been, and nobody has joined it */
+    bool running; /* the thread is there */
     bool stop;
     pthread_t thread;
 } own = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
@@ -69,28 +68,23 @@ static void *run(void *data)
         if (own.count && !own.stop) tw__os_cond_wait(&own.wake, &own.lock, busy ? BUSY_NS : IDLE_NS);
     }
     own.running = false;
+    pthread_detach(pthread_self()); /* nobody waits for what little is left to do */
     pthread_cond_broadcast(&own.wake);
     pthread_mutex_unlock(&own.lock);
     return NULL;
 }
 
-/* Under lock. A thread that has just left has nothing more to do: it is joined. */
+/* Under lock. */
 static int begin_thread(void)
 {
     sigset_t all, before;
     if (own.running) return 0;
-    if (own.joinable) {
-        pthread_mutex_unlock(&own.lock);
-        pthread_join(own.thread, NULL);
-        pthread_mutex_lock(&own.lock);
-        if (own.running) return 0;
-    }
     own.stop = false;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = pthread_create(&own.thread, NULL, run, NULL);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    own.joinable = own.running = failed == 0;
+    own.running = failed == 0;
     return failed ? TW_ERR_SYSTEM : 0;
 }
 
@@ -189,5 +183,5 @@ void tw__live_own_forget(void)
     own.lock = lock; /* the thread that may have held it is in the parent */
     own.wake = cond;
     own.count = 0; /* their memory is left: a step may have been in the middle of it */
-    own.running = own.joinable = false;
+    own.running = false;
 }
