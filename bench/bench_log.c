@@ -188,7 +188,8 @@ static tw_span begin(size_t arena_bytes)
 static bool run_log(void)
 {
     tw_span root = begin(0);
-    bool pass = until_quiet(measure_off) & until_quiet(measure_on);
+    bool pass = until_quiet(measure_off);
+    pass &= until_quiet(measure_on);
     tw_span_end(root);
     tw_shutdown(1000000000);
     return pass;
