@@ -82,6 +82,23 @@ static bool trap_all_calls(void)
 
 /* -- the work */
 
+/* Hidden, cut, failed, in a chain: all that a call does but a JSON text, which may need memory. */
+static void one_call(uint64_t n, const char *text)
+{
+    static struct tw_entrypoint pay = {.service = "shop", .name = "pay", .sensitive = "card.number, **.token"};
+    static struct tw_entrypoint get = {.service = "shop", .name = "get_all", .type = TW_CALL_HTTP, .sensitive = "card"};
+    static _Thread_local struct tw_call call, inner;
+    const struct tw_value card[] = {TW_ARG("number", text), TW_ARG("token", n)}, list[] = {TW_ARG_MAP(NULL, card, 2), TW_VALUE(0.1 + (double)n)};
+    const struct tw_value args[] = {TW_ARG_MAP("card", card, 2), TW_ARG_LIST("list", list, 2), TW_ARG("odd", "\"\n\xff"), TW_ARG("real", 1e300 / (double)(n + 3))};
+    const struct tw_value headers[] = {TW_ARG("Authorization", text), TW_ARG("Accept", "text/plain")};
+    const struct tw_call_http http = {.url = "/pay", .method = "POST", .headers = headers, .header_count = 2};
+    const struct tw_value all = TW_ARG_LIST(NULL, args, 4);
+    tw_call_begin(&call, &pay, &(struct tw_call_input){.args = args, .arg_count = 4, .context_data = headers, .context_count = 2});
+    tw_call_begin(&inner, &get, &(struct tw_call_input){.args = args, .arg_count = 1, .http = &http, .chain = &call.chain});
+    tw_call_succeed(&inner, &all);
+    tw_call_fail(&call, &(struct tw_failure){.type = "E", .message = text, .stack = "a\nb", .args = args, .arg_count = 4});
+}
+
 static void one_request(uint64_t n, const char *text)
 {
     struct tw_context context, other = {.trace_id = {7}, .span_id = {7}, .flags = 1};
@@ -117,6 +134,7 @@ static void one_request(uint64_t n, const char *text)
     tw_context_switch(&task);
     tw_span_end(tw_span_begin("in a task"));
     tw_context_switch(&task);
+    if (n % 8 == 0) one_call(n, text);
     tw_span_end(root);
     tw_span_end(root); /* stale */
 }

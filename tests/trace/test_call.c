@@ -1,7 +1,8 @@
-/* Calls: what is recorded of them, and above all what is not. */
+/* Calls: what is recorded of them, and above all what is not. Under TSAN too: threads share entrypoints and rules. */
 #include "trace/recording.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -425,6 +426,37 @@ static void ended_twice_or_never_begun_is_harmless(void **state)
     assert_losses((struct tw_losses){.stale = 2});
 }
 
+static struct tw_entrypoint shared_by_threads = {.service = "shop", .name = "shared", .sensitive = "password"};
+
+static void *calls_on(void *unused)
+{
+    static _Thread_local struct tw_call mine;
+    const struct tw_value args[] = {TW_ARG("password", "Tr0ub4dor"), TW_ARG("n", 1)};
+    (void)unused;
+    for (int i = 0; i < 300; i++) {
+        tw_call_begin(&mine, &shared_by_threads, &(struct tw_call_input){.args = args, .arg_count = 2});
+        tw_call_succeed(&mine, NULL);
+    }
+    return NULL;
+}
+
+static void *configures(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < 20; i++) (void)tw_calls_configure(&(struct tw_calls_config){.truncate = i % 2 ? "shared" : "none"}, NULL);
+    return NULL;
+}
+
+static void threads_may_share_an_entrypoint_while_its_rules_change(void **state)
+{
+    (void)state;
+    pthread_t threads[4];
+    for (unsigned i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, i ? calls_on : configures, NULL), 0);
+    for (unsigned i = 0; i < 4; i++) assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(count_of_kind(read_all(), TW_RECORD_REQUEST), 900);
+    assert_false(segment_holds("Tr0ub4dor"));
+}
+
 static void the_type_decides_the_kind_of_the_span(void **state)
 {
     (void)state;
@@ -455,6 +487,7 @@ int main(void)
         CALLS(a_file_has_rules_too_and_a_bad_one_hides_everything),
         CALLS(what_is_too_long_is_cut_and_said),
         CALLS(ended_twice_or_never_begun_is_harmless),
+        CALLS(threads_may_share_an_entrypoint_while_its_rules_change),
         CALLS(the_type_decides_the_kind_of_the_span),
     };
     return RUN_WITH_BOTH_CLOCKS("calls", tests);
