@@ -6,6 +6,9 @@
  * threads, journal, blocks, end. One second of it is one second of a core. Memory is the largest it had.
  *
  * The floor in the same run: the same requests decoded by our own walk and thrown away.
+ *
+ * Segments: a process records spans of nine tags, 400,000 a second in bursts, and measures what a span costs it, first alone
+ * and then read by the collector: the collector's time a span, and the process's.
  */
 #include <fcntl.h>
 #include <math.h>
@@ -19,6 +22,8 @@
 #include <unistd.h>
 
 #include <libdeflate.h>
+
+#include <trackway/trackway.h>
 
 #include "bench.h"
 #include "generator.h"
@@ -273,6 +278,67 @@ static bool run_form(int form, double floor_ns)
                   forms[form].wanted);
 }
 
+enum { BURST = 4000, BURST_US = 10000 };
+
+/* Records so many spans; the result is its processor time a span in ns, through the exit of a child. */
+static double record_spans(unsigned count)
+{
+    int answer[2];
+    double ns = 0;
+    if (pipe(answer) < 0) bench_die("pipe");
+    pid_t pid = fork();
+    if (pid == 0) {
+        double spent = 0;
+        char user[16] = "u-0000000017";
+        for (unsigned done = 0; done < count; done += BURST) {
+            struct timespec from, to;
+            (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
+            for (unsigned i = 0; i < BURST; i++) {
+                tw_span span = tw_span_begin("GET /cart/{id}");
+                tw_tag(span, "http.request.method", "GET");
+                tw_tag(span, "url.path", "/cart/17");
+                tw_tag(span, "http.response.status_code", 200);
+                tw_tag(span, "server.address", "shop.example");
+                tw_tag(span, "server.port", 443);
+                tw_tag(span, "db.system", "sqlite");
+                tw_tag(span, "items", (int)(i % 17));
+                user[0] = (char)('a' + i % 26);
+                tw_tag_strn(span, "user.id", user, 12);
+                tw_tag(span, "cached", i % 2 == 0);
+                tw_span_end(span);
+            }
+            (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
+            spent += (double)(to.tv_sec - from.tv_sec) * 1e9 + (double)(to.tv_nsec - from.tv_nsec);
+            usleep(BURST_US);
+        }
+        ns = spent / count;
+        sleep(1); /* until it has been read */
+        _exit(write(answer[1], &ns, sizeof ns) == sizeof ns ? 0 : 1);
+    }
+    if (pid < 0 || read(answer[0], &ns, sizeof ns) != sizeof ns) bench_die("the recording process");
+    (void)waitpid(pid, NULL, 0);
+    (void)close(answer[0]);
+    (void)close(answer[1]);
+    return ns;
+}
+
+static bool run_segments(double floor_ns)
+{
+    char segments[256];
+    (void)snprintf(segments, sizeof segments, "%s/segments", folder);
+    (void)setenv("TRACKWAY_DIR", segments, 1);
+    double alone_ns = record_spans(SPANS);
+    struct collector collector = start(segments);
+    double read_ns = record_spans(SPANS);
+    bool passed = report("segments", "segments memory", end(collector, "segments"), floor_ns, 700000);
+    struct bench_row row = {.name = "a span, being read",
+                            .value = read_ns,
+                            .unit = "ns",
+                            .baseline = alone_ns,
+                            .note = "the process's own cost"};
+    return bench_report(&row) && passed;
+}
+
 int main(int argc, char **argv)
 {
     if (!bench_parse(argc, argv)) return 2;
@@ -288,6 +354,7 @@ int main(int argc, char **argv)
         &(struct bench_row){.name = "decode", .value = floor_ns, .unit = "ns/span", .note = "the floor"});
     for (int form = 0; form < 4; form++)
         if (bench_wanted(forms[form].name)) passed &= run_form(form, floor_ns);
+    if (bench_wanted("segments")) passed &= run_segments(floor_ns);
     char remove[200];
     (void)snprintf(remove, sizeof remove, "rm -rf %s", folder);
     if (system(remove) != 0) bench_die("rm");

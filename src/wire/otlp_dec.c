@@ -24,21 +24,34 @@ struct group {
     uint32_t resource_index, scope_index; /* UINT32_MAX: not in this batch yet */
 };
 
+static inline uint64_t le64(const uint8_t *bytes)
+{
+    uint64_t value = 0;
+    for (unsigned i = 0; i < 8; i++) value |= (uint64_t)bytes[i] << (8 * i);
+    return value;
+}
+
 /* The next field: the common case, key and length of a byte each, without a call. */
 static inline bool next(struct tw__pb_in *in, struct tw__pb_field *field)
 {
-    size_t left = (size_t)(in->end - in->at);
-    if (left < 2 || in->at[0] >= 0x80 || in->at[1] >= 0x80 || in->at[0] < 8 || in->bad) return tw__pb_next(in, field);
-    unsigned type = in->at[0] & 7;
-    if (type == TW__PB_LEN) {
-        if (in->at[1] > left - 2) return tw__pb_next(in, field);
-        *field = (struct tw__pb_field){.number = in->at[0] >> 3, .type = type, .bytes = in->at + 2, .len = in->at[1]};
-        in->at += 2 + field->len;
-        return true;
+    const uint8_t *at = in->at;
+    size_t left = (size_t)(in->end - at);
+    if (left < 2 || at[0] >= 0x80 || at[0] < 8 || in->bad) return tw__pb_next(in, field);
+    unsigned type = at[0] & 7;
+    *field = (struct tw__pb_field){.number = at[0] >> 3, .type = type};
+    if (type == TW__PB_LEN && at[1] < 0x80 && at[1] <= left - 2) {
+        field->bytes = at + 2;
+        field->len = at[1];
+        in->at = at + 2 + at[1];
+    } else if (type == TW__PB_I64 && left >= 9) {
+        field->value = le64(at + 1);
+        in->at = at + 9;
+    } else if (type == TW__PB_VARINT && at[1] < 0x80) {
+        field->value = at[1];
+        in->at = at + 2;
+    } else {
+        return tw__pb_next(in, field);
     }
-    if (type != TW__PB_VARINT) return tw__pb_next(in, field);
-    *field = (struct tw__pb_field){.number = in->at[0] >> 3, .type = type, .value = in->at[1]};
-    in->at += 2;
     return true;
 }
 
@@ -85,6 +98,37 @@ static int begin_tags(struct tw__pool *pool, struct tags *tags, uint32_t wanted,
     return tags->items ? 0 : TW_ERR_MEMORY;
 }
 
+/* A KeyValue as every sender writes it: key and value in this order, each once, of less than 128 bytes. */
+static inline bool quick_tag(const uint8_t *at, size_t len, struct tw_tag_value *tag)
+{
+    if (len < 6 || at[0] != 0x0a || at[1] == 0 || at[1] >= 0x80 || at[1] + 6U > len) return false;
+    const uint8_t *value = at + 2 + at[1], *bytes = value + 2;
+    size_t value_len = value[1];
+    if (value[0] != 0x12 || value_len < 2 || value_len >= 0x80 || bytes + value_len != at + len) return false;
+    tag->key = (struct tw_text){(const char *)at + 2, at[1]};
+    if (bytes[0] == 0x0a && bytes[1] + 2U == value_len) {
+        tag->type = TW_TYPE_STR;
+        tag->text = (struct tw_text){(const char *)bytes + 2, value_len - 2};
+        tag->full_len = value_len - 2;
+        return true;
+    }
+    if (bytes[0] == 0x18 && value_len <= 10) {
+        uint64_t number = 0;
+        size_t i = 1;
+        for (; bytes[i] >= 0x80 && i + 1 < value_len; i++) number |= (uint64_t)(bytes[i] & 0x7f) << (7 * (i - 1));
+        if (i + 1 != value_len || bytes[i] >= 0x80) return false;
+        tag->type = TW_TYPE_INT;
+        tag->value.i = (int64_t)(number | (uint64_t)bytes[i] << (7 * (i - 1)));
+        return true;
+    }
+    if (bytes[0] == 0x10 && value_len == 2 && bytes[1] <= 1) {
+        tag->type = TW_TYPE_BOOL;
+        tag->value.u = bytes[1];
+        return true;
+    }
+    return false;
+}
+
 /* KeyValue { key = 1; value = 2 } */
 static int add_tag(struct tw__pool *pool, struct tags *tags, const struct tw__pb_field *attribute)
 {
@@ -96,6 +140,10 @@ static int add_tag(struct tw__pool *pool, struct tags *tags, const struct tw__pb
     }
     struct tw_tag_value *tag = &tags->items[tags->count];
     *tag = (struct tw_tag_value){.key = {"", 0}, .text = {"", 0}};
+    if (quick_tag(attribute->bytes, attribute->len, tag)) {
+        tags->count++;
+        return 0;
+    }
     int code = 0;
     while (next(&in, &field)) {
         if (is_len(&field, 1))
