@@ -73,7 +73,7 @@ static void read_block(const uint8_t *bytes, size_t head_len, size_t len)
     uint64_t sum = 0;
     static uint8_t hits[TW__BLOCK_ROWS];
     const struct tw__store_equal equal = {{"user.id", 7}, {"1", 1}};
-    if (tw__head_read(bytes, head_len, true, &pool, &head) == 0 &&
+    if (tw__head_read(bytes, head_len, TW__HEAD_ALL, &pool, &head) == 0 &&
         tw__tail_open(bytes + head_len, len - head_len, &head, &tail) == 0) {
         look(&head, &tail, TW__PART_ALL, &pool);
         look(&head, &tail, 0, &pool);
@@ -90,7 +90,10 @@ static void read_index(uint8_t *bytes, size_t len)
     struct tw__block_index index;
     if (len >= 4) put(bytes + len - 4, (uint32_t)tw__hash(bytes, len - 4));
     const uint8_t id[16] = {1};
-    if (tw__block_index_read(bytes, len, &pool, &index) == 0) (void)tw__block_index_may_have(&index, id);
+    if (tw__block_index_read(bytes, len, &pool, &index) == 0) {
+        (void)tw__block_index_may_have(&index, id);
+        (void)tw__block_index_may_equal(&index, (struct tw_text){"user.id", 7}, (struct tw_text){"1", 1});
+    }
     tw__pool_fini(&pool);
 }
 

@@ -152,7 +152,7 @@ def read_block(head_bytes, tail_bytes):
     durations, class_of = head.get(5).numbers(rows), head.get(6).numbers(rows)
     at = head.get(7)
     fields = list(zip(*(at.numbers(classes) for _ in range(8))))
-    texts, services = head.get(8).texts(names), head.get(9).numbers(resources)
+    texts, services = head.get(8).texts(names), head.get(9).dictionary(resources)
     ids = [tail.get(1).data[8 * i:8 * i + 8] for i in range(rows)]
     at = tail.get(2)
     parents = at.numbers(rows)
@@ -164,7 +164,7 @@ def read_block(head_bytes, tail_bytes):
     at = tail.get(8)
     schema, lost = at.dictionary(resources), at.numbers(resources)
     tags = read_tags(tail, 0x40)
-    made_resources = [[texts[services[i]].hex(), schema[i].hex(), lost[i], tags[i]] for i in range(resources)]
+    made_resources = [[services[i].hex(), schema[i].hex(), lost[i], tags[i]] for i in range(resources)]
     at = tail.get(9)
     schema, lost, scope_names, versions = at.dictionary(scopes), at.numbers(scopes), at.dictionary(scopes), at.dictionary(scopes)
     tags = read_tags(tail, 0x50)
@@ -202,14 +202,23 @@ def read_block(head_bytes, tail_bytes):
     assert row == rows
 
 
+class Filter:
+    def __init__(self, at, probes):
+        self.bits, self.probes = at.u32(), probes
+        self.bytes = at.take(self.bits // 8)
+
+    def has(self, h):
+        places = [((h & 0xFFFFFFFF) + k * (h >> 32 | 1)) % (1 << 32) % self.bits for k in range(self.probes)]
+        return all(self.bytes[p // 8] >> p % 8 & 1 for p in places)
+
+
 def check_index(info, spans):
     at = Cursor(info)
     services = {}
     for _ in range(at.u32()):
         name = at.take(at.u32()).hex()
         services[name] = [at.u32(), at.u32(), at.u64()]
-    bits = at.u32()
-    bloom = at.take(bits // 8)
+    traces, values = Filter(at, 8), Filter(at, 5)
     assert at.u32() == low_hash(info[:-4]) and at.at == len(info)
     expected = {}
     for span in spans:
@@ -218,10 +227,11 @@ def check_index(info, spans):
         entry[1] += span["status"] == 2
         if span["end"] > span["start"] and not span["open"]:
             entry[2] = max(entry[2], span["end"] - span["start"])
-        h = xxhash.xxh3_64_intdigest(bytes.fromhex(span["trace"]))
-        for k in range(8):
-            bit = ((h & 0xFFFFFFFF) + k * (h >> 32 | 1)) % (1 << 32) % bits
-            assert bloom[bit // 8] >> bit % 8 & 1
+        assert traces.has(xxhash.xxh3_64_intdigest(bytes.fromhex(span["trace"])))
+        for key, kind, value, *_ in span["tags"] + span["resource"][3]:
+            h = xxhash.xxh3_64_intdigest(bytes.fromhex(key))
+            text = kind >= TEXT
+            assert values.has(xxhash.xxh3_64_intdigest(bytes.fromhex(value), seed=h) if text else h ^ 0x9E3779B97F4A7C15)
     assert services == expected, (services, expected)
 
 

@@ -35,32 +35,37 @@ struct tw__block_service {
 struct tw__block_index {
     const struct tw__block_service *services;
     uint32_t service_count;
-    uint32_t bloom_bits;
-    const uint8_t *bloom;
+    uint32_t bloom_bits, values_bits;
+    const uint8_t *bloom;  /* of trace ids */
+    const uint8_t *values; /* of texts of tags of spans and resources */
 };
 int tw__block_index_read(const void *bytes, size_t len, struct tw__pool *pool, struct tw__block_index *out);
+/* What the filter of values knows a text of a key by; text NULL: that the key has values that are no texts. */
+uint64_t tw__value_hash(struct tw_text key, const struct tw_text *text);
+bool tw__block_index_may_equal(const struct tw__block_index *index, struct tw_text key, struct tw_text value);
 bool tw__block_index_may_have(const struct tw__block_index *index, const uint8_t trace_id[16]);
 
 /* -- the head */
 
 /* What many spans have in common. */
 struct tw__class {
-    uint32_t resource, scope, name, service, flags; /* name and service: of names */
+    uint32_t resource, scope, name, service, flags; /* name: of names; service: of services */
     uint8_t kind, status, door, bits;               /* enum tw__class_bit */
 };
 enum tw__class_bit { TW__CLASS_OPEN = 1, TW__CLASS_ENDLESS = 2 /* end_ns is 0 */, TW__CLASS_ROOT = 4 };
 
 struct tw__head {
-    uint32_t rows, trace_count, class_count, resource_count, scope_count, name_count;
+    uint32_t rows, trace_count, class_count, resource_count, scope_count, name_count, service_count;
     const uint8_t *trace_ids;               /* 16 bytes each */
     const uint32_t *trace_first;            /* row of each; one more at the end */
     const uint64_t *start_ns, *duration_ns; /* end minus begin, modulo 2^64; 0 of the endless */
     const uint32_t *class_of;
     const struct tw__class *classes;
-    const struct tw_text *names;
+    const struct tw_text *names, *services;
 };
-/* want_times: also start_ns and duration_ns, else they are NULL. 0, TW_ERR_CORRUPT, TW_ERR_MEMORY. */
-int tw__head_read(const void *bytes, size_t len, bool want_times, struct tw__pool *pool, struct tw__head *out);
+/* Without the parts names and the times are NULL. 0, TW_ERR_CORRUPT, TW_ERR_MEMORY. */
+enum tw__head_part { TW__HEAD_TIMES = 1, TW__HEAD_TEXTS = 2, TW__HEAD_ALL = 3 };
+int tw__head_read(const void *bytes, size_t len, unsigned parts, struct tw__pool *pool, struct tw__head *out);
 /* Index of a trace; -1: not there. */
 int tw__head_trace(const struct tw__head *head, const uint8_t trace_id[16]);
 
@@ -76,7 +81,7 @@ struct tw__tail {
 int tw__tail_open(const void *bytes, size_t len, const struct tw__head *head, struct tw__tail *out);
 
 struct tw__block_read {
-    const struct tw__head *head; /* with times */
+    const struct tw__head *head; /* with all parts */
     const struct tw__tail *tail;
     const uint32_t *rows; /* rising */
     size_t row_count;

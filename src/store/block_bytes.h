@@ -10,9 +10,9 @@ enum tw__head_column {
     TW__HEAD_DURATIONS,
     TW__HEAD_CLASS_OF,
     TW__HEAD_CLASSES,
-    TW__HEAD_NAMES,
-    TW__HEAD_RESOURCE_NAMES, /* the services */
-    TW__HEAD_COUNTS          /* rows, traces, classes, resources, scopes, names; first begin */
+    TW__HEAD_NAMES,    /* of spans */
+    TW__HEAD_SERVICES, /* of resources */
+    TW__HEAD_COUNTS    /* rows, traces, classes, resources, scopes, names; first begin */
 };
 
 enum tw__tail_column {
@@ -41,6 +41,11 @@ enum tw__tags_column {
 
 enum { TW__PARENT_NONE = 0, TW__PARENT_ELSEWHERE = 1, TW__PARENT_NEAR = 2 /* and the distance, zigzag */ };
 
-enum { TW__BLOOM_BITS = 16 /* a trace */, TW__BLOOM_PROBES = 8 };
+enum {
+    TW__BLOOM_BITS = 16 /* a trace */,
+    TW__BLOOM_PROBES = 8,
+    TW__VALUES_BITS = 10 /* a text */,
+    TW__VALUES_PROBES = 5
+};
 
 #endif

@@ -11,6 +11,15 @@
 
 /* -- the index */
 
+static int read_filter(struct tw__column *in, struct tw__pool *pool, uint32_t *bits, const uint8_t **out)
+{
+    *bits = tw__get_u32(in);
+    const uint8_t *filter = *bits % 8 == 0 && *bits ? tw__get_bytes(in, *bits / 8) : NULL;
+    if (!filter || in->bad) return TW_ERR_CORRUPT;
+    *out = (const uint8_t *)tw__pool_copy(pool, filter, *bits / 8);
+    return *out ? 0 : TW_ERR_MEMORY;
+}
+
 int tw__block_index_read(const void *bytes, size_t len, struct tw__pool *pool, struct tw__block_index *out)
 {
     const uint8_t *start = bytes;
@@ -32,23 +41,37 @@ int tw__block_index_read(const void *bytes, size_t len, struct tw__pool *pool, s
         services[i].max_ns = tw__get_u64(&in);
     }
     index.services = services;
-    index.bloom_bits = tw__get_u32(&in);
-    const uint8_t *bloom = index.bloom_bits % 8 == 0 ? tw__get_bytes(&in, index.bloom_bits / 8) : NULL;
-    if (!bloom || in.bad || in.at != in.end || index.bloom_bits == 0) return TW_ERR_CORRUPT;
-    index.bloom = (const uint8_t *)tw__pool_copy(pool, bloom, index.bloom_bits / 8);
-    if (!index.bloom) return TW_ERR_MEMORY;
-    *out = index;
-    return 0;
+    int error = read_filter(&in, pool, &index.bloom_bits, &index.bloom);
+    if (!error) error = read_filter(&in, pool, &index.values_bits, &index.values);
+    if (!error && in.at != in.end) error = TW_ERR_CORRUPT;
+    if (!error) *out = index;
+    return error;
+}
+
+static bool may_have(const uint8_t *filter, uint32_t bits, uint64_t hash, unsigned probes)
+{
+    for (unsigned k = 0; k < probes; k++) {
+        uint32_t bit = ((uint32_t)hash + k * ((uint32_t)(hash >> 32) | 1)) % bits;
+        if (!(filter[bit / 8] >> bit % 8 & 1)) return false;
+    }
+    return true;
 }
 
 bool tw__block_index_may_have(const struct tw__block_index *index, const uint8_t trace_id[16])
 {
-    uint64_t hash = tw__hash(trace_id, 16);
-    for (unsigned k = 0; k < TW__BLOOM_PROBES; k++) {
-        uint32_t bit = ((uint32_t)hash + k * ((uint32_t)(hash >> 32) | 1)) % index->bloom_bits;
-        if (!(index->bloom[bit / 8] >> bit % 8 & 1)) return false;
-    }
-    return true;
+    return may_have(index->bloom, index->bloom_bits, tw__hash(trace_id, 16), TW__BLOOM_PROBES);
+}
+
+uint64_t tw__value_hash(struct tw_text key, const struct tw_text *text)
+{
+    uint64_t hash = tw__hash(key.ptr, key.len);
+    return text ? tw__hash_seeded(text->ptr, text->len, hash) : hash ^ UINT64_C(0x9e3779b97f4a7c15);
+}
+
+bool tw__block_index_may_equal(const struct tw__block_index *index, struct tw_text key, struct tw_text value)
+{
+    return may_have(index->values, index->values_bits, tw__value_hash(key, &value), TW__VALUES_PROBES) ||
+           may_have(index->values, index->values_bits, tw__value_hash(key, NULL), TW__VALUES_PROBES);
 }
 
 /* -- the head */
@@ -68,7 +91,7 @@ static int read_counts(const struct tw__contents *contents, struct tw__head *hea
                 head->trace_count <= head->rows && head->class_count >= 1 && head->class_count <= head->rows &&
                 head->resource_count >= 1 && head->resource_count <= head->class_count && head->scope_count >= 1 &&
                 head->scope_count <= head->class_count && head->name_count >= 1 &&
-                head->name_count <= head->class_count + head->resource_count;
+                head->name_count <= head->class_count;
     return good ? 0 : TW_ERR_CORRUPT;
 }
 
@@ -116,23 +139,33 @@ static int read_times(const struct tw__contents *contents, struct tw__head *head
     return 0;
 }
 
+/* Of each resource its service. */
+static uint32_t *read_services(const struct tw__contents *contents, struct tw__head *head, struct tw__pool *pool,
+                               int *bad)
+{
+    struct tw__column in = tw__column_find(contents, TW__COLUMN(TW__HEAD_SERVICES, 0));
+    head->service_count = tw__get_u32(&in);
+    if (!in.bad && head->service_count > head->resource_count) in.bad = TW_ERR_CORRUPT;
+    head->services = tw__get_texts(&in, head->service_count, pool);
+    uint32_t *of = tw__get_indexes(&in, head->resource_count, head->service_count, pool);
+    *bad = in.bad;
+    return of;
+}
+
 static int read_classes(const struct tw__contents *contents, struct tw__head *head, struct tw__pool *pool)
 {
     struct tw__column of = tw__column_find(contents, TW__COLUMN(TW__HEAD_CLASS_OF, 0));
     struct tw__column in = tw__column_find(contents, TW__COLUMN(TW__HEAD_CLASSES, 0));
-    struct tw__column texts = tw__column_find(contents, TW__COLUMN(TW__HEAD_NAMES, 0));
-    struct tw__column services = tw__column_find(contents, TW__COLUMN(TW__HEAD_RESOURCE_NAMES, 0));
     const size_t limits[8] = {
         head->resource_count, head->scope_count, head->name_count, SIZE_MAX, 256, 256, 256, 8,
     };
     const uint32_t *fields[8];
+    int bad;
     for (unsigned f = 0; f < 8; f++) fields[f] = tw__get_indexes(&in, head->class_count, limits[f], pool);
     head->class_of = tw__get_indexes(&of, head->rows, head->class_count, pool);
-    head->names = tw__get_texts(&texts, head->name_count, pool);
-    const uint32_t *service = tw__get_indexes(&services, head->resource_count, head->name_count, pool);
+    const uint32_t *service = read_services(contents, head, pool, &bad);
     struct tw__class *classes = tw__pool_take(pool, head->class_count * sizeof *classes, 8);
-    if (of.bad || in.bad) return of.bad ? of.bad : in.bad;
-    if (texts.bad || services.bad) return texts.bad ? texts.bad : services.bad;
+    if (of.bad || in.bad || bad) return of.bad ? of.bad : in.bad ? in.bad : bad;
     if (!classes) return TW_ERR_MEMORY;
     for (uint32_t i = 0; i < head->class_count; i++)
         classes[i] = (struct tw__class){.resource = fields[0][i],
@@ -148,7 +181,7 @@ static int read_classes(const struct tw__contents *contents, struct tw__head *he
     return 0;
 }
 
-int tw__head_read(const void *bytes, size_t len, bool want_times, struct tw__pool *pool, struct tw__head *out)
+int tw__head_read(const void *bytes, size_t len, unsigned parts, struct tw__pool *pool, struct tw__head *out)
 {
     struct tw__contents contents;
     struct tw__head head = {0};
@@ -157,7 +190,12 @@ int tw__head_read(const void *bytes, size_t len, bool want_times, struct tw__poo
     if (!error) error = read_counts(&contents, &head, &min_ns);
     if (!error) error = read_traces(&contents, &head, pool);
     if (!error) error = read_classes(&contents, &head, pool);
-    if (!error && want_times) error = read_times(&contents, &head, min_ns, pool);
+    if (!error && parts & TW__HEAD_TIMES) error = read_times(&contents, &head, min_ns, pool);
+    if (!error && parts & TW__HEAD_TEXTS) {
+        struct tw__column texts = tw__column_find(&contents, TW__COLUMN(TW__HEAD_NAMES, 0));
+        head.names = tw__get_texts(&texts, head.name_count, pool);
+        error = texts.bad;
+    }
     if (!error) *out = head;
     return error;
 }

@@ -2,7 +2,7 @@
  *
  *     head   trace ids, begins, durations, and for each span a class: what many spans have in common
  *     tail   span ids, parents, tags by key, events, links, resources, scopes
- *     index  services with counts and longest span, bloom filter of trace ids
+ *     index  services with counts and longest span, filters of trace ids and of texts of tags
  *
  * A class is (resource, scope, name, kind, status, door, flags, open, root): a search on any of these looks at some
  * hundred classes, and then at two bytes a span. A parent in the same block is a distance, which is small because spans
@@ -107,7 +107,7 @@ static int find_classes(struct tw__block_enc *enc, struct class_key *classes, ui
     if (!slots) return TW_ERR_MEMORY;
     uint32_t count = 0;
     for (size_t i = 0; i < enc->count; i++) {
-        struct class_key key = class_of(&enc->recent->rows[enc->rows[i]]);
+        struct class_key key = class_of(&enc->rows[i]);
         size_t at = tw__hash(&key, sizeof key) % SLOTS;
         while (slots[at] && memcmp(&classes[slots[at] - 1], &key, sizeof key) != 0) at = (at + 1) % SLOTS;
         if (!slots[at]) {
@@ -145,12 +145,12 @@ static int put_classes(struct tw__block_enc *enc)
         classes[i].resource = tw__ids_put(enc, &enc->resources, classes[i].resource);
     if (tw__ids_begin(enc, &enc->scopes, enc->class_count) < 0) return TW_ERR_MEMORY;
     for (uint32_t i = 0; i < enc->class_count; i++) classes[i].scope = tw__ids_put(enc, &enc->scopes, classes[i].scope);
-    if (tw__ids_begin(enc, &enc->names, (size_t)enc->class_count + enc->resources.count) < 0) return TW_ERR_MEMORY;
+    if (tw__ids_begin(enc, &enc->names, enc->class_count) < 0) return TW_ERR_MEMORY;
     for (uint32_t i = 0; i < enc->class_count; i++) classes[i].name = tw__ids_put(enc, &enc->names, classes[i].name);
     uint64_t *services = tw__pool_take(&enc->pool, (enc->resources.count + 1) * sizeof *services, 8);
     if (!services) return TW_ERR_MEMORY;
     for (uint32_t i = 0; i < enc->resources.count; i++)
-        services[i] = tw__ids_put(enc, &enc->names, enc->recent->resources[enc->resources.items[i]].name);
+        services[i] = enc->recent->resources[enc->resources.items[i]].name;
     enc->of = of;
     tw__column_begin(&enc->columns, TW__COLUMN(TW__HEAD_CLASS_OF, 0));
     tw__put_numbers(&enc->columns, of, enc->count);
@@ -161,8 +161,8 @@ static int put_classes(struct tw__block_enc *enc)
     tw__column_begin(&enc->columns, TW__COLUMN(TW__HEAD_NAMES, 0));
     tw__put_ids_texts(enc, &enc->names);
     tw__column_end(&enc->columns);
-    tw__column_begin(&enc->columns, TW__COLUMN(TW__HEAD_RESOURCE_NAMES, 0));
-    tw__put_numbers(&enc->columns, services, enc->resources.count);
+    tw__column_begin(&enc->columns, TW__COLUMN(TW__HEAD_SERVICES, 0));
+    tw__put_text_column(enc, services, enc->resources.count);
     tw__column_end(&enc->columns);
     return 0;
 }
@@ -176,7 +176,7 @@ static bool same_trace(const struct tw__row *a, const struct tw__row *b)
 
 static const struct tw__row *row_at(const struct tw__block_enc *enc, size_t index)
 {
-    return &enc->recent->rows[enc->rows[index]];
+    return &enc->rows[index];
 }
 
 static int find_traces(struct tw__block_enc *enc)
@@ -364,21 +364,40 @@ static void add_u32(struct tw__buf *out, uint64_t value, unsigned bytes)
     for (unsigned i = 0; i < bytes; i++) tw__buf_char(out, (char)(uint8_t)(value >> 8 * i));
 }
 
-static int put_bloom(struct tw__block_enc *enc, struct tw__buf *out)
+void tw__put_value_hash(struct tw__block_enc *enc, struct tw_text key, const struct tw_text *text)
 {
-    uint32_t bits = (enc->trace_count * TW__BLOOM_BITS + 63) / 64 * 64;
-    uint8_t *bloom = tw__pool_zeroed(&enc->pool, bits / 8, 1);
-    if (!bloom) return TW_ERR_MEMORY;
-    for (uint32_t t = 0; t < enc->trace_count; t++) {
-        uint64_t hash = tw__hash(row_at(enc, enc->trace_first[t])->trace_id, 16);
-        for (unsigned k = 0; k < TW__BLOOM_PROBES; k++) {
-            uint32_t bit = ((uint32_t)hash + k * ((uint32_t)(hash >> 32) | 1)) % bits;
-            bloom[bit / 8] |= (uint8_t)(1 << bit % 8);
+    if (tw__pool_grow(&enc->pool, &enc->value_hashes, enc->value_count, &enc->value_cap, sizeof *enc->value_hashes) < 0)
+        enc->columns.failed = true;
+    else
+        enc->value_hashes[enc->value_count++] = tw__value_hash(key, text);
+}
+
+/* A filter of which an empty one has a word too: it can be asked. */
+static int put_filter(struct tw__block_enc *enc, const uint64_t *hashes, size_t count, unsigned bits_each,
+                      unsigned probes, struct tw__buf *out)
+{
+    uint32_t bits = ((uint32_t)count * bits_each + 64) / 64 * 64;
+    uint8_t *filter = tw__pool_zeroed(&enc->pool, bits / 8, 1);
+    if (!filter) return TW_ERR_MEMORY;
+    for (size_t i = 0; i < count; i++)
+        for (unsigned k = 0; k < probes; k++) {
+            uint32_t bit = ((uint32_t)hashes[i] + k * ((uint32_t)(hashes[i] >> 32) | 1)) % bits;
+            filter[bit / 8] |= (uint8_t)(1 << bit % 8);
         }
-    }
     add_u32(out, bits, 4);
-    tw__buf_add(out, bloom, bits / 8);
+    tw__buf_add(out, filter, bits / 8);
     return 0;
+}
+
+static int put_filters(struct tw__block_enc *enc, struct tw__buf *out)
+{
+    uint64_t *hashes = tw__pool_take(&enc->pool, enc->trace_count * sizeof *hashes, 8);
+    if (!hashes) return TW_ERR_MEMORY;
+    for (uint32_t t = 0; t < enc->trace_count; t++)
+        hashes[t] = tw__hash(row_at(enc, enc->trace_first[t])->trace_id, 16);
+    if (put_filter(enc, hashes, enc->trace_count, TW__BLOOM_BITS, TW__BLOOM_PROBES, out) < 0) return TW_ERR_MEMORY;
+    size_t values = enc->value_count < UINT32_MAX / 32 ? enc->value_count : UINT32_MAX / 32;
+    return put_filter(enc, enc->value_hashes, values, TW__VALUES_BITS, TW__VALUES_PROBES, out);
 }
 
 struct service_sum {
@@ -408,7 +427,7 @@ static int put_index(struct tw__block_enc *enc, struct tw__buf *out)
         add_u32(out, sums[i].errors, 4);
         add_u32(out, sums[i].max_ns, 8);
     }
-    if (put_bloom(enc, out) < 0) return TW_ERR_MEMORY;
+    if (put_filters(enc, out) < 0) return TW_ERR_MEMORY;
     if (!out->failed) add_u32(out, (uint32_t)tw__hash(out->ptr, out->len), 4);
     return out->failed ? TW_ERR_MEMORY : 0;
 }
@@ -435,8 +454,13 @@ int tw__block_enc(struct tw__block_enc *enc, const struct tw__recent *recent, co
     tw__buf_reset(&out->head);
     tw__buf_reset(&out->tail);
     tw__pool_reset(&enc->pool);
+    struct tw__row *together = tw__pool_take(&enc->pool, count * sizeof *together, 8);
+    if (!together) return TW_ERR_MEMORY;
+    for (size_t i = 0; i < count; i++) together[i] = recent->rows[rows[i]];
+    enc->value_hashes = NULL;
+    enc->value_count = enc->value_cap = 0;
     enc->recent = recent;
-    enc->rows = rows;
+    enc->rows = together;
     enc->count = count;
     if (make_room(enc, recent) < 0 || put_head(enc, &out->head) < 0 || put_tail(enc, &out->tail) < 0 ||
         put_index(enc, &out->index) < 0)

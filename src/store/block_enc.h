@@ -20,13 +20,15 @@ struct tw__block_enc {
     size_t local_cap;
     uint32_t round;
     const struct tw__recent *recent;
-    const uint32_t *rows;
+    const struct tw__row *rows; /* copied together: every column walks over all of them */
     size_t count;
     uint32_t *trace_first;
     uint32_t trace_count, class_count;
     uint64_t min_ns, max_ns;
     uint64_t *of; /* class of each row */
     uint64_t *durations;
+    uint64_t *value_hashes; /* of texts of tags, for the index */
+    size_t value_count, value_cap;
     struct tw__ids resources, scopes, names;
 };
 
@@ -36,6 +38,9 @@ uint32_t tw__ids_put(struct tw__block_enc *enc, struct tw__ids *ids, uint32_t id
 void tw__put_ids_texts(struct tw__block_enc *enc, const struct tw__ids *ids);
 /* Texts of strings: how many different, those, and an index for each. */
 void tw__put_text_column(struct tw__block_enc *enc, const uint64_t *strings, size_t count);
+
+/* Remembers that a key has this text as value; text NULL: values that are no texts. */
+void tw__put_value_hash(struct tw__block_enc *enc, struct tw_text key, const struct tw_text *text);
 
 int tw__put_events(struct tw__block_enc *enc);
 int tw__put_links(struct tw__block_enc *enc);

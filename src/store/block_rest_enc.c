@@ -9,7 +9,7 @@
 
 static const struct tw__row *row_at(const struct tw__block_enc *enc, size_t index)
 {
-    return &enc->recent->rows[enc->rows[index]];
+    return &enc->rows[index];
 }
 
 /* Counts of each row, and their sum. */

@@ -168,14 +168,19 @@ static void put_number_stream(struct tw__block_enc *enc, const struct stream *st
 static int put_stream(struct tw__block_enc *enc, const struct stream *stream, uint32_t number)
 {
     struct tw__ids ids;
+    unsigned base = number >> 24;
+    struct tw_text key = enc->recent->strings[TW__FIELD_KEY(stream->field)];
+    bool asked = base == TW__TAIL_SPAN_TAGS + TW__TAGS_VALUES || base == TW__TAIL_RESOURCE_TAGS + TW__TAGS_VALUES;
     tw__column_begin(&enc->columns, number);
     if (TW__FIELD_TYPE(stream->field) < TW_TYPE_STR) {
+        if (asked) tw__put_value_hash(enc, key, NULL);
         put_number_stream(enc, stream);
         tw__column_end(&enc->columns);
         return 0;
     }
     if (tw__ids_begin(enc, &ids, stream->count) < 0) return TW_ERR_MEMORY;
     for (size_t i = 0; i < stream->count; i++) stream->values[i] = tw__ids_put(enc, &ids, (uint32_t)stream->values[i]);
+    for (uint32_t i = 0; asked && i < ids.count; i++) tw__put_value_hash(enc, key, &enc->recent->strings[ids.items[i]]);
     tw__put_u32(&enc->columns, ids.count);
     tw__put_ids_texts(enc, &ids);
     tw__column_end(&enc->columns);
@@ -200,14 +205,14 @@ static int put_span_parts(struct tw__block_enc *enc, unsigned base)
     const struct tw__recent *recent = enc->recent;
     size_t total = 0, n = 0;
     for (size_t i = 0; i < enc->count; i++) {
-        const struct tw__row *row = &recent->rows[enc->rows[i]];
+        const struct tw__row *row = &enc->rows[i];
         total += base == TW__TAIL_SPAN_TAGS ? 1 : base == TW__TAIL_EVENT_TAGS ? row->event_count : row->link_count;
     }
     struct lists lists = {.items = tw__pool_take(&enc->pool, (total + 1) * sizeof *lists.items, 8), .count = total};
     if (total == 0) return 0;
     if (!lists.items) return TW_ERR_MEMORY;
     for (size_t i = 0; i < enc->count; i++) {
-        const struct tw__row *row = &recent->rows[enc->rows[i]];
+        const struct tw__row *row = &enc->rows[i];
         if (base == TW__TAIL_SPAN_TAGS) lists.items[n++] = row->tags;
         for (size_t e = 0; e < row->event_count && base == TW__TAIL_EVENT_TAGS; e++)
             lists.items[n++] = recent->events[row->first_event + e].tags;

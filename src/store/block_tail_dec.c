@@ -20,7 +20,7 @@ struct reading {
     const struct tw__block_read *read;
     const struct tw__head *head;
     struct tw__spans *out;
-    struct tw__dictionary names, messages, states;
+    struct tw__dictionary names, services, messages, states;
     const uint8_t *span_ids, *elsewhere;
     uint64_t *parents;
     uint32_t *elsewhere_at; /* of each row, its place in elsewhere */
@@ -168,7 +168,7 @@ static int read_resources(struct reading *r)
     for (uint32_t i = 0; i < count && !error; i++) {
         struct tw__resource resource = {.dropped_tags = (uint32_t)dropped[i]};
         if (!used[i]) continue;
-        if (tw__dictionary_copy(&r->names, services[i], &r->out->pool, &resource.service) < 0 ||
+        if (tw__dictionary_copy(&r->services, services[i], &r->out->pool, &resource.service) < 0 ||
             tw__dictionary_copy(&schemas, schema_of[i], &r->out->pool, &resource.schema_url) < 0 ||
             tw__tags_read(&tags, i, &r->out->pool, &resource.tags, &resource.tag_count) < 0)
             return TW_ERR_MEMORY;
@@ -289,17 +289,27 @@ static int read_span(struct reading *r, uint32_t row, uint32_t trace)
     return 0;
 }
 
+/* The head is read by others too: what is copied out of it is noted beside it. */
+static int copy_dictionary(const struct tw_text *texts, uint32_t count, struct tw__pool *pool,
+                           struct tw__dictionary *out)
+{
+    out->texts = tw__pool_take(pool, (count + 1) * sizeof *out->texts, 8);
+    out->copied = tw__pool_zeroed(pool, count + 1, 1);
+    out->count = count;
+    if (!out->texts || !out->copied) return TW_ERR_MEMORY;
+    memcpy(out->texts, texts, count * sizeof *texts);
+    return 0;
+}
+
 int tw__block_read(const struct tw__block_read *read, struct tw__spans *out)
 {
     const struct tw__head *head = read->head;
     struct reading r = {.read = read, .head = head, .out = out};
     size_t before = out->count;
     if (read->row_count == 0) return 0;
-    struct tw_text *names = tw__pool_take(read->scratch, head->name_count * sizeof *names, 8);
-    uint8_t *copied = tw__pool_zeroed(read->scratch, head->name_count, 1);
-    if (!names || !copied) return TW_ERR_MEMORY;
-    memcpy(names, head->names, head->name_count * sizeof *names);
-    r.names = (struct tw__dictionary){names, copied, head->name_count};
+    if (copy_dictionary(head->names, head->name_count, read->scratch, &r.names) < 0 ||
+        copy_dictionary(head->services, head->service_count, read->scratch, &r.services) < 0)
+        return TW_ERR_MEMORY;
     int error = read_parents(&r);
     if (!error) error = read_rest(&r);
     if (!error && read->parts & TW__PART_EVENTS) error = open_events(&r);

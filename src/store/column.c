@@ -7,6 +7,9 @@
  * entropy coder. Rejected: varints (twice as slow to read, not smaller after compression); bit packing to the widest
  * number of a block (one long span makes all of them wide).
  */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("O3") /* -O2 does not vectorise loops of unknown length: the half of all time here */
+#endif
 #include "store/column.h"
 
 #include <stdlib.h>
@@ -127,7 +130,8 @@ static void put_packed(struct tw__columns *columns, const uint8_t *bytes, size_t
     }
     if (len >= TW__PACKED_WORTH && !is_noise(bytes, len)) {
         size_t packed = ZSTD_compressCCtx(columns->zstd, room, cap, bytes, len, 1);
-        if (!ZSTD_isError(packed) && packed + 4 < len) {
+        /* An eighth at least: an entropy coder that saves less costs more to undo than it is worth. */
+        if (!ZSTD_isError(packed) && packed + 4 + len / 8 < len) {
             tw__buf_char(&columns->body, TW__PACKED_ZSTD);
             tw__put_u32(columns, (uint32_t)packed);
             tw__buf_add(&columns->body, room, packed);

@@ -41,6 +41,8 @@ struct tw__store {
     pthread_cond_t sync;   /* the syncer */
     pthread_cond_t synced; /* who waits for the syncer */
     struct tw__table *oldest, *active;
+    struct tw__recent spare; /* of the last table that went: making its pages again costs a tenth of a write */
+    bool has_spare;
     struct tw__part **parts;
     size_t part_count, part_cap;
     struct tw__store_info counters;
@@ -101,6 +103,7 @@ struct tw__walk {
     struct tw__view *view;
     const struct tw__store_query *query;
     bool times;      /* the callback needs begins and durations */
+    bool texts;      /* and names; to read spans both are needed */
     bool everything; /* do not apply the query's filter */
     /* Called for blocks and tables with at least one match; a table's rows are read under the lock. 1: stop. */
     int (*fn)(void *data, struct tw__hits *hits);

@@ -100,6 +100,8 @@ struct tw__recent {
 
 /* Ready to be written to: with the empty string, the empty shape and the empty scope. 0 or TW_ERR_MEMORY. */
 int tw__recent_init(struct tw__recent *recent);
+/* Empty again, the memory kept. 0 or TW_ERR_MEMORY, which leaves nothing. */
+int tw__recent_reset(struct tw__recent *recent);
 void tw__recent_fini(struct tw__recent *recent);
 
 /* Appends a batch, or nothing: 0 or TW_ERR_MEMORY. Copies of a span of this batch are kept; sealing folds them. */

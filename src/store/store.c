@@ -52,7 +52,24 @@ static void free_table(struct tw__table *table)
     free(table);
 }
 
-static struct tw__table *new_table(const struct tw__store *store, uint64_t seq)
+static int init_recent(struct tw__store *store, struct tw__recent *recent)
+{
+    if (!store->has_spare) return tw__recent_init(recent);
+    *recent = store->spare;
+    store->has_spare = false;
+    return tw__recent_reset(recent);
+}
+
+/* Keeps the memory of one that is as large as they usually are. */
+static void keep_recent(struct tw__store *store, struct tw__recent *recent)
+{
+    if (store->has_spare || tw__recent_bytes(recent) > 2 * store->seal_bytes) return;
+    store->spare = *recent;
+    store->has_spare = true;
+    *recent = (struct tw__recent){0};
+}
+
+static struct tw__table *new_table(struct tw__store *store, uint64_t seq)
 {
     char name[40];
     struct tw__table *table = calloc(1, sizeof *table);
@@ -61,7 +78,7 @@ static struct tw__table *new_table(const struct tw__store *store, uint64_t seq)
     table->journal.fd = -1;
     (void)snprintf(name, sizeof name, "%020llu.journal", (unsigned long long)seq);
     table->path = joined(store->journals, name);
-    if (!table->path || tw__recent_init(&table->recent) < 0) {
+    if (!table->path || init_recent(store, &table->recent) < 0) {
         free_table(table);
         return NULL;
     }
@@ -106,6 +123,7 @@ void tw__store_drop_tables(struct tw__store *store)
             continue;
         }
         *at = table->next;
+        keep_recent(store, &table->recent);
         free_table(table);
     }
 }
@@ -310,6 +328,7 @@ static void free_store(struct tw__store *store)
         store->oldest = table->next;
         free_table(table);
     }
+    if (store->has_spare) tw__recent_fini(&store->spare);
     for (size_t i = 0; i < store->part_count; i++) tw__store_part_release(store->parts[i]);
     free(store->parts);
     if (store->lock_fd >= 0) (void)close(store->lock_fd);

@@ -99,7 +99,7 @@ static int read_whole(struct tw__part *part, const struct tw__part_block *block,
     struct tw__head head;
     struct tw__tail tail;
     int error = tw__part_head(part, block->id, &bytes, &len);
-    if (!error) error = tw__head_read(bytes, len, true, scratch, &head);
+    if (!error) error = tw__head_read(bytes, len, TW__HEAD_ALL, scratch, &head);
     if (!error) error = tw__part_tail(part, block->id, &bytes, &len);
     if (!error) error = tw__tail_open(bytes, len, &head, &tail);
     uint32_t *rows = tw__pool_take(scratch, TW__BLOCK_ROWS * sizeof *rows, 4);

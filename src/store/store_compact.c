@@ -50,7 +50,7 @@ static int read_block(struct compacting *c, size_t block, unsigned parts, struct
     int error = tw__part_lock(c->part);
     if (error) return error;
     error = tw__part_head(c->part, c->blocks[block].id, &bytes, &len);
-    if (!error) error = tw__head_read(bytes, len, true, &c->scratch, &head);
+    if (!error) error = tw__head_read(bytes, len, TW__HEAD_ALL, &c->scratch, &head);
     if (!error) error = tw__part_tail(c->part, c->blocks[block].id, &bytes, &len);
     if (!error) error = tw__tail_open(bytes, len, &head, &tail);
     uint32_t *rows = tw__pool_take(&c->scratch, TW__BLOCK_ROWS * sizeof *rows, 4);

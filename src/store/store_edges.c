@@ -205,7 +205,8 @@ int tw__store_edges(struct tw__store *store, uint64_t since_ns, uint64_t until_n
     if (!map.edge_slots) return TW_ERR_MEMORY;
     int error = tw__view_open(store, since_ns, until_ns, &view);
     if (!error) {
-        struct tw__walk walk = {.view = &view, .query = &query, .times = true, .fn = edge_hits, .data = &map};
+        struct tw__walk walk = {
+            .view = &view, .query = &query, .times = true, .texts = true, .fn = edge_hits, .data = &map};
         error = tw__walk(&walk);
         if (!error) error = index_waiting(&map);
         map.second = true;

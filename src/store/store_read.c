@@ -74,7 +74,7 @@ static int trace_of_block(struct tw__part *part, const struct tw__part_block *bl
     if (error) return error;
     /* The filter says yes once too often in a thousand times: the ids alone tell. */
     if (tw__contents_open(bytes, len, &contents) == 0 && !tw__head_may_have(&contents, trace_id)) return 0;
-    error = tw__head_read(bytes, len, true, scratch, &head);
+    error = tw__head_read(bytes, len, TW__HEAD_ALL, scratch, &head);
     if (error) return error;
     int trace = tw__head_trace(&head, trace_id);
     if (trace < 0) return 0;
@@ -288,7 +288,7 @@ static int read_group(struct tw__view *view, const struct place *places, size_t 
     hits.block = &block;
     hits.head = &head;
     error = tw__part_head(places->part, block.id, &bytes, &len);
-    if (!error) error = tw__head_read(bytes, len, true, scratch, &head);
+    if (!error) error = tw__head_read(bytes, len, TW__HEAD_ALL, scratch, &head);
     if (!error && places[count - 1].row >= head.rows) error = TW_ERR_CORRUPT;
     if (!error) error = tw__hits_read(&hits, parts, NULL, 0, out);
     tw__part_unlock(places->part);
@@ -401,7 +401,8 @@ int tw__store_scan(struct tw__store *store, const struct tw__store_query *query,
     struct tw__view view;
     int error = tw__view_open(store, query->since_ns, query->until_ns, &view);
     if (error) return error;
-    struct tw__walk walk = {.view = &view, .query = query, .times = true, .fn = scan_hits, .data = &scanning};
+    struct tw__walk walk = {
+        .view = &view, .query = query, .times = true, .texts = true, .fn = scan_hits, .data = &scanning};
     error = tw__walk(&walk);
     tw__view_close(&view);
     tw__spans_fini(&scanning.spans);

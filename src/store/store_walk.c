@@ -6,6 +6,9 @@
  *
  * Rows of a table that is still written to are looked at under the store's lock, some thousand at a time.
  */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("O3") /* -O2 does not vectorise loops of unknown length: the half of all time here */
+#endif
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,6 +132,8 @@ static bool may_match(const struct tw__store_query *query, const struct tw__part
     if (query->since_ns && block->max_ns < query->since_ns) return false;
     if (query->until_ns && block->min_ns >= query->until_ns) return false;
     if (block->damaged) return true;
+    for (size_t e = 0; e < query->equal_count; e++)
+        if (!tw__block_index_may_equal(&block->index, query->equals[e].key, query->equals[e].value)) return false;
     bool errors = query->statuses == 1U << TW_STATUS_ERROR;
     if (!query->service.ptr && !query->min_duration_ns && !errors) return true;
     for (uint32_t i = 0; i < block->index.service_count; i++) {
@@ -159,7 +164,7 @@ static int match_rows(const struct tw__store_query *query, const struct tw__head
     bool any = false;
     for (uint32_t i = 0; i < head->class_count; i++) {
         const struct tw__class *class = &head->classes[i];
-        good[i] = (!query->service.ptr || text_is(head->names[class->service], query->service)) &&
+        good[i] = (!query->service.ptr || text_is(head->services[class->service], query->service)) &&
                   (!query->name.ptr || text_is(head->names[class->name], query->name)) &&
                   kind_matches(query, class->kind) &&
                   (!query->statuses || (class->status < 32 && query->statuses >> class->status & 1)) &&
@@ -225,11 +230,14 @@ static int walk_block(struct tw__walk *walk, struct tw__part *part, const struct
     uint32_t *rows = tw__pool_take(scratch, (TW__BLOCK_ROWS + 1) * sizeof *rows, 4);
     bool times = walk->times || query->since_ns || query->until_ns || query->min_duration_ns ||
                  query->max_duration_ns || query->filter.match;
+    bool texts = walk->texts || query->name.ptr || query->filter.match;
     if (!rows) return TW_ERR_MEMORY;
     struct tw__hits hits = {
         .store = walk->view->store, .part = part, .block = block, .head = &head, .rows = rows, .scratch = scratch};
     int error = tw__part_head(part, block->id, &bytes, &len);
-    if (!error) error = tw__head_read(bytes, len, times, scratch, &head);
+    if (!error)
+        error =
+            tw__head_read(bytes, len, (times ? TW__HEAD_TIMES : 0U) | (texts ? TW__HEAD_TEXTS : 0U), scratch, &head);
     if (!error) error = match_rows(query, &head, rows, &hits.count, scratch);
     if (!error && hits.count && query->equal_count) {
         struct tw__tail tail;

@@ -180,7 +180,7 @@ static int decode(const struct tw__block_bytes *bytes, struct tw__spans *out)
     struct tw__head head;
     struct tw__tail tail;
     uint32_t rows[TW__BLOCK_ROWS];
-    int error = tw__head_read(bytes->head.ptr, bytes->head.len, true, &pool, &head);
+    int error = tw__head_read(bytes->head.ptr, bytes->head.len, TW__HEAD_ALL, &pool, &head);
     if (!error) error = tw__tail_open(bytes->tail.ptr, bytes->tail.len, &head, &tail);
     for (uint32_t i = 0; !error && i < head.rows; i++) rows[i] = i;
     if (!error)
