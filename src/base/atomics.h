@@ -31,6 +31,14 @@
 #endif
 #endif
 
+#if defined(__SANITIZE_ADDRESS__)
+#define TW__ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TW__ASAN 1
+#endif
+#endif
+
 #if defined(__x86_64__) && !defined(TW__TSAN)
 #define TW__PLAIN_MOVES 1
 #include <emmintrin.h>

@@ -187,9 +187,35 @@ void tw__tag_bytes(tw_span span, struct tw_key *key, const void *data, size_t le
         text_fast(span, key, TW__TAG_BYTES, data, len);
 }
 
+/* Out of line, so that the common case needs no stack. */
+__attribute__((noinline)) static void text_long(tw_span span, struct tw_key *key, const char *text)
+{
+    text_fast(span, key, TW__TAG_STR, text, strlen(text));
+}
+
+/* Most texts are short, and a call of strlen takes longer than they do. Aligned pieces never reach into a page that the text does
+ * not; but a sanitizer would object. */
 void tw__tag_text(tw_span span, struct tw_key *key, const char *text)
 {
-    tw__tag_strn(span, key, text, text ? strlen(text) : 0);
+    if (UNLIKELY(!text)) {
+        text_slow(span, key, TW__TAG_STR, "", 0);
+        return;
+    }
+#if defined(TW__PLAIN_MOVES) && !defined(TW__ASAN)
+    uintptr_t before = (uintptr_t)text & 15;
+    const __m128i *piece = (const __m128i *)((uintptr_t)text - before), zero = _mm_setzero_si128();
+    uint32_t zeros = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_load_si128(piece), zero)) >> before;
+    if (zeros) {
+        text_fast(span, key, TW__TAG_STR, text, (size_t)__builtin_ctz(zeros));
+        return;
+    }
+    zeros = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_load_si128(piece + 1), zero));
+    if (zeros) {
+        text_fast(span, key, TW__TAG_STR, text, 16 - before + (size_t)__builtin_ctz(zeros));
+        return;
+    }
+#endif
+    text_long(span, key, text);
 }
 
 /* A literal value is entered into the dictionary once; its tag is one word. The compiler may have made several copies of one
