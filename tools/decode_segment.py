@@ -241,7 +241,9 @@ def decode(segment, raw):
         out = segment.fixed(b, 0, "open")
         out["end_tick"], out["ticket"], out["offset"] = 0, 2**64 - 1, number
         join(out, b)
-        segment.add_tags(b, 96, 96 + min(u64(b, 72), SLOT_TAGS), out)
+        end = 96 + min(u64(b, 72), SLOT_TAGS)
+        if raw or all(other[48:] != b[96:end] for other in more.get(bytes(b[16:40]), [])):
+            segment.add_tags(b, 96, end, out)
         result.append(out)
     return result
 

@@ -231,6 +231,14 @@ static struct piece tags_of(const struct tw__image *image)
     return (struct piece){bytes + (span ? TW__SPAN_HEAD_BYTES : TW__EVENT_HEAD_BYTES), bytes + (head & 0xffff)};
 }
 
+/* A slot that was full is emptied into a record, and then cleared: who looks between finds its tags in both. */
+static bool is_in_record(const struct tw__image *slot, const struct tw__image *record)
+{
+    struct piece a = tags_of(slot), b = tags_of(record);
+    size_t len = (size_t)(a.end - a.at);
+    return len == (size_t)(b.end - b.at) && memcmp(a.at, b.at, len) == 0;
+}
+
 static void set_thread(const struct tw__decoder *d, struct tw_record *out)
 {
     size_t low = 0, high = d->thread_count; /* the first with a greater tid */
@@ -308,11 +316,13 @@ bool tw__decode(struct tw__decoder *d, const struct tw__image *image, const stru
     set_thread(d, out);
     d->tag_count = d->parent_count = d->arg_count = 0;
     d->args_possible = out->kind == TW_RECORD_LOG || out->kind == TW_RECORD_ENTER || out->kind == TW_RECORD_LEAVE;
+    bool again = false;
     for (size_t i = 0; i < more_count; i++) {
         if (tw__record_bits(more[i].words[TW__AT_HEAD]) & TW__BIT_CUT) out->marks |= TW_RECORD_CUT;
         all_tags(d, out, tags_of(&more[i]));
+        again |= image->open && is_in_record(image, &more[i]);
     }
-    all_tags(d, out, tags_of(image)); /* what the slot held last */
+    if (!again) all_tags(d, out, tags_of(image)); /* what the slot held last */
     return !d->no_memory && !d->texts.no_memory && keep_lists(d, out);
 }
 

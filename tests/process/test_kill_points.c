@@ -219,7 +219,7 @@ static bool tag_is_right(uint32_t span, uint32_t n, const struct tw_tag_value *t
     return tag->type == TW_TYPE_STR && proc_text_is(tag->text, text);
 }
 
-/* The tags are the first so many of the span's, each right. A slot that is being emptied into a record may show them twice. */
+/* The tags are the first so many of the span's, each right and once. */
 static const char *check_tags(uint32_t span, const struct said *said, const struct tw_record *record)
 {
     bool there[TAGS] = {false};
@@ -232,7 +232,8 @@ static const char *check_tags(uint32_t span, const struct said *said, const stru
         uint32_t n = (uint32_t)strtoul(digits, NULL, 10);
         if (n >= TAGS) return "a key that was never set";
         if (!tag_is_right(span, n, tag)) return "a tag with another value";
-        if (!there[n]) count++;
+        if (there[n]) return "a tag is there twice";
+        count++;
         there[n] = true;
     }
     for (uint32_t n = 0; n < count; n++)
