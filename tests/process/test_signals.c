@@ -491,11 +491,10 @@ static void work_under_a_timer(void *arg)
     do {
         for (uint32_t i = 0; i < 1000; i++, made++) script((uint32_t)made);
         CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
-    } while (now.tv_sec - began.tv_sec < 2);
+    } while (now.tv_sec - began.tv_sec < 2 || on_tick <= 50); /* on a busy machine ticks are rare */
     CHECK(setitimer((__itimer_which_t)which, &never, NULL) == 0);
     struct tw_stats stats;
     CHECK(tw_recorder_stats(&stats) == 0);
-    CHECK(on_tick > 50);
     CHECK(stats.process.spans_begun == (made + 1) * 4 + on_tick - ticks_refused);
     CHECK(stats.process.open_spans == 0);
     CHECK(stats.process.losses.stale == ticks_refused);
