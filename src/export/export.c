@@ -326,6 +326,9 @@ static int start_thread(struct crew *crew, const char **what)
 int tw__export_begin(struct tw__segment *segment, const struct tw__settings *settings, struct tw__sampler *sampler,
                      const char **what)
 {
+    const char *named = tw__setting(settings, TW__SETTING_EXPORTER);
+    bool central_asked = sampler && tw__sampler_is_central(sampler);
+    if ((!*named || strcmp(named, "none") == 0) && !central_asked) return 0; /* most programs */
     struct crew *crew = calloc(1, sizeof *crew);
     *what = "exporters";
     if (!crew) return TW_ERR_MEMORY;
