@@ -445,7 +445,7 @@ int tw__recent_adopt(struct tw__recent *recent, const struct tw__recent_counts *
 static int begin(struct tw__recent *recent)
 {
     struct tw__recent_counts one = {.strings = 1, .shapes = 1, .fields = 1, .values = 1, .scopes = 1};
-    if (tw__recent_reserve(recent, &one) < 0 || set_grow(&recent->string_set) < 0 || set_grow(&recent->shape_set) < 0) {
+    if (tw__recent_reserve(recent, &one) < 0 || set_room(&recent->string_set) < 0 || set_room(&recent->shape_set) < 0) {
         tw__recent_fini(recent);
         return TW_ERR_MEMORY;
     }

@@ -264,6 +264,24 @@ static void late_spans_join_their_trace(void **state)
     made_remove(folder);
 }
 
+static void memory_that_is_used_again_and_again_does_not_grow(void **state)
+{
+    (void)state;
+    const char *folder = made_folder();
+    struct tw__store_options options = options_of(folder);
+    struct tw__store *store = made_open(&options);
+    for (uint8_t i = 0; i < 80; i++) {
+        struct tw__spans in = {0};
+        made_span(&in, "cart", "x", i, 1, i, 10);
+        assert_int_equal(tw__store_write(store, &in), 0);
+        assert_int_equal(tw__store_flush(store), 0);
+        tw__spans_fini(&in);
+    }
+    assert_int_equal(stored(store), 80);
+    tw__store_close(store);
+    made_remove(folder);
+}
+
 static void what_is_older_than_it_may_be_goes_by_the_hour(void **state)
 {
     (void)state;
@@ -536,6 +554,7 @@ int main(void)
         cmocka_unit_test(spans_without_an_id_are_never_taken_for_copies),
         cmocka_unit_test(times_decide_the_partition_and_absurd_ones_have_their_own),
         cmocka_unit_test(late_spans_join_their_trace),
+        cmocka_unit_test(memory_that_is_used_again_and_again_does_not_grow),
         cmocka_unit_test(what_is_older_than_it_may_be_goes_by_the_hour),
         cmocka_unit_test(what_is_more_than_it_may_be_goes_oldest_first),
         cmocka_unit_test(two_processes_do_not_write_to_one_store_but_another_may_look),
