@@ -320,6 +320,62 @@ def a_source_that_sends_too_fast_is_told_to_wait(folder):
         assert collector.counter("refused_rate") == 1
 
 
+def exported(folder):
+    """Every span in the store: id, name, whether it is open."""
+    done = subprocess.run([TRACKWAY, "store", "export", "--data", f"{folder}/data"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return [(one["spanId"], one["name"], one) for line in done.stdout.splitlines() for group in json.loads(line)["resourceSpans"]
+            for scope in group["scopeSpans"] for one in scope["spans"]]
+
+
+def what_was_acknowledged_survives_a_kill(folder):
+    acknowledged = set()
+    for round in range(3):
+        with Collector(folder) as collector:
+            connection, until = collector.connect(), time.monotonic() + 0.4 + round * 0.3
+            while time.monotonic() < until:
+                ids = [os.urandom(8).hex() for _ in range(20)]
+                body = request(*(span(trace=os.urandom(16).hex(), id=id) for id in ids))
+                assert collector.ask("POST", TRACES, body, connection=connection, content_type=JSON)[0] == 200
+                acknowledged.update(ids)
+            collector.process.kill()
+            collector.process.wait()
+            connection.close()
+    with Collector(folder) as collector:
+        assert collector.end()[0] == 0
+    found = [id for id, _, _ in exported(folder)]
+    assert len(found) == len(set(found)), "a span came twice"
+    assert set(found) == acknowledged, (len(found), len(acknowledged))
+
+
+def processes_of_this_host_are_found_live_and_dead(folder):
+    env = {"TRACKWAY_DIR": f"{folder}/recordings", "TRACKWAY_KEEP": "1", "TRACKWAY_ARENA": "1M"}
+    run = lambda name, *command: subprocess.Popen([TRACKWAY, "run", "--name", name, "--", *command], env=dict(os.environ, **env), start_new_session=True)
+    before = run("before", "true")
+    assert before.wait(20) == 0
+    with Collector(folder, "--segments", f"{folder}/recordings") as collector:
+        killed = run("killed", "sleep", "60")
+        during = run("during", "true")
+        assert during.wait(20) == 0
+        until = time.monotonic() + 20
+        while time.monotonic() < until and collector.counter("spans", "segments") < 2:
+            time.sleep(0.05)
+        os.killpg(killed.pid, signal.SIGKILL)
+        killed.wait()
+        while time.monotonic() < until and collector.counter("spans", "segments") < 3:
+            time.sleep(0.05)
+        assert collector.end()[0] == 0
+    for _ in range(2):  # and nothing again
+        with Collector(folder, "--segments", f"{folder}/recordings") as collector:
+            time.sleep(0.3)
+            assert collector.counter("spans", "segments") == 0
+            assert collector.end()[0] == 0
+    names = sorted(name for _, name, _ in exported(folder))
+    assert names == ["before", "during", "killed"], names
+    died = [one for _, name, one in exported(folder) if name == "killed"][0]
+    assert any(tag["key"] == "trackway.open_at_death" for tag in died["attributes"]), died
+
+
 def grpc_frame(body, compressed=False):
     data = gzip.compress(body) if compressed else body
     return struct.pack(">BI", int(compressed), len(data)) + data
