@@ -1,4 +1,4 @@
-/* pool: memory that is freed all at once. For the collector and the command; the library has none.
+/* pool: memory that is freed all at once. For the collector, the command and the exporters' thread.
  *
  *     struct tw__pool pool = {0};
  *     struct thing *things = tw__pool_take(&pool, count * sizeof *things, alignof(struct thing));

@@ -1,12 +1,15 @@
 /* batch: see the header.
  *
  * Events of a span are those of this batch and those on the shelf. Both go into one array of pointers, which is sorted
- * once; each span then finds its own as a row in it. What no span claimed goes on the shelf.
+ * once; each span then finds its own as a row in it. What no span claimed goes on the shelf. Logs become events with
+ * their text here, once for all exporters, and before they wait.
  */
 #include "export/batch.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "wire/log_event.h"
 
 static int make_room(struct tw__batcher *batcher, size_t spans, size_t events)
 {
@@ -39,8 +42,11 @@ static int gather_events(struct tw__batcher *batcher, const struct tw_records *r
 {
     size_t count = 0;
     if (make_room(batcher, 0, records->count - span_count + batcher->shelf.count) < 0) return TW_ERR_MEMORY;
-    for (size_t i = 0; i < records->count; i++)
-        if (is_event_of_a_span(&records->items[i])) batcher->events[count++] = &records->items[i];
+    for (size_t i = 0; i < records->count; i++) {
+        if (!is_event_of_a_span(&records->items[i])) continue;
+        batcher->events[count] = tw__log_event(&records->items[i], &batcher->texts);
+        if (!batcher->events[count++]) return TW_ERR_MEMORY;
+    }
     for (size_t i = 0; batcher->shelf.count && i < span_count; i++) {
         const struct tw_record *kept;
         while ((kept = tw__shelf_take(&batcher->shelf, batcher->spans[i].record))) batcher->events[count++] = kept;
@@ -82,12 +88,14 @@ void tw__batcher_done(struct tw__batcher *batcher)
     for (size_t i = 0; i < batcher->event_count; i++)
         if (!batcher->claimed[i]) tw__shelf_put(&batcher->shelf, batcher->events[i]);
     batcher->event_count = 0;
+    tw__pool_reset(&batcher->texts);
     tw__shelf_sweep(&batcher->shelf);
 }
 
 void tw__batcher_fini(struct tw__batcher *batcher)
 {
     tw__shelf_fini(&batcher->shelf);
+    tw__pool_fini(&batcher->texts);
     free(batcher->spans);
     free(batcher->events);
     free(batcher->claimed);

@@ -2,11 +2,13 @@
 #ifndef TW_EXPORT_BATCH_H
 #define TW_EXPORT_BATCH_H
 
+#include "base/pool.h"
 #include "export/exporter.h"
 #include "export/shelf.h"
 
 struct tw__batcher {
     struct tw__shelf shelf;
+    struct tw__pool texts; /* of the logs among events */
     struct tw__span_in *spans;
     const struct tw_record **events;
     bool *claimed; /* beside events */

@@ -54,6 +54,8 @@ struct tw_record *tw__record_copy(const struct tw_record *record, size_t before,
     struct tail tail = {(char *)parent + parents};
     if (tags) memcpy(tag, record->tags, tags);
     if (parents) memcpy(parent, record->parents, parents);
+    copy->args = NULL;
+    copy->arg_count = 0;
     copy->tags = tag;
     copy->parents = parent;
     copy->status_message = copy_text(&tail, record->status_message);

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/hex.h"
+#include "wire/log_event.h"
 #include "wire/span.h"
 
 enum { PLACES = 5, EVENTS_MAX = 1024 };
@@ -29,6 +30,13 @@ static bool is_event(const struct tw_record *record)
     return !is_span(record) && record->kind != TW_RECORD_TAGS && !tw__all_zero(record->span_id, sizeof record->span_id);
 }
 
+static void free_events(struct tw__segment_join *join)
+{
+    free(join->events);
+    free(join->used);
+    tw__pool_fini(&join->texts);
+}
+
 int tw__segment_join_begin(struct tw__segment_join *join)
 {
     size_t count = join->records->count, events = 0;
@@ -38,12 +46,17 @@ int tw__segment_join_begin(struct tw__segment_join *join)
     join->events = calloc(events + 1, sizeof(const struct tw_record *));
     join->used = calloc(events + 1, sizeof *join->used);
     if (!join->events || !join->used) {
-        free(join->events);
-        free(join->used);
+        free_events(join);
         return TW_ERR_MEMORY;
     }
-    for (size_t i = 0; i < count; i++)
-        if (is_event(&join->records->items[i])) join->events[join->event_count++] = &join->records->items[i];
+    for (size_t i = 0; i < count; i++) {
+        if (!is_event(&join->records->items[i])) continue;
+        join->events[join->event_count] = tw__log_event(&join->records->items[i], &join->texts);
+        if (!join->events[join->event_count++]) {
+            free_events(join);
+            return TW_ERR_MEMORY;
+        }
+    }
     tw__events_sort(join->events, join->event_count);
     return 0;
 }
@@ -205,7 +218,6 @@ void tw__segment_join_end(struct tw__segment_join *join, bool keep)
     }
     for (size_t i = 0; keep && i < join->event_count; i++)
         if (!join->used[i]) tw__pending_add(join->pending, join->events[i]);
-    free(join->events);
-    free(join->used);
+    free_events(join);
     *join = (struct tw__segment_join){0};
 }

@@ -22,7 +22,8 @@ struct tw__segment_join {
     bool dead;                  /* open spans were open at the process's death: all are handed on */
 
     /* Its own. */
-    const struct tw_record **events; /* of spans, sorted */
+    const struct tw_record **events; /* of spans, sorted; logs with their text */
+    struct tw__pool texts;
     bool *used;                      /* by a finished span; as events */
     size_t event_count, at;
 };

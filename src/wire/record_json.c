@@ -11,6 +11,7 @@
 
 #include "model/batch.h"
 #include "wire/call_json.h"
+#include "wire/log_event.h"
 
 enum { LOG_MESSAGE_MAX = 4097 };
 
@@ -122,10 +123,9 @@ static void write_parents(struct tw__json *json, const struct tw_record *record)
 /* Numbers as syslog has them. */
 static void write_log(struct tw__json *json, const struct tw_record *record)
 {
-    static const char *const levels[] = {"emergency", "alert", "critical", "error", "warning", "notice", "info", "debug"};
     struct tw__buf text = {0};
     char *at = tw__buf_room(&text, LOG_MESSAGE_MAX);
-    tw__json_cstr(json, "level", name_at(levels, 8, record->level));
+    tw__json_cstr(json, "level", tw__log_level_name(record->level));
     tw__json_text(json, "message", (struct tw_text){at, at ? tw_record_message(record, at, LOG_MESSAGE_MAX) : 0});
     json->out->failed |= text.failed;
     tw__buf_fini(&text);

@@ -25,7 +25,7 @@ void tw__events_sort(const struct tw_record **events, size_t count);
 const struct tw_record *const *tw__events_of(const struct tw_record *const *events, size_t count,
                                              const struct tw_record *span, size_t *found);
 
-/* What tells marks, messages and threads from plain events: the value of the attribute trackway.kind. NULL: an event. */
+/* What tells marks, messages, threads and logs from plain events: the value of the attribute trackway.kind. NULL: an event. */
 const char *tw__event_kind(const struct tw_record *event);
 
 enum { TW__TAG_FAR = 256 };

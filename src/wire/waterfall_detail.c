@@ -10,6 +10,7 @@
 
 #include "wire/call_json.h"
 #include "wire/human.h"
+#include "wire/log_event.h"
 #include "wire/waterfall_state.h"
 
 enum { EVENTS_SHOWN = 8, TAG_COLUMNS = 60, TAG_LINES = 4, LOG_MESSAGE_MAX = 4097 };
@@ -166,8 +167,7 @@ static enum tw__ink add_message(struct tw__waterfall *w, const struct tw_batch_e
 /* The level in words, then the message. Returns how to colour it. */
 static enum tw__ink add_log(struct tw__waterfall *w, const struct tw_record *record)
 {
-    static const char *const levels[] = {"emergency", "alert", "critical", "error", "warning", "notice", "info", "debug"};
-    tw__buf_fmt(&w->scratch, "[%s] ", levels[record->level & 7]);
+    tw__buf_fmt(&w->scratch, "[%s] ", tw__log_level_name(record->level));
     char *at = tw__buf_room(&w->scratch, LOG_MESSAGE_MAX);
     if (at) w->scratch.len += tw_record_message(record, at, LOG_MESSAGE_MAX);
     return record->level <= 3 ? TW__INK_RED : record->level == 4 ? TW__INK_YELLOW : TW__INK_NONE;

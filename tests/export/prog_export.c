@@ -4,6 +4,7 @@
  *
  * fork     a child does the same, too              slow     then one span of 300 ms with an event at its begin and at its end
  * huge     then a span with a text of 200 kB       web      then a server's span with a client's in it, of HTTP
+ * logs     then a span with two log lines, one of them read before its span ends
  * tree     then a segment of 40 children, each with a text of 4 kB
  * rate     then says "ready", and does the same again after each line of input, under that name, at the rate of that moment
  * exit     without a flush: what a clean exit does by itself
@@ -67,6 +68,16 @@ static void huge(void)
     free(text);
 }
 
+static void logs(void)
+{
+    tw_log_set_level(TW_LOG_DEBUG);
+    tw_span root = tw_span_begin("logged");
+    tw_log_with(TW_LOG_WARNING, (TW_ATTR("zone", "west")), "%s has %d items, %.1f kg", "ann", 3, 2.5);
+    wait_ms(100);
+    tw_debug("plain");
+    tw_span_end(root);
+}
+
 static void web(void)
 {
     const struct tw_span_options server = {.kind = TW_KIND_SERVER, .root = true}, client = {.kind = TW_KIND_CLIENT};
@@ -128,6 +139,7 @@ int main(int argc, char **argv)
     if (strcmp(mode, "slow") == 0) slow();
     if (strcmp(mode, "huge") == 0) huge();
     if (strcmp(mode, "web") == 0) web();
+    if (strcmp(mode, "logs") == 0) logs();
     if (strcmp(mode, "tree") == 0) tree();
     if (strcmp(mode, "exit") == 0) return 0;
     if (strcmp(mode, "rate") == 0) {

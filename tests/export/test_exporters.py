@@ -105,6 +105,24 @@ def network_lossy_sends_events_that_came_long_before_their_span_ended(folder):
     assert slow[0][10][0::3] == ["begun", "nearly done"], slow  # name, time, attributes, flattened
 
 
+def network_lossy_sends_logs_with_level_and_text(folder):
+    door, port = common.receiver()
+    common.run("0", "logs", TRACKWAY_EXPORTER="network_lossy", TRACKWAY_FDB=f"127.0.0.1:{port}", TRACKWAY_FDB_LAYOUT="12")
+    logged = [span for span in datagrams(door) if "logged" in span]
+    first, second = logged[0][10][2::3]
+    assert logged[0][10][0::3] == ["%s has %d items, %.1f kg", "plain"], logged
+    assert first == {"level": "warning", "message": "ann has 3 items, 2.5 kg", "zone": "west", "trackway.kind": "log"}, first
+    assert second == {"level": "debug", "message": "plain", "trackway.kind": "log"}, second
+
+
+def file_gets_logs_with_level_and_text(folder):
+    path = os.path.join(folder, "spans.jsonl")
+    common.run("0", "logs", TRACKWAY_EXPORTER="file", TRACKWAY_FILE=path)
+    rows = [row for row in map(json.loads, open(path, encoding="utf-8")) if row["kind"] == "log"]
+    assert [(row["level"], row["message"]) for row in rows] == [("warning", "ann has 3 items, 2.5 kg"), ("debug", "plain")], rows
+    assert rows[0]["args"] == ["ann", 3, 2.5] and rows[0]["tags"] == {"zone": "west"}, rows[0]
+
+
 def network_lossy_backs_off_when_nobody_listens(folder):
     door, port = common.receiver()
     door.close()

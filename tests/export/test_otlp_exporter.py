@@ -123,6 +123,16 @@ def spans_arrive_with_their_tree_their_events_and_their_resource(folder):
     assert receiver.requests[0]["path"] == "/v1/traces" and "Expect" not in headers
 
 
+def logs_are_events_with_level_and_text(folder):
+    receiver = Receiver()
+    send(receiver, "0", "logs")
+    events = [span for span in receiver.spans() if span.name == "logged"][0].events
+    assert [event.name for event in events] == ["%s has %d items, %.1f kg", "plain"], events
+    told = [[value(event.attributes, key) for key in ("trackway.kind", "level", "message")] for event in events]
+    assert told == [["log", "warning", "ann has 3 items, 2.5 kg"], ["log", "debug", "plain"]], told
+    assert value(events[0].attributes, "zone") == "west"
+
+
 def an_event_long_before_the_end_of_its_span_is_in_it(folder):
     receiver = Receiver()
     send(receiver, "0", "slow")

@@ -47,6 +47,15 @@ def spans_are_documents_of_their_own(folder):
     assert told == "", told
 
 
+def logs_are_events_with_level_and_text(folder):
+    door, port = common.receiver()
+    common.run("0", "logs", TRACKWAY_EXPORTER="xray", AWS_XRAY_DAEMON_ADDRESS=f"127.0.0.1:{port}")
+    events = [d for d in documents(door) if d["name"] == "logged"][0]["metadata"]["trackway"]["events"]
+    assert [(e["name"], e["kind"]) for e in events] == [("%s has %d items, %.1f kg", "log"), ("plain", "log")], events
+    assert events[0]["tags"] == {"level": "warning", "message": "ann has 3 items, 2.5 kg", "zone": "west"}, events
+    assert events[1]["tags"] == {"level": "debug", "message": "plain"}, events
+
+
 def the_daemon_may_be_named_in_both_forms(folder):
     door, port = common.receiver()
     for address in (f"tcp:127.0.0.1:1 udp:127.0.0.1:{port}", f"udp:localhost:{port} tcp:localhost:1"):

@@ -22,7 +22,7 @@ enum { SEEN_MAX = 4096, PATIENCE_MS = 20000 };
 /* What the store would have: the last copy of each span, and how often it came. */
 struct seen {
     uint8_t span_id[8];
-    char name[32], event[32];
+    char name[32], event[32], level[32], message[32]; /* of the first event */
     unsigned copies;
     uint32_t events;
     bool open, at_death, has_place;
@@ -64,7 +64,13 @@ static int take(void *to, const struct tw__spans *spans)
         seen[at].has_place = tw__tag_find(span->tags, span->tag_count, "code.function.name") != NULL;
         copy(seen[at].name, span->name);
         copy(seen[at].service, spans->resources[span->resource].service);
-        if (span->event_count) copy(seen[at].event, span->events[0].name);
+        if (!span->event_count) continue;
+        const struct tw__span_event *event = &span->events[0];
+        const struct tw_tag_value *level = tw__tag_find(event->tags, event->tag_count, "level");
+        const struct tw_tag_value *message = tw__tag_find(event->tags, event->tag_count, "message");
+        copy(seen[at].event, event->name);
+        if (level) copy(seen[at].level, level->text);
+        if (message) copy(seen[at].message, message->text);
     }
     (void)pthread_mutex_unlock(&lock);
     return 0;
@@ -121,7 +127,7 @@ struct child {
 };
 
 /* A process that does one thing a byte: 'f' finishes a span with an event, 'o' opens one and leaves it, 'e' puts an event
- * into the open one, 'c' closes it. */
+ * into the open one, 'l' a log line, 'c' closes it. */
 static void live(int orders, int answers)
 {
     tw_span open = TW_SPAN_NONE;
@@ -134,6 +140,7 @@ static void live(int orders, int answers)
         }
         if (order == 'o') open = tw_span_begin("long");
         if (order == 'e') tw_event("early");
+        if (order == 'l') tw_error("%s costs %d", "tea", 3);
         if (order == 'c') tw_span_end(open);
         if (write(answers, &order, 1) != 1) break;
     }
@@ -228,6 +235,26 @@ static void an_event_waits_for_its_span_to_end(void **state)
     close_door(&door);
 }
 
+static void a_log_comes_with_its_text_and_level_whenever_its_span_ends(void **state)
+{
+    struct tw__open_door door;
+    struct seen span;
+    (void)state;
+    open_door(&door);
+    struct child child = start();
+    tell(&child, "olf");
+    assert_int_equal(wait_named("finished", 1, NULL), 1);
+    (void)usleep(100000);
+    tell(&child, "c");
+    for (int i = 0; i < PATIENCE_MS / 10 && (count_named("long", &span) == 0 || span.open); i++) (void)usleep(10000);
+    assert_int_equal(span.events, 1);
+    assert_string_equal(span.event, "%s costs %d");
+    assert_string_equal(span.level, "error");
+    assert_string_equal(span.message, "tea costs 3");
+    kill_it(&child);
+    close_door(&door);
+}
+
 static void what_was_open_when_its_process_died_is_marked_so(void **state)
 {
     struct tw__open_door door;
@@ -306,6 +333,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(spans_of_a_live_process_arrive_with_their_events, begin),
         cmocka_unit_test_setup(an_event_waits_for_its_span_to_end, begin),
+        cmocka_unit_test_setup(a_log_comes_with_its_text_and_level_whenever_its_span_ends, begin),
         cmocka_unit_test_setup(what_was_open_when_its_process_died_is_marked_so, begin),
         cmocka_unit_test_setup(a_dead_process_is_read_once_and_not_again_by_the_next_collector, begin),
         cmocka_unit_test_setup(a_restart_loses_nothing_of_a_live_process, begin),
