@@ -9,6 +9,7 @@ int tw__intake_write(struct tw__intake *intake, struct tw__spans *spans, struct 
     tw__stat_add(&stats->dropped_spans, dropped);
     size_t count = spans->count;
     if (code == 0 && count) code = intake->sink.write(intake->sink.to, spans);
+    if (code == 0 && count && intake->metrics) tw__span_metrics_add(intake->metrics, spans);
     if (code == 0)
         tw__stat_add(&stats->spans, count);
     else if (code == TW_ERR_SPACE)

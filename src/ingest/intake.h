@@ -8,6 +8,7 @@
 #define TW_INGEST_INTAKE_H
 
 #include "ingest/rules.h"
+#include "ingest/span_metrics.h"
 #include "ingest/stats.h"
 #include "model/spans.h"
 
@@ -19,7 +20,8 @@ struct tw__sink {
 };
 
 struct tw__intake {
-    const struct tw__rules *rules; /* NULL: none */
+    const struct tw__rules *rules;    /* NULL: none */
+    struct tw__span_metrics *metrics; /* counts what the store took; NULL: nobody does */
     struct tw__sink sink;
 };
 

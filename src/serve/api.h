@@ -13,6 +13,7 @@ struct tw__api {
     struct tw__store *store;
     const struct tw__settings *settings;
     struct tw__doors *doors;
+    struct tw__span_metrics *metrics;
     struct tw__door_stats stats; /* of this server's own requests */
     uint64_t started_ns;
     uint32_t ready; /* atomic: all doors are open, and none is draining */

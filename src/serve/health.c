@@ -1,5 +1,5 @@
 /* health: whether the collector lives (/healthz), takes spans (/readyz), and everything it counts (/metrics, in
- * Prometheus' text form): the tables of doors and store, row by row.
+ * Prometheus' text form): the tables of doors and store, row by row, and what was counted of spans.
  */
 #include <inttypes.h>
 #include <stddef.h>
@@ -10,6 +10,7 @@
 
 #include "base/atomics.h"
 #include "serve/api.h"
+#include "serve/metrics_spans.h"
 
 static void healthz(void *context, const struct tw__request *request, struct tw__reply *reply)
 {
@@ -96,6 +97,7 @@ static void metrics(void *context, const struct tw__request *request, struct tw_
     TW__DOOR_STATS_TABLE(ADD_DOOR)
 #undef ADD_DOOR
     add_store(api, out);
+    tw__metrics_spans(api->metrics, out);
     (void)getrusage(RUSAGE_SELF, &usage);
     double cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
                  (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;

@@ -242,7 +242,10 @@ static int open_store(struct tw__server *server, char why[TW_WHY_MAX])
     if (code == 0) code = tw__store_open(&options, &server->api.store, why);
     if (code < 0) return code;
     server->intake.sink = (struct tw__sink){write_store, server->api.store};
-    return 0;
+    server->intake.metrics = server->api.metrics = tw__span_metrics_new();
+    if (server->api.metrics) return 0;
+    (void)snprintf(why, TW_WHY_MAX, "out of memory");
+    return TW_ERR_MEMORY;
 }
 
 static int open_http(struct tw__server *server, char why[TW_WHY_MAX])
@@ -352,6 +355,7 @@ void tw__server_close(struct tw__server *server)
     else if (server->http_fd >= 0)
         (void)close(server->http_fd);
     if (server->api.store) tw__store_close(server->api.store);
+    tw__span_metrics_free(server->api.metrics);
     tw__rules_free(server->rules);
     free(server->routes);
     free(server);
