@@ -1,4 +1,5 @@
-/* The OTLP/HTTP door with a store that cannot take anything: what the sender is told, and what the door does then. */
+/* The OTLP/HTTP door with a store that cannot take anything: what the sender is told, and what the door does then.
+ * Run under TSAN too: the door has threads of its own. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

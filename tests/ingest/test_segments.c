@@ -1,4 +1,5 @@
-/* The segments door on real processes: children of this test that record with the library and are killed. */
+/* The segments door on real processes: children of this test that record with the library and are killed.
+ * Run under TSAN too: the door has a thread of its own. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
