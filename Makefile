@@ -48,7 +48,7 @@ install:
 	@if [ -z "$(DESTDIR)" ]; then ldconfig 2>/dev/null || true; fi
 
 clean:
-	rm -rf $(BUILD) build-gcc build-clang build-asan build-tsan build-fuzz
+	rm -rf $(BUILD) build-gcc build-clang build-asan build-tsan build-fuzz ui/dist
 
 format:
 	@find src include tests bench fuzz examples -name '*.[ch]' -exec clang-format -i {} +

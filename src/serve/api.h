@@ -24,6 +24,7 @@ extern const struct tw__route tw__list_routes[];      /* /api/tw/services, opera
 extern const struct tw__route tw__search_routes[];    /* /api/tw/search, heatmap, map */
 extern const struct tw__route tw__jaeger_routes[];    /* /api/services, traces, dependencies */
 extern const struct tw__route tw__jaeger_v3_routes[]; /* /api/v3 */
+extern const struct tw__route tw__page_routes[];      /* /, /trace, /assets */
 extern const struct tw__route tw__trace_routes[];     /* /api/tw/traces */
 
 /* All of the tables, one after the other, to a zero method; the first that matches counts. NULL: no memory. free() it.

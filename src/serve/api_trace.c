@@ -2,6 +2,7 @@
  *
  *     GET /api/tw/traces/ID                      the skeleton
  *     GET /api/tw/traces/ID/spans?from=&count=   tags, events and links of spans [from, from + count) of its order
+ *     GET /api/tw/traces/ID/spans?span=&count=   the same, from the span with that id on
  *
  * Spans stand in walking order, parents before children; times are ns from the begin of the trace. About 40 bytes a span, 12
  * when packed.
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "serve/ask.h"
 #include "wire/record_json.h"
 #include "wire/value.h"
@@ -141,7 +143,8 @@ static void put_tag(struct tw__json *json, const struct tw_tag_value *tag)
     tw__json_text(json, "key", tag->key);
     tw__json_cstr(json, "type", types[(unsigned)tag->type < 8 ? (unsigned)tag->type : 0]);
     if (tag->type == TW_TYPE_INT || tag->type == TW_TYPE_UINT)
-        tw__json_text(json, "value", tw__value_text(tag, scratch)); /* a number beyond 2^53 does not survive every reader */
+        tw__json_text(json, "value",
+                      tw__value_text(tag, scratch)); /* a number beyond 2^53 does not survive every reader */
     else if (tag->type == TW_TYPE_DOUBLE)
         tw__json_f64(json, "value", tag->value.d);
     else if (tag->type == TW_TYPE_BOOL)
@@ -214,9 +217,25 @@ static void put_detail(struct tw__json *json, const struct picture *p, size_t i)
     tw__json_close(json, '}');
 }
 
+/* Where the span stands that is named; 16 hexadecimal digits. */
+static uint64_t index_of(struct tw__ask *ask, const struct picture *p, const char *id)
+{
+    uint8_t span_id[8];
+    if (strlen(id) != 16 || !tw__hex_dec(id, span_id, sizeof span_id)) {
+        tw__ask_refuse(ask, 400, "span: 16 hexadecimal digits");
+        return 0;
+    }
+    for (size_t i = 0; i < p->layout.count; i++)
+        if (memcmp(span_at(p, i)->span_id, span_id, sizeof span_id) == 0) return i;
+    tw__ask_refuse(ask, 404, "no such span");
+    return 0;
+}
+
 static void details(struct tw__ask *ask, struct picture *p)
 {
     uint64_t from = tw__ask_number(ask, "from", 0, UINT32_MAX), count = tw__ask_number(ask, "count", 100, PAGE_MAX);
+    const char *span = tw__ask_text(ask, "span");
+    if (span) from = index_of(ask, p, span);
     if (ask->failed) return;
     tw__json_open(&ask->json, NULL, '{');
     tw__json_u64(&ask->json, "count", p->layout.count);

@@ -1,0 +1,254 @@
+/* page.mjs URL SHOTS PROFILE CHROMIUM: what the page does, in a browser. A line for each test; exit code: how many failed.
+ * The collector at URL holds the traces of test_page.py. */
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import path from "node:path";
+
+const [url, shots, profile, executablePath] = process.argv.slice(2);
+const require = createRequire(new URL("../../ui/package.json", import.meta.url));
+const { chromium } = require("playwright-core");
+
+const STORY = "6b08b8a8000000000000000000000001",
+  SHOP = "8a0000000000000000000000000000aa",
+  LARGE = "9c000000000000000000000000000003";
+const ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+
+const context = await chromium.launchPersistentContext(profile, { executablePath, headless: true, args: ARGS, viewport: { width: 1280, height: 800 }, colorScheme: "light" });
+const page = context.pages()[0] || (await context.newPage());
+const faults = []; /* whatever the page or the policy complains about */
+page.on("pageerror", (error) => faults.push(String(error)));
+page.on("console", (message) => message.type() === "error" && !/status of 400|status of 404/.test(message.text()) && faults.push(message.text()));
+page.on("request", (request) => request.url().startsWith(url) || request.url().startsWith("data:") || faults.push(`asked ${request.url()}`));
+
+const shot = (name) => page.screenshot({ path: path.join(shots, `${name}.png`) });
+const open = async (where) => {
+  await page.goto(url + where);
+  await page.waitForSelector(where.startsWith("/trace") ? "canvas.rows" : ".results, .empty, .trouble");
+  await page.waitForTimeout(250);
+};
+const settled = () => page.waitForTimeout(400);
+const query = () => Object.fromEntries(new URL(page.url()).searchParams);
+const title = async () => (await page.locator(".details h2").innerText()).trim();
+const spoken = () => page.locator("#spoken").innerText();
+
+const tests = {
+  async what_was_found_is_listed_to_scale_with_services_and_errors() {
+    await open("/");
+    const rows = page.locator(".result");
+    assert.equal(await rows.count(), 50);
+    await open("/?where=db.system%3Dsqlite&order=slowest");
+    assert.equal(await rows.count(), 2);
+    const first = await rows.nth(0).innerText(),
+      second = await rows.nth(1).innerText();
+    assert.match(first, /POST \/order[^]*48 ms[^]*stock/);
+    assert.match(second, /GET \/cart[^]*1 error[^]*5 ms/);
+    const bars = await page.locator(".scale .bar").evaluateAll((all) => all.map((bar) => bar.getBoundingClientRect().width));
+    assert.ok(Math.abs(bars[1] / bars[0] - 5 / 48) < 0.01, String(bars));
+    await page.waitForSelector(".heat canvas");
+    await open("/");
+    await page.waitForSelector(".heat canvas");
+    await shot("list-light");
+  },
+
+  async a_query_is_typed_and_is_in_the_address() {
+    await open("/");
+    await page.keyboard.press("/");
+    await page.keyboard.type('name="GET /items" status=error');
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => document.querySelectorAll(".result").length < 50);
+    assert.equal(query().where, 'name="GET /items" status=error');
+    await page.selectOption("select >> nth=0", "front");
+    await page.waitForURL(/service=front/);
+    await settled();
+    assert.ok((await page.locator("select >> nth=1").locator("option").allInnerTexts()).includes("GET /cart"));
+    await page.goBack();
+    await settled();
+    assert.equal(query().service, undefined);
+    assert.equal(await page.inputValue("select >> nth=0"), "");
+  },
+
+  async a_wrong_query_has_a_caret_at_the_byte() {
+    await open(`/?where=${encodeURIComponent('zone="köln" level>=warnin')}`);
+    const [text, caret] = (await page.locator(".trouble pre").innerText()).split("\n");
+    const at = caret.indexOf("^");
+    assert.equal(text.slice(at), "warnin", `${text}\n${caret}`);
+    assert.equal(await page.locator("#where").getAttribute("aria-invalid"), "true");
+    await shot("error-light");
+  },
+
+  async a_trace_is_walked_by_keyboard_and_its_span_is_in_the_address() {
+    await open("/?where=db.system%3Dsqlite&order=newest");
+    await page.locator("body").click({ position: { x: 5, y: 400 } });
+    await page.keyboard.press("j");
+    await page.keyboard.press("j");
+    await page.keyboard.press("k");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("canvas.rows");
+    await open(`/trace/${STORY}`);
+    for (const key of ["j", "j", "ArrowDown", "Enter"]) await page.keyboard.press(key);
+    await page.waitForSelector(".details .events");
+    assert.equal(await title(), "GET /items");
+    assert.match(await spoken(), /GET \/items, back, level 3, row 3 of 6, 4.5 ms, error/);
+    assert.match(await page.locator(".details").innerText(), /no stock[^]*cache.miss[^]*service.name/);
+    await settled();
+    assert.equal(query().span, "0000000000000003");
+    await page.keyboard.press("ArrowLeft");
+    assert.match(await spoken(), /row 3 of 3/);
+    await page.keyboard.press("ArrowRight");
+    await page.keyboard.press("End");
+    await page.waitForFunction(() => /Further parents/.test(document.querySelector(".details").innerText));
+    assert.match(await page.locator(".details").innerText(), /Further parents\s+SELECT[^]*INSERT/);
+    await shot("story-light");
+    await page.keyboard.press("Escape");
+    assert.equal(await page.locator(".details").count(), 0);
+  },
+
+  async a_link_brings_back_span_and_zoom() {
+    await open(`/trace/${SHOP}?span=0000000000000008&from=30000000&to=48000000`);
+    await page.waitForSelector(".details");
+    assert.equal(await title(), "commit");
+    await settled();
+    assert.deepEqual(query(), { span: "0000000000000008", from: "30000000", to: "48000000" });
+    await page.keyboard.press("0");
+    await page.waitForURL((at) => !at.searchParams.has("from"));
+    await page.keyboard.press("+");
+    await page.waitForURL(/from=\d+/);
+    await page.keyboard.press("z");
+    await settled();
+    assert.ok(Number(query().to) - Number(query().from) < 8e6, page.url());
+  },
+
+  async repeated_children_are_folded_and_opened() {
+    await open(`/trace/${SHOP}`);
+    const rows = async () => {
+      await page.keyboard.press("End");
+      return Number(/row \d+ of (\d+)/.exec(await spoken())[1]);
+    };
+    assert.equal(await rows(), 11);
+    await shot("shop-light");
+    await page.keyboard.press("f");
+    assert.equal(await rows(), 50);
+    await page.keyboard.press("f");
+    assert.equal(await rows(), 11);
+    await page.keyboard.press("e");
+    await page.waitForSelector(".details");
+    await settled();
+    assert.equal(await title(), "GET item");
+    assert.match(await page.locator(".details").innerText(), /timeout/);
+    await shot("shop-open-light");
+  },
+
+  async a_click_chooses_a_tick_row_and_a_tag_leads_to_a_search() {
+    await open(`/trace/${STORY}`);
+    const box = await page.locator(".scroller").boundingBox();
+    await page.mouse.click(box.x + box.width * 0.7, box.y + 24 * 3 + 12);
+    await page.waitForSelector(".details .tags a");
+    assert.equal(await title(), "SELECT");
+    await page.locator(".details .tags a", { hasText: "sqlite" }).click();
+    await page.waitForURL(/where=db.system/);
+    await page.waitForSelector(".results");
+    assert.equal(await page.locator(".result").count(), 2);
+  },
+
+  async wheel_and_drag_zoom_and_pan() {
+    await open(`/trace/${SHOP}`);
+    const box = await page.locator(".scroller").boundingBox();
+    await page.mouse.move(box.x + box.width * 0.7, box.y + 60);
+    await page.keyboard.down("Control");
+    await page.mouse.wheel(0, -500);
+    await page.keyboard.up("Control");
+    await settled();
+    const before = query();
+    assert.ok(Number(before.to) - Number(before.from) < 30e6, JSON.stringify(before));
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * 0.6, box.y + 60, { steps: 4 });
+    await page.mouse.up();
+    await settled();
+    assert.ok(Number(query().from) > Number(before.from), page.url());
+    const over = await page.locator(".overview").boundingBox();
+    await page.mouse.move(over.x + over.width * 0.25, over.y + 10);
+    await page.mouse.down();
+    await page.mouse.move(over.x + over.width * 0.5, over.y + 10, { steps: 4 });
+    await page.mouse.up();
+    await settled();
+    assert.ok(Math.abs(Number(query().from) - 12e6) < 1e6 && Math.abs(Number(query().to) - 24e6) < 1e6, page.url());
+    await shot("zoomed-light");
+  },
+
+  async ten_thousand_spans_are_drawn_by_what_is_in_sight() {
+    await open(`/trace/${LARGE}?fold=0`);
+    await page.keyboard.press("End");
+    assert.match(await spoken(), /row 10000 of 10000/);
+    await page.keyboard.press("Home");
+    await shot("large-light");
+    const nodes = await page.evaluate(() => document.querySelectorAll("*").length);
+    assert.ok(nodes < 200, `${nodes} elements`);
+    const ms = await page.evaluate(async () => {
+      const box = document.querySelector(".scroller"),
+        frame = () => new Promise((done) => requestAnimationFrame(done)),
+        began = performance.now();
+      for (let i = 0; i < 60; i++) {
+        box.scrollTop += 1111;
+        await frame();
+      }
+      return (performance.now() - began) / 60;
+    });
+    console.log(`10,000 spans: ${ms.toFixed(1)} ms a frame while scrolling`);
+  },
+
+  async there_is_a_dark_theme_and_help() {
+    await page.emulateMedia({ colorScheme: "dark" });
+    await open("/");
+    await page.waitForSelector(".heat canvas");
+    assert.equal(await page.getAttribute("html", "data-theme"), "dark");
+    await shot("list-dark");
+    await open(`/trace/${SHOP}?span=0000000000000008`);
+    await page.waitForSelector(".details .events");
+    await settled();
+    await shot("shop-dark");
+    await page.keyboard.press("?");
+    await page.waitForSelector("dialog[open]");
+    await shot("help-dark");
+    await page.keyboard.press("Escape");
+    await page.getByRole("button", { name: "Theme: system" }).click();
+    await page.getByRole("button", { name: "Theme: dark" }).click();
+    assert.equal(await page.getAttribute("html", "data-theme"), "light");
+    await page.reload();
+    await page.waitForSelector("canvas.rows");
+    assert.equal(await page.getAttribute("html", "data-theme"), "light");
+  },
+
+  async a_small_window_and_what_is_not_there() {
+    await page.setViewportSize({ width: 420, height: 760 });
+    await open("/?order=slowest");
+    await shot("list-small");
+    await open(`/trace/${SHOP}?span=0000000000000008`);
+    await page.waitForSelector(".details");
+    await settled();
+    await shot("shop-small");
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+    assert.ok(wide <= 420, `${wide} wide`);
+    await page.goto(`${url}/trace/${"1".repeat(32)}`);
+    await page.waitForSelector(".empty");
+    assert.match(await page.locator(".empty").innerText(), /No such trace/);
+    await page.setViewportSize({ width: 1280, height: 800 });
+    await open("/?where=name%3Dnothing");
+    assert.match(await page.locator(".empty").innerText(), /No trace is like that[^]*Look through all of it/);
+  },
+};
+
+let failed = 0;
+for (const [name, test] of Object.entries(tests)) {
+  faults.length = 0;
+  try {
+    await test();
+    assert.deepEqual(faults, []);
+    console.log(`passed ${name}`);
+  } catch (error) {
+    failed++;
+    console.log(`FAILED ${name}: ${error.message.split("\n").slice(0, 12).join("\n    ")}`);
+    await shot(`failed-${name}`).catch(() => {});
+  }
+}
+await context.close();
+process.exit(failed);

@@ -1,0 +1,101 @@
+/* app: the frame around both views, and the keys that work in both. */
+import { signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { theme } from "./color.js";
+import { address, follow, go, link } from "./link.js";
+import { SearchView, lastSearch } from "./search.jsx";
+import { TraceView } from "./trace.jsx";
+
+const helping = signal(false);
+
+const KEYS = [
+  ["/", "search"],
+  ["j k  ↓ ↑", "next, previous"],
+  ["Enter", "open; details of the span"],
+  ["← →", "collapse, expand; to the parent"],
+  ["+ −", "zoom in, out"],
+  ["h l", "earlier, later"],
+  ["z  0", "zoom to the span; all of it"],
+  ["f", "fold repeated children, or not"],
+  ["e", "next error"],
+  ["c", "critical path, or not"],
+  ["Esc", "close"],
+];
+
+function Help() {
+  useEffect(() => document.querySelector("dialog")?.showModal(), []);
+  return (
+    <dialog aria-labelledby="help-title" onClose={() => (helping.value = false)} onClick={(e) => e.target === e.currentTarget && e.currentTarget.close()}>
+      <div class="help">
+        <h2 id="help-title">Keys</h2>
+        <dl class="keys">
+          {KEYS.map(([keys, what]) => (
+            <div key={keys}>
+              <dt>
+                {keys.split(/ +/).map((key) => (
+                  <kbd key={key}>{key}</kbd>
+                ))}
+              </dt>
+              <dd>{what}</dd>
+            </div>
+          ))}
+        </dl>
+        <p>Ctrl and the wheel zooms at the pointer, Shift and the wheel pans, a drag on the bars pans, a drag on the overview chooses a part.</p>
+        <h2>Queries</h2>
+        <p>
+          <code>status=error duration&gt;200ms</code>
+          <br />
+          <code>http.status_code&gt;=500 or (name~^SELECT not zone=east)</code>
+        </p>
+        <p>
+          <code>= != &lt; &gt; ~ in (a, b)</code>, <code>key</code> is there, <code>!key</code> is not; <code>duration</code> is the span's,{" "}
+          <code>trace.duration</code> the trace's; <code>resource.KEY</code> for the process.
+        </p>
+        <form method="dialog">
+          <button autofocus>Close</button>
+        </form>
+      </div>
+    </dialog>
+  );
+}
+
+const THEMES = { auto: ["dark", "system"], dark: ["light", "dark"], light: ["auto", "light"] };
+
+function onKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog")) return;
+  if (event.key === "?") helping.value = true;
+  else if (event.key === "/") {
+    if (link.value.trace) go(null, lastSearch());
+    setTimeout(() => document.getElementById("where")?.focus());
+  } else return;
+  event.preventDefault();
+}
+
+export function App() {
+  useEffect(() => {
+    addEventListener("keydown", onKey);
+    return () => removeEventListener("keydown", onKey);
+  }, []);
+  const { trace } = link.value;
+  return (
+    <>
+      <header class="top">
+        <a class="brand" href={address(null, trace ? lastSearch() : {})} onClick={follow}>
+          <svg width="18" height="18" viewBox="0 0 16 16" aria-hidden="true">
+            <path d="M1 3h12v2.4H1zM4 7h6v2.4H4zM8 11h7v2.4H8z" fill="currentColor" />
+          </svg>
+          Trackway
+        </a>
+        <span class="grow" />
+        <button class="quiet" onClick={() => (theme.value = THEMES[theme.value][0])} title="Colours: as the system, dark, light">
+          Theme: {THEMES[theme.value][1]}
+        </button>
+        <button class="quiet" onClick={() => (helping.value = true)} title="Keys and queries (?)" aria-label="Help">
+          ?
+        </button>
+      </header>
+      {trace ? <TraceView key={trace} id={trace} /> : <SearchView />}
+      {helping.value && <Help />}
+    </>
+  );
+}

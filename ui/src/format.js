@@ -1,0 +1,66 @@
+/* format: numbers and times as people read them. */
+
+const UNITS = [
+  [86400e9, "d"],
+  [3600e9, "h"],
+  [60e9, "min"],
+  [1e9, "s"],
+  [1e6, "ms"],
+  [1e3, "µs"],
+];
+
+/* Three digits are enough to compare, and fit. */
+export function duration(ns) {
+  for (const [size, unit] of UNITS) {
+    if (ns < size * 0.9995) continue;
+    const value = ns / size;
+    return `${value >= 100 ? value.toFixed(0) : value >= 10 ? trim(value.toFixed(1)) : trim(value.toFixed(2))} ${unit}`;
+  }
+  return `${Math.round(ns)} ns`;
+}
+
+const trim = (text) => (text.includes(".") ? text.replace(/\.?0+$/, "") : text);
+
+/* The API's form: one word. */
+export const durationWord = (ns) => `${Math.round(ns)}ns`;
+
+export const count = (n) => n.toLocaleString("en");
+
+export const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;
+
+const two = (n) => String(n).padStart(2, "0");
+
+/* Local time; the day only when it is not today. text: nanoseconds since 1970. */
+export function clock(text) {
+  const date = new Date(Number(BigInt(text) / 1000000n));
+  const time = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+  return date.toDateString() === new Date().toDateString() ? time : `${day(date)} ${time}`;
+}
+
+export function clockShort(ms, span) {
+  const date = new Date(ms);
+  const time = `${two(date.getHours())}:${two(date.getMinutes())}${span < 600e3 ? `:${two(date.getSeconds())}` : ""}`;
+  return span > 20 * 3600e3 ? `${day(date)} ${time}` : time;
+}
+
+export const day = (date) => `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+
+export const exact = (text) => {
+  const date = new Date(Number(BigInt(text) / 1000000n));
+  return `${day(date)} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${String(BigInt(text) % 1000000000n).padStart(9, "0")}`;
+};
+
+/* Round steps of an axis from 0 to span: about count of them. */
+export function steps(span, about) {
+  const raw = span / Math.max(1, about);
+  const scale = 10 ** Math.floor(Math.log10(raw));
+  const step = [1, 2, 5, 10].find((m) => m * scale >= raw) * scale;
+  return step;
+}
+
+/* A condition of the filter language, quoted where it has to be. */
+export function condition(key, value, type) {
+  const plainKey = /^[A-Za-z_][\w.\-/:@$]*$/.test(key) ? key : JSON.stringify(key);
+  const text = String(value);
+  return `${plainKey}=${type === "string" || !/^[\w.+-]+$/.test(text) ? `"${text.replace(/["\\]/g, "\\$&")}"` : text}`;
+}
