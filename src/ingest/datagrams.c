@@ -42,7 +42,7 @@ static size_t take_all(struct tw__datagrams *d, size_t count)
         else if (d->sources && !tw__sources_charge(d->sources, one.from, one.len, now_ns))
             tw__stat_add(&stats->refused_rate, 1);
         else
-            waiting = d->config.take(d->config.data, one.ptr, one.len);
+            waiting = d->config.take(d->config.data, one.from, one.ptr, one.len);
     }
     uint64_t dropped = tw__udp_in_dropped(d->in);
     if (dropped > d->dropped) tw__stat_add(&stats->kernel_drops, dropped - d->dropped);

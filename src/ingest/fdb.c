@@ -22,11 +22,12 @@ struct state {
     struct tw__spans spans;
 };
 
-static size_t take(void *data, const uint8_t *bytes, size_t len)
+static size_t take(void *data, const struct sockaddr *from, const uint8_t *bytes, size_t len)
 {
     struct state *state = data;
     struct tw__door_stats *stats = &state->door->stats;
     struct tw__fdb_found found;
+    (void)from;
     const char *copy = tw__pool_copy(&state->spans.pool, bytes, len);
     int code = copy ? tw__fdb_dec(&state->spans, copy, len, &found) : TW_ERR_MEMORY;
     if (code == TW_ERR_MEMORY)

@@ -10,12 +10,14 @@
 #include "ingest/otlp_grpc.h"
 #include "ingest/otlp_http.h"
 #include "ingest/segments.h"
+#include "ingest/xray.h"
 
 const struct tw__door_kind *const tw__door_kinds[] = {
     &tw__door_segments,
     &tw__door_otlp_http,
     &tw__door_otlp_grpc,
     &tw__door_fdb,
+    &tw__door_xray,
     NULL,
 };
 
