@@ -5,7 +5,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/os.h"
 #include "store/inside.h"
+
+enum { TRIES = 5, RETRY_NS = 50000000 };
 
 static void count_part(struct tw__view *view, struct tw__part *part)
 {
@@ -117,6 +120,11 @@ static void check_part(struct tw__part *part, struct checking *check)
 {
     char text[256];
     int error = tw__part_lock(part);
+    /* One that is being made at this moment is neither nothing nor whole. */
+    for (unsigned i = 0; i < TRIES && error && error != TW_ERR_NOT_FOUND; i++) {
+        tw__os_sleep_ns(RETRY_NS);
+        error = tw__part_lock(part);
+    }
     if (error && error != TW_ERR_NOT_FOUND) problem(check, part, 0, "cannot be opened", error);
     if (error) return;
     error = tw__part_integrity(part, text, sizeof text);
