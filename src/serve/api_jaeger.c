@@ -252,6 +252,10 @@ static void traces(void *context, const struct tw__request *request, struct tw__
 static void trace(void *context, const struct tw__request *request, struct tw__reply *reply)
 {
     struct tw__ask ask;
+    if (tw__tempo_asks(request)) {
+        tw__tempo_trace(context, request, reply);
+        return;
+    }
     tw__ask_begin(&ask, context, request, reply);
     open_data(&ask, '[');
     put_trace(&ask, request->rest, true);

@@ -1,0 +1,412 @@
+/* api_tempo: the part of Grafana Tempo's API that its data source in Grafana asks.
+ *
+ *     GET /api/echo  /ready  /api/status/buildinfo
+ *     GET /api/v2/traces/{id}  /tempo/api/traces/{id}                 protobuf, or OTLP JSON as Accept says
+ *     GET /api/search?q=&tags=&minDuration=&maxDuration=&limit=&spss=&start=&end=
+ *     GET /api/v2/search/tags?scope=  /api/v2/search/tag/{scope.tag}/values  /api/search/tags  /api/search/tag/{tag}/values
+ *     GET /api/metrics/query_range?q=&start=&end=&step=  /api/metrics/query
+ *
+ * /api/traces/{id} is Jaeger's here unless Accept asks for protobuf: both ask for the same path. TraceQL is query/traceql.h's.
+ * Source   backend-and-ui.md section 4.2; grafana/tempo docs, api.
+ */
+#include <string.h>
+
+#include "query/traceql.h"
+#include "serve/ask.h"
+#include "wire/otlp_json.h"
+#include "wire/otlp_spans.h"
+
+static void echo(void *context, const struct tw__request *request, struct tw__reply *reply)
+{
+    (void)context;
+    (void)request;
+    reply->type = "text/plain; charset=utf-8";
+    tw__buf_cstr(&reply->body, "echo");
+}
+
+static void buildinfo(void *context, const struct tw__request *request, struct tw__reply *reply)
+{
+    (void)context;
+    (void)request;
+    reply->type = "application/json"; /* Grafana switches features by a version of Tempo's */
+    tw__buf_cstr(&reply->body, "{\"version\":\"2.8.0\",\"revision\":\"trackway\",\"branch\":\"\",\"buildDate\":\"\","
+                               "\"buildUser\":\"\",\"goVersion\":\"\"}");
+}
+
+/* -- a trace */
+
+static bool wants_protobuf(const struct tw__request *request)
+{
+    const char *accept = tw__request_header(request, "accept");
+    return accept && strstr(accept, "application/protobuf");
+}
+
+/* A message of one field around the bytes from at on: TraceByIDResponse { trace = 1 }. */
+static void wrap(struct tw__buf *out, size_t at)
+{
+    uint8_t head[12];
+    size_t len = out->len - at, used = 0;
+    head[used++] = 0x0a;
+    for (uint64_t rest = len; used < sizeof head; rest >>= 7) {
+        head[used++] = (uint8_t)(rest >= 0x80 ? (rest & 0x7f) | 0x80 : rest);
+        if (rest < 0x80) break;
+    }
+    tw__buf_fill(out, 0, used);
+    if (out->failed) return;
+    memmove(out->ptr + at + used, out->ptr + at, len);
+    memcpy(out->ptr + at, head, used);
+}
+
+static void trace(struct tw__api *api, const struct tw__request *request, struct tw__reply *reply, bool wrapped)
+{
+    struct tw__ask ask;
+    struct tw__spans spans = {0};
+    tw__ask_begin(&ask, api, request, reply);
+    tw__ask_trace(&ask, request->rest, TW__PART_ALL, &spans);
+    if (!ask.failed && wants_protobuf(request)) {
+        reply->type = "application/protobuf";
+        tw__otlp_spans(&spans, &reply->body);
+        if (wrapped) wrap(&reply->body, 0);
+    } else if (!ask.failed) {
+        if (wrapped) tw__buf_cstr(&reply->body, "{\"trace\":");
+        tw__otlp_json(&spans, 0, spans.count, &reply->body);
+        if (wrapped) tw__buf_char(&reply->body, '}');
+    }
+    tw__spans_fini(&spans);
+    tw__ask_end(&ask);
+}
+
+static void trace_v2(void *context, const struct tw__request *request, struct tw__reply *reply)
+{
+    trace(context, request, reply, true);
+}
+
+void tw__tempo_trace(struct tw__api *api, const struct tw__request *request, struct tw__reply *reply)
+{
+    trace(api, request, reply, false);
+}
+
+bool tw__tempo_asks(const struct tw__request *request)
+{
+    return wants_protobuf(request);
+}
+
+static void trace_v1(void *context, const struct tw__request *request, struct tw__reply *reply)
+{
+    trace(context, request, reply, false);
+}
+
+/* -- search */
+
+/* The query as a search. Its texts live as long as traceql. */
+static void read_query(struct tw__ask *ask, const char *text, struct tw__traceql *traceql, struct tw__search *search)
+{
+    struct tw__refusal refusal;
+    *search = (struct tw__search){0};
+    int code = tw__traceql_parse(text ? text : "", text ? strlen(text) : 0, traceql, &refusal);
+    if (code == TW_ERR_MEMORY) (void)tw__ask_failed(ask, code);
+    if (code < 0) tw__ask_refuse(ask, 400, "invalid TraceQL query: at %zu: %s", refusal.at, refusal.text);
+    tw__buf_char(&traceql->where, 0);
+    if (!ask->failed && traceql->where.len > 1) tw__ask_where(ask, traceql->where.ptr, search);
+}
+
+/* key=value of a tag; a value that may be meant as a number is looked for as either. */
+static void put_condition(struct tw__buf *query, struct tw_text key, struct tw_text value, bool quoted)
+{
+    bool intrinsic = key.len == 4 && memcmp(key.ptr, "name", 4) == 0;
+    bool number = !quoted && value.len > 0;
+    for (size_t i = 0; i < value.len; i++)
+        number = number && ((value.ptr[i] >= '0' && value.ptr[i] <= '9') || value.ptr[i] == '.');
+    for (int as_number = 0; as_number <= number; as_number++) {
+        tw__buf_cstr(query, as_number ? " || " : number ? "(" : "");
+        if (!intrinsic) tw__buf_char(query, '.');
+        tw__buf_add(query, key.ptr, key.len);
+        tw__buf_char(query, '=');
+        if (!as_number) tw__buf_char(query, '"');
+        for (size_t i = 0; i < value.len; i++)
+            tw__buf_char(query, value.ptr[i] == '"' || value.ptr[i] == '\\' ? ' ' : value.ptr[i]);
+        if (!as_number) tw__buf_char(query, '"');
+    }
+    if (number) tw__buf_char(query, ')');
+}
+
+/* tags= as logfmt: key=value key="two words". */
+static void read_tags(struct tw__ask *ask, const char *text, struct tw__search *search)
+{
+    struct tw__buf query = {0};
+    struct tw__traceql traceql = {0};
+    const char *at = text;
+    tw__buf_char(&query, '{');
+    while (*at && !ask->failed) {
+        const char *equal = strchr(at, '=');
+        bool quoted = equal && equal[1] == '"';
+        const char *begin = equal ? equal + 1 + quoted : at;
+        const char *end = !equal ? NULL : quoted ? strchr(begin, '"') : begin + strcspn(begin, " ");
+        if (!end) {
+            tw__ask_refuse(ask, 400, "tags: key=value pairs are expected");
+            break;
+        }
+        if (query.len > 1) tw__buf_cstr(&query, " && ");
+        put_condition(&query, (struct tw_text){at, (size_t)(equal - at)},
+                      (struct tw_text){begin, (size_t)(end - begin)}, quoted);
+        at = end + quoted;
+        at += strspn(at, " ");
+    }
+    tw__buf_cstr(&query, "}");
+    tw__buf_char(&query, 0);
+    if (!ask->failed && !query.failed) read_query(ask, query.ptr, &traceql, search);
+    tw__traceql_fini(&traceql); /* the filter has been compiled */
+    tw__buf_fini(&query);
+}
+
+static void put_span(struct tw__json *json, const struct tw__span *span)
+{
+    tw__json_open(json, NULL, '{');
+    tw__json_hex(json, "spanID", span->span_id, 8);
+    tw__ask_put_time(json, "startTimeUnixNano", span->start_ns);
+    tw__ask_put_time(json, "durationNanos", tw__span_duration_ns(span));
+    tw__json_text(json, "name", span->name);
+    tw__json_open(json, "attributes", '[');
+    tw__json_close(json, ']');
+    tw__json_close(json, '}');
+}
+
+static void put_found(struct tw__json *json, const struct tw__summary *one, uint64_t most)
+{
+    tw__json_open(json, NULL, '{');
+    tw__json_hex(json, "traceID", one->trace_id, 16);
+    tw__json_text(json, "rootServiceName", one->root_service);
+    tw__json_text(json, "rootTraceName",
+                  one->rootless ? (struct tw_text){"<root span not yet received>", 28} : one->root_name);
+    tw__ask_put_time(json, "startTimeUnixNano", one->start_ns);
+    tw__json_u64(json, "durationMs", one->duration_ns / 1000000);
+    for (int old = 0; old < 2; old++) { /* spanSet is what older Grafanas read */
+        if (old) {
+            tw__json_open(json, "spanSet", '{');
+        } else {
+            tw__json_open(json, "spanSets", '[');
+            tw__json_open(json, NULL, '{');
+        }
+        tw__json_open(json, "spans", '[');
+        for (uint32_t i = 0; i < one->matched_count && i < TW__MATCHED_MAX && i < most; i++)
+            put_span(json, &one->matched[i]);
+        tw__json_close(json, ']');
+        tw__json_u64(json, "matched", one->matched_count);
+        tw__json_close(json, '}');
+        if (!old) tw__json_close(json, ']');
+    }
+    tw__json_open(json, "serviceStats", '{');
+    for (uint32_t s = 0; s < one->service_count; s++) {
+        tw__json_name(json, one->services[s].name);
+        json->comma = false;
+        tw__json_open(json, NULL, '{');
+        tw__json_u64(json, "spanCount", one->services[s].spans);
+        tw__json_u64(json, "errorCount", one->services[s].errors);
+        tw__json_close(json, '}');
+    }
+    tw__json_close(json, '}');
+    tw__json_close(json, '}');
+}
+
+static void search(void *context, const struct tw__request *request, struct tw__reply *reply)
+{
+    struct tw__ask ask;
+    struct tw__search what = {0};
+    struct tw__traceql traceql = {.count_max = UINT64_MAX};
+    struct tw__summaries found = {0};
+    tw__ask_begin(&ask, context, request, reply);
+    const char *q = tw__ask_text(&ask, "q"), *tags = tw__ask_text(&ask, "tags");
+    if (q || !tags)
+        read_query(&ask, q, &traceql, &what);
+    else
+        read_tags(&ask, tags, &what);
+    if (traceql.function != TW__TRACEQL_NONE)
+        tw__ask_refuse(&ask, 400, "a metrics query: ask /api/metrics/query_range");
+    uint64_t min_ns = tw__ask_duration(&ask, "minDuration"), max_ns = tw__ask_duration(&ask, "maxDuration");
+    if (min_ns > what.min_trace_ns) what.min_trace_ns = min_ns;
+    if (max_ns && (!what.max_trace_ns || max_ns < what.max_trace_ns)) what.max_trace_ns = max_ns;
+    what.spans.since_ns = tw__ask_time(&ask, "start");
+    what.spans.until_ns = tw__ask_time(&ask, "end");
+    what.limit = (size_t)tw__ask_number(&ask, "limit", 20, 1000);
+    uint64_t most = tw__ask_number(&ask, "spss", 3, 100);
+    if (!ask.failed && !tw__ask_failed(&ask, tw__query_search(ask.api->store, &what, &ask.pool, &found))) {
+        tw__json_open(&ask.json, NULL, '{');
+        tw__json_open(&ask.json, "traces", '[');
+        for (size_t i = 0; i < found.count; i++)
+            if (found.items[i].matched_count >= traceql.count_min && found.items[i].matched_count <= traceql.count_max)
+                put_found(&ask.json, &found.items[i], most ? most : UINT64_MAX);
+        tw__json_close(&ask.json, ']');
+        tw__json_open(&ask.json, "metrics", '{');
+        tw__json_u64(&ask.json, "completedJobs", 1);
+        tw__json_u64(&ask.json, "totalJobs", 1);
+        tw__json_close(&ask.json, '}');
+        tw__json_close(&ask.json, '}');
+    }
+    tw__ask_end(&ask);
+    tw__traceql_fini(&traceql);
+}
+
+/* -- tags */
+
+static const char *const intrinsics[] = {"duration",        "kind",   "name",          "rootName",
+                                         "rootServiceName", "status", "statusMessage", "traceDuration"};
+
+static void put_scope(struct tw__ask *ask, const char *name, unsigned scopes)
+{
+    struct tw__store_names names = {0};
+    if (ask->failed || tw__ask_failed(ask, tw__store_tag_keys(ask->api->store, scopes, &ask->pool, &names))) return;
+    tw__json_open(&ask->json, NULL, '{');
+    tw__json_cstr(&ask->json, "name", name);
+    tw__json_open(&ask->json, "tags", '[');
+    for (size_t i = 0; i < names.count; i++) tw__json_text(&ask->json, NULL, names.items[i].name);
+    tw__json_close(&ask->json, ']');
+    tw__json_close(&ask->json, '}');
+}
+
+static void tags_v2(void *context, const struct tw__request *request, struct tw__reply *reply)
+{
+    struct tw__ask ask;
+    tw__ask_begin(&ask, context, request, reply);
+    const char *scope = tw__ask_text(&ask, "scope");
+    bool all = !scope || strcmp(scope, "none") == 0;
+    tw__json_open(&ask.json, NULL, '{');
+    tw__json_open(&ask.json, "scopes", '[');
+    if (all || strcmp(scope, "resource") == 0) put_scope(&ask, "resource", TW__SCOPE_RESOURCE);
+    if (all || strcmp(scope, "span") == 0) put_scope(&ask, "span", TW__SCOPE_SPAN);
+    if (all || strcmp(scope, "event") == 0) put_scope(&ask, "event", TW__SCOPE_EVENT);
+    if (!ask.failed && (all || strcmp(scope, "intrinsic") == 0)) {
+        tw__json_open(&ask.json, NULL, '{');
+        tw__json_cstr(&ask.json, "name", "intrinsic");
+        tw__json_open(&ask.json, "tags", '[');
+        for (size_t i = 0; i < sizeof intrinsics / sizeof *intrinsics; i++)
+            tw__json_cstr(&ask.json, NULL, intrinsics[i]);
+        tw__json_close(&ask.json, ']');
+        tw__json_close(&ask.json, '}');
+    }
+    if (!ask.failed) {
+        tw__json_close(&ask.json, ']');
+        tw__json_close(&ask.json, '}');
+    }
+    tw__ask_end(&ask);
+}
+
+static void tags_v1(void *context, const struct tw__request *request, struct tw__reply *reply)
+{
+    struct tw__ask ask;
+    struct tw__store_names names = {0};
+    tw__ask_begin(&ask, context, request, reply);
+    if (!tw__ask_failed(&ask,
+                        tw__store_tag_keys(ask.api->store, TW__SCOPE_SPAN | TW__SCOPE_RESOURCE, &ask.pool, &names))) {
+        tw__json_open(&ask.json, NULL, '{');
+        tw__json_open(&ask.json, "tagNames", '[');
+        for (size_t i = 0; i < names.count; i++) tw__json_text(&ask.json, NULL, names.items[i].name);
+        tw__json_close(&ask.json, ']');
+        tw__json_close(&ask.json, '}');
+    }
+    tw__ask_end(&ask);
+}
+
+static bool name_is(const char *name, size_t len, const char *other)
+{
+    return strlen(other) == len && memcmp(name, other, len) == 0;
+}
+
+/* Values of a tag or intrinsic, as texts. */
+static void read_values(struct tw__ask *ask, const char *name, size_t len, struct tw__store_names *names)
+{
+    static const char *const statuses[] = {"error", "ok", "unset"}, *const kinds[] = {"client", "consumer", "internal",
+                                                                                      "producer", "server"};
+    const char *const *fixed = name_is(name, len, "status") ? statuses : name_is(name, len, "kind") ? kinds : NULL;
+    size_t fixed_count = fixed == statuses ? 3 : 5, limit = (size_t)tw__ask_number(ask, "limit", 1000, 5000);
+    uint64_t since_ns = tw__ask_time(ask, "start"), until_ns = tw__ask_time(ask, "end");
+    if (ask->failed) return;
+    if (fixed) {
+        names->items = tw__pool_zeroed(&ask->pool, fixed_count, sizeof *names->items);
+        if (!names->items) (void)tw__ask_failed(ask, TW_ERR_MEMORY);
+        if (ask->failed) return;
+        for (; names->count < fixed_count; names->count++)
+            names->items[names->count].name = tw__ask_as_text(fixed[names->count]);
+    } else if (name_is(name, len, "name") || name_is(name, len, "rootName")) {
+        (void)tw__ask_failed(ask, tw__store_operations(ask->api->store, (struct tw_text){NULL, 0}, &ask->pool, names));
+    } else if (name_is(name, len, "resource.service.name") || name_is(name, len, ".service.name") ||
+               name_is(name, len, "service.name") || name_is(name, len, "rootServiceName")) {
+        (void)tw__ask_failed(ask, tw__store_services(ask->api->store, &ask->pool, names));
+    } else {
+        static const struct {
+            const char *prefix;
+            unsigned scopes;
+        } scoped[] = {{"span.", TW__SCOPE_SPAN},
+                      {"resource.", TW__SCOPE_RESOURCE},
+                      {"event.", TW__SCOPE_EVENT},
+                      {".", TW__SCOPE_SPAN | TW__SCOPE_RESOURCE}};
+        unsigned scopes = TW__SCOPE_SPAN | TW__SCOPE_RESOURCE;
+        for (size_t i = 0; i < sizeof scoped / sizeof *scoped; i++) {
+            size_t prefix = strlen(scoped[i].prefix);
+            if (len <= prefix || memcmp(name, scoped[i].prefix, prefix) != 0) continue;
+            scopes = scoped[i].scopes;
+            name += prefix;
+            len -= prefix;
+            break;
+        }
+        (void)tw__ask_failed(ask, tw__store_tag_values(ask->api->store, scopes, (struct tw_text){name, len}, since_ns,
+                                                       until_ns, limit, &ask->pool, names));
+    }
+}
+
+static void values(void *context, const struct tw__request *request, struct tw__reply *reply, bool v2)
+{
+    static const char end[] = "/values";
+    struct tw__ask ask;
+    struct tw__store_names names = {0};
+    size_t len = strlen(request->rest);
+    tw__ask_begin(&ask, context, request, reply);
+    if (len <= sizeof end - 1 || strcmp(request->rest + len - (sizeof end - 1), end) != 0)
+        tw__ask_refuse(&ask, 404, "not found");
+    if (!ask.failed) read_values(&ask, request->rest, len - (sizeof end - 1), &names);
+    if (!ask.failed) {
+        bool keyword = name_is(request->rest, len - (sizeof end - 1), "status") ||
+                       name_is(request->rest, len - (sizeof end - 1), "kind");
+        tw__json_open(&ask.json, NULL, '{');
+        tw__json_open(&ask.json, "tagValues", '[');
+        for (size_t i = 0; i < names.count; i++) {
+            if (i > 0 && names.items[i].name.len == names.items[i - 1].name.len &&
+                memcmp(names.items[i].name.ptr, names.items[i - 1].name.ptr, names.items[i].name.len) == 0)
+                continue; /* an operation of two kinds */
+            if (v2) {
+                tw__json_open(&ask.json, NULL, '{');
+                tw__json_cstr(&ask.json, "type", keyword ? "keyword" : "string");
+                tw__json_text(&ask.json, "value", names.items[i].name);
+                tw__json_close(&ask.json, '}');
+            } else {
+                tw__json_text(&ask.json, NULL, names.items[i].name);
+            }
+        }
+        tw__json_close(&ask.json, ']');
+        tw__json_close(&ask.json, '}');
+    }
+    tw__ask_end(&ask);
+}
+
+static void values_v1(void *context, const struct tw__request *request, struct tw__reply *reply)
+{
+    values(context, request, reply, false);
+}
+
+static void values_v2(void *context, const struct tw__request *request, struct tw__reply *reply)
+{
+    values(context, request, reply, true);
+}
+
+const struct tw__route tw__tempo_routes[] = {
+    {"GET", "/api/echo", TW__ROLE_READ, 0, echo},
+    {"GET", "/ready", TW__ROLE_ANY, 0, echo},
+    {"GET", "/api/status/buildinfo", TW__ROLE_READ, 0, buildinfo},
+    {"GET", "/api/v2/traces/*", TW__ROLE_READ, 0, trace_v2},
+    {"GET", "/tempo/api/traces/*", TW__ROLE_READ, 0, trace_v1},
+    {"GET", "/api/search", TW__ROLE_READ, 0, search},
+    {"GET", "/api/search/tags", TW__ROLE_READ, 0, tags_v1},
+    {"GET", "/api/search/tag/*", TW__ROLE_READ, 0, values_v1},
+    {"GET", "/api/v2/search/tags", TW__ROLE_READ, 0, tags_v2},
+    {"GET", "/api/v2/search/tag/*", TW__ROLE_READ, 0, values_v2},
+    {0},
+};

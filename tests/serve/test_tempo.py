@@ -1,0 +1,121 @@
+#!/usr/bin/python3
+"""Tempo's API: the requests of Grafana's data source, its drill-down included, and the shapes that it reads.
+
+Needs $TRACKWAY_BUILD (default build/); protoc decodes what is protobuf.
+"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import urllib.parse
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+sys.path.insert(0, HERE)
+from test_api import STORY, T0, TRACE, Collector  # noqa: E402
+
+SECOND = T0 // 10**9
+WINDOW = f"start={SECOND - 10}&end={SECOND + 10}"
+
+
+def decoded(message, text):
+    proto = os.path.join(HERE, "../wire/proto")
+    return subprocess.run(["protoc", f"--proto_path={proto}", f"--decode=trackway.oracle.{message}" if message else "--decode_raw", "trace.proto"]
+                          if message else ["protoc", "--decode_raw"], input=text, capture_output=True, check=True, timeout=30).stdout.decode()
+
+
+def quoted(**query):
+    return urllib.parse.urlencode(query)
+
+
+def a_trace_by_id_is_protobuf_or_json(folder):
+    with Collector(folder) as collector:
+        collector.send(STORY)
+        assert collector.ask("/api/echo") == (200, b"echo")
+        assert "version" in collector.get("/api/status/buildinfo")
+        status, v2 = collector.ask(f"/api/v2/traces/{TRACE}?{WINDOW}", Accept="application/protobuf")
+        status_1, v1 = collector.ask(f"/api/traces/{TRACE}", Accept="application/protobuf")
+        assert status == status_1 == 200 and v2.endswith(v1) and v2[0] == 0x0a, (status, v2[:20])
+        raw = decoded("", v1)
+        for name in ("GET /cart", "call back", "GET /items", "SELECT", "INSERT", "commit", "no stock", "cache.miss", "front", "back"):
+            assert f'"{name}"' in raw, name
+        # What was written is what our own reader, and so any of OTLP, takes: sent again, it is the same trace.
+        status, text = collector.ask("/v1/traces", v1, "otlp-http", **{"Content-Type": "application/x-protobuf"})
+        assert (status, text) == (200, b""), (status, text)
+        assert collector.ask(f"/api/traces/{TRACE}", Accept="application/protobuf")[1] == v1
+        assert collector.get(f"/api/v2/traces/{TRACE}")["trace"]["resourceSpans"]
+        assert collector.ask("/api/v2/traces/" + "1" * 32)[0] == 404
+        assert collector.get(f"/api/traces/{TRACE}")["data"][0]["traceID"] == TRACE  # Jaeger's, without the header
+
+
+def searches_of_grafana_find_by_traceql(folder):
+    with Collector(folder) as collector:
+        collector.send(STORY)
+        for q, count in (('{}', 1), ('{ resource.service.name = "front" && name = "GET /cart" }', 1), ('{ status = error }', 1),
+                         ('{ span.http.status_code >= 500 && duration > 1ms } | select(status, resource.service.name)', 1),
+                         ('{ .db.system =~ "sql.*" } | count() > 1', 1), ('{ .db.system =~ "sql.*" } | count() > 2', 0),
+                         ('{ .db.system =~ "sql" }', 0), ('{ nestedSetParent < 0 && !(kind = client) }', 1), ('{ span.user.id != nil }', 1),
+                         ('{ traceDuration > 1s }', 0), ('{ name = `commit` || name = "none" }', 1), ('{ .service.name = "back" && kind = server }', 1),
+                         ('{ span:name = "SELECT" && trace:duration >= 5ms } with (most_recent=true)', 1)):
+            found = collector.get(f"/api/search?{WINDOW}&" + quoted(q=q, limit=20, spss=3))["traces"]
+            assert len(found) == count, (q, found)
+        one = collector.get("/api/search?" + quoted(q="{ status = error }"))["traces"][0]
+        assert (one["traceID"], one["rootServiceName"], one["rootTraceName"], one["startTimeUnixNano"], one["durationMs"]) == \
+            (TRACE, "front", "GET /cart", str(T0), 5), one
+        assert one["spanSets"][0]["matched"] == 1 and one["spanSets"][0]["spans"][0]["durationNanos"] == "4500000", one
+        assert len(collector.get("/api/search?" + quoted(tags='service.name=front http.status_code=500', minDuration="1ms"))["traces"]) == 1
+        for q in ("{ name = }", "{ name = 1", "{ nothing = 1 }", "{} | max(duration)", "{} >> {}", "{ (name=`a` }"):
+            status, text = collector.ask("/api/search?" + quoted(q=q))
+            assert status == 400 and b"invalid TraceQL query: at" in text, (q, status, text)
+
+
+def tags_and_values_complete_a_query(folder):
+    with Collector(folder) as collector:
+        collector.send(STORY)
+        scopes = {scope["name"]: scope["tags"] for scope in collector.get("/api/v2/search/tags?limit=5000")["scopes"]}
+        assert scopes["span"] == ["db.system", "http.status_code", "user.id"] and scopes["resource"] == ["service.name"], scopes
+        assert "status" in scopes["intrinsic"]
+        for tag, expected in (("resource.service.name", ["back", "front"]), ("span.db.system", ["sqlite"]), (".db.system", ["sqlite"]),
+                              ("status", ["error", "ok", "unset"])):
+            answer = collector.get("/api/v2/search/tag/" + urllib.parse.quote(tag, safe="") + "/values?limit=10")
+            assert [value["value"] for value in answer["tagValues"]] == expected, (tag, answer)
+        assert collector.get("/api/search/tag/service.name/values") == {"tagValues": ["back", "front"]}
+
+
+def metrics_are_counts_over_time(folder):
+    with Collector(folder) as collector:
+        collector.send(STORY)
+
+        def series(q, **more):
+            return collector.get("/api/metrics/query_range?" + quoted(q=q, start=SECOND - 60, end=SECOND + 60, step="60s", **more))["series"]
+
+        assert [sample["value"] for sample in series("{} | rate()")[0]["samples"]] == [0, 0.1]
+        assert [sample["value"] for sample in series("{ status = error } | count_over_time()")[0]["samples"]] == [0, 1]
+        by = {one["labels"][0]["value"]["stringValue"]: one for one in series("{} | count_over_time() by(resource.service.name)")}
+        assert {name: one["samples"][1]["value"] for name, one in by.items()} == {"front": 2, "back": 4}, by
+        quantiles = series("{ resource.service.name = `back` } | quantile_over_time(duration, .5, .99)")
+        assert [one["labels"][-1]["value"]["stringValue"] for one in quantiles] == ["0.5", "0.99"], quantiles
+        assert 0.0002 <= quantiles[0]["samples"][0]["value"] < quantiles[1]["samples"][0]["value"] <= 0.0056, quantiles  # a bin is a quarter of a power of two
+        buckets = series("{} | histogram_over_time(duration)")
+        assert sum(one["samples"][1]["value"] for one in buckets) == 6, buckets
+        one = collector.get("/api/metrics/query?" + quoted(q="{} | count_over_time()", start=SECOND - 60, end=SECOND + 60))["series"]
+        assert [sample["value"] for sample in one[0]["samples"]] == [6], one
+        assert collector.ask("/api/metrics/query_range?" + quoted(q="{}"))[0] == 400
+
+
+def main():
+    failed = 0
+    for test in (a_trace_by_id_is_protobuf_or_json, searches_of_grafana_find_by_traceql, tags_and_values_complete_a_query,
+                 metrics_are_counts_over_time):
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                test(folder)
+                print(f"passed {test.__name__}", flush=True)
+            except Exception as error:  # pylint: disable=broad-except
+                failed += 1
+                print(f"FAILED {test.__name__}: {type(error).__name__} {error}", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
