@@ -31,9 +31,13 @@ static uint64_t id_of(const uint8_t id[8])
     return number;
 }
 
+/* Every bit of the id counts: counters as ids, whose changing byte is the last one, would else share a few slots. The mixer
+ * of splitmix64. */
 static uint32_t slot_of(const struct laying *l, uint64_t id)
 {
-    return (uint32_t)(id * UINT64_C(0x9e3779b97f4a7c15) >> 32) & l->mask;
+    id = (id ^ id >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    id = (id ^ id >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (uint32_t)(id ^ id >> 31) & l->mask;
 }
 
 static uint32_t find(const struct laying *l, const uint8_t id[8])
