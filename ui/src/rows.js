@@ -105,8 +105,15 @@ export function reveal(trace, choices, target) {
   }
 }
 
-/* Numbers of a group: {errors, open, total, median, max}. */
+/* Numbers of a group: {errors, open, critical, total, median, max}. Asked for in every frame, found once. */
+const numbers = new WeakMap();
 export function groupNumbers(trace, members) {
+  let known = numbers.get(members);
+  if (!known) numbers.set(members, (known = count(trace, members)));
+  return known;
+}
+
+function count(trace, members) {
   const lengths = Float64Array.from(members, (i) => trace.length[i]).sort();
   let errors = 0,
     open = 0,

@@ -183,11 +183,15 @@ export class Waterfall {
 
   under(members, y) {
     const { trace } = this.state;
+    let painted = this.left;
     this.g.fillStyle = this.colors.path;
     for (const m of members) {
       if (!(trace.flags[m] & CRITICAL)) continue;
-      const x = this.scale.x(trace.begin[m]);
-      this.g.fillRect(x, y + ROW - 4, Math.max(2, trace.length[m] * this.scale.perNs), 2);
+      const x = Math.max(painted, this.scale.x(trace.begin[m])),
+        right = Math.min(this.width, Math.max(x + 1, this.scale.x(trace.begin[m] + trace.length[m])));
+      if (x >= this.width || right <= painted + 0.5) continue;
+      this.g.fillRect(x, y + ROW - 4, right - x, 2);
+      painted = right;
     }
   }
 
@@ -224,14 +228,14 @@ export class Waterfall {
       g.fill();
       return;
     }
-    this.beside(`${flags & OPEN ? "open, > " : ""}${format.duration(trace.length[i])}`, x, end, y);
+    this.beside(flags & OPEN ? `open, > ${format.duration(trace.length[i])}   ` : format.duration(trace.length[i]), x, end, y);
   }
 
   /* An end that nobody saw: teeth. */
   ragged(from, to, top) {
     const g = this.g,
-      teeth = 4,
-      bite = Math.min(7, (to - from) / 2);
+      teeth = 3,
+      bite = Math.min(9, (to - from) / 2);
     g.moveTo(from, top);
     for (let t = 0; t < teeth; t++) {
       g.lineTo(to, top + (BAR * t) / teeth);
@@ -251,9 +255,9 @@ export class Waterfall {
     if (Math.max(end, this.left) + 6 + width < this.width - 4) g.fillText(text, Math.max(end, this.left) + 6, middle);
     else if (x - 6 - width > this.left) g.fillText(text, x - 6 - width, middle);
     else if (plate) {
-      const at = Math.min(end, this.width - 4) - width - 10;
+      const at = Math.min(end, this.width) - width - 16;
       g.fillStyle = this.colors.panel;
-      g.fillRect(at, y + 3, width + 10, ROW - 6);
+      g.fillRect(at, y + 4, width + 10, ROW - 9);
       g.fillStyle = this.colors.muted;
       g.fillText(text, at + 5, middle);
     } else {
