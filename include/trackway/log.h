@@ -114,11 +114,11 @@ void tw_log_at(const struct tw_log_place *place, int level, const char *text, si
 
 /* Below: what the macros expand to. Not for direct use. */
 
-/* off and on: the generation in which the verdict was this. The next five: 0 until registered; see src/trace/log.c. */
+/* off and on: the generation in which the verdict was this. The next three: 0 until registered; see src/trace/log.c. */
 struct tw_log_site {
     uint32_t off, on;
     uint64_t fast, signature;
-    uint32_t heads[4], narrow;
+    uint32_t heads[4];
     struct tw_site site;
 };
 
@@ -141,7 +141,7 @@ static inline __attribute__((always_inline)) bool tw__log_wanted(struct tw_log_s
 #define TW__BARE(...)         __VA_ARGS__
 #define TW__LOG_SITE(var, level_, text)                                                                                \
     static struct tw_log_site var = {                                                                                  \
-        0, 0, 0, 0, {0, 0, 0, 0}, 0, {0, "" text, TW_MODULE, __func__, (uint32_t)__LINE__, 9, (uint8_t)(level_), 0}}
+        0, 0, 0, 0, {0, 0, 0, 0}, {0, "" text, TW_MODULE, __func__, (uint32_t)__LINE__, 9, (uint8_t)(level_), 0}}
 /* Never called: where the compiler checks the arguments. */
 static inline __attribute__((format(printf, 1, 2), unused)) void tw__log_check(const char *format, ...)
 {

@@ -25,6 +25,8 @@
 #include "trace/site.h"
 #include "trace/stack.h"
 
+enum { ARGS = TW__EVENT_HEAD_BYTES / 8 };
+
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 static uint32_t own_generation = 1; /* before there is a segment, and after */
@@ -132,9 +134,13 @@ static uint64_t head_of(struct tw__block *block, struct tw_log_site *site)
     if (signature && tw__load_relaxed(&site->site.head)) {
         tw__store_relaxed(&site->signature, signature);
         uint32_t heads[4] = {0, 0, 0, 0};
-        tw__store_relaxed(&site->narrow, tw__log_narrow(signature, heads) ? 1u : 0u);
-        for (unsigned i = 0; i < 4; i++) tw__store_relaxed(&site->heads[i], heads[i]);
-        tw__store_release(&site->fast, head + bytes); /* pairs with tw__log and tw__log_words */
+        if (!tw__log_narrow(signature, heads))
+            heads[0] = 0;
+        else if (!heads[0])
+            heads[0] = 1; /* no argument at all */
+        for (unsigned i = 1; i < 4; i++) tw__store_relaxed(&site->heads[i], heads[i]);
+        tw__store_release(&site->fast, head + bytes); /* pairs with tw__log and words_any */
+        tw__store_release(&site->heads[0], heads[0]); /* pairs with tw__log_words */
     }
     return head;
 }
@@ -159,18 +165,6 @@ void tw__log_with(struct tw_log_site *site, const struct tw_attr *attrs, size_t 
     va_start(args, format);
     log_slow(site, attrs, count, args);
     va_end(args);
-}
-
-/* The lease of the chunk had run out when a line was as good as written: its arguments lie behind the cursor. */
-__attribute__((noinline, cold)) static void log_again(struct tw_log_site *site, const uint64_t *words, size_t len)
-{
-    uint64_t raw[2 * 15];
-    memcpy(raw, words, len);
-    struct tw__block *block = tw__enter();
-    if (!block) return;
-    const struct tw__line line = {.head = head_of(block, site), .raw = raw, .raw_len = len};
-    tw__log_append(block, &line);
-    tw__leave(block);
 }
 
 static inline void put(uint64_t *word, enum tw__tag type, uint32_t value)
@@ -209,60 +203,78 @@ static inline void put(uint64_t *word, enum tw__tag type, uint32_t value)
         }                                                                                                              \
     }
 
-/* Begins a record in the open chunk: its arguments come next, then its head with the time. NULL: not the fast way (no room, a site
- * of texts or one that is new, a thread with metadata or without a block, a span that has ended), and nothing has happened. In no span
- * at all is fine. */
-static inline __attribute__((always_inline)) uint64_t *begin_fast(struct tw__block *me, struct tw__slot *at,
-                                                                  uint64_t fast)
+/* A record in the open chunk, from begin_fast to end_fast. */
+struct fast {
+    struct tw__block *me;
+    struct tw__slot *at;
+    uint64_t *words;
+    uint64_t head;
+};
+
+static inline __attribute__((always_inline)) void give_back(const struct fast *f)
 {
-    if (UNLIKELY(!fast || tw__meta || me == &tw__nobody)) return NULL;
-    if (UNLIKELY(!tw__load_relaxed(&at->trace[1]) && at != &tw__no_slot)) return NULL;
+    tw__signal_fence();
+    tw__store_release(&f->me->current, f->at); /* pairs with tw_shutdown, which waits for it */
+}
+
+/* Begins a record of a site whose f->head is known: all of it but the time and the arguments. False: not the fast way (no room, a
+ * thread with metadata or without a block, a span that has ended), and nothing has happened. In no span at all is fine. The
+ * trace's words are copied one by one: those of a span that has just begun are still in the store buffer. */
+static inline __attribute__((always_inline)) bool begin_fast(struct fast *f)
+{
+    struct tw__block *me = tw__me;
+    struct tw__slot *at = tw__load_relaxed(&me->current);
+    if (UNLIKELY(tw__meta || me == &tw__nobody)) return false;
+    if (UNLIKELY(!tw__load_relaxed(&at->trace[1]) && at != &tw__no_slot)) return false;
     me->saved = at;
     tw__store_relaxed(&me->current, &tw__poison);
     tw__signal_fence();
     uint8_t *record = me->cursor;
-    if (UNLIKELY(record + (fast & 0xffff) > tw__load_relaxed(&me->limit))) {
-        tw__signal_fence();
-        tw__store_release(&me->current, at); /* pairs with tw_shutdown, which waits for it */
-        return NULL;
+    f->me = me;
+    f->at = at;
+    f->words = (uint64_t *)(void *)record;
+    if (UNLIKELY(record + (f->head & 0xffff) > tw__load_relaxed(&me->limit))) {
+        give_back(f);
+        return false;
     }
-    return (uint64_t *)(void *)record + TW__EVENT_HEAD_BYTES / 8;
+    tw__store_relaxed(f->words, f->head);
+    tw__store_relaxed(f->words + 2, tw__load_relaxed(&at->trace[0]));
+    tw__store_relaxed(f->words + 3, tw__load_relaxed(&at->trace[1]));
+    tw__store_relaxed(f->words + 4, tw__load_relaxed(&at->id));
+    tw__store_relaxed(f->words + 5, tw__load_relaxed(&at->misc) | me->tid); /* no_slot has no thread */
+    return true;
 }
 
-/* What stands before the arguments. */
-static inline __attribute__((always_inline)) void end_fast(struct tw__block *me, struct tw_log_site *site,
-                                                           struct tw__slot *at, uint64_t fast)
+/* The clock comes last: little has to be kept in registers over it. False: the lease of the chunk has run out, the bytes behind
+ * the cursor are no record, and the arguments are in words still. */
+static inline __attribute__((always_inline)) bool end_fast(const struct fast *f)
 {
-    uint64_t *words = (uint64_t *)(void *)me->cursor;
-    tw__store_relaxed(words, fast);
-    tw__words_copy2(words + 2, &at->trace[0]);
-    tw__store_relaxed(words + 4, tw__load_relaxed(&at->id));
-    tw__store_relaxed(words + 5, (tw__load_relaxed(&at->misc) & ~(uint64_t)UINT32_MAX) | me->tid);
     uint64_t now = tw__clock_tsc();
-    tw__store_relaxed(words + 1, now);
-    bool good = now <= me->expire; /* else the bytes behind the cursor are no record */
-    if (good) tw__store_release(&me->cursor, (uint8_t *)words + (fast & 0xffff)); /* pairs with the reader's cursor */
-    tw__signal_fence();
-    tw__store_release(&me->current, at); /* pairs with tw_shutdown, which waits for it */
-    if (UNLIKELY(!good)) log_again(site, words + TW__EVENT_HEAD_BYTES / 8, (fast & 0xffff) - TW__EVENT_HEAD_BYTES);
+    if (UNLIKELY(now > f->me->expire)) {
+        give_back(f);
+        return false;
+    }
+    tw__store_relaxed(f->words + 1, now);
+    tw__store_release(&f->me->cursor, (uint8_t *)f->words + (f->head & 0xffff)); /* pairs with the reader's cursor */
+    give_back(f);
     if (UNLIKELY(now > tw__load_relaxed(&recheck_tick))) recheck(now);
+    return true;
 }
 
 void tw__log(struct tw_log_site *site, const char *format, ...)
 {
-    struct tw__block *me = tw__me;
-    struct tw__slot *at = tw__load_relaxed(&me->current);
-    uint64_t fast = tw__load_acquire(&site->fast); /* pairs with head_of */
-    uint64_t *words = begin_fast(me, at, fast);
-    va_list args;
+    struct fast f = {.head = tw__load_acquire(&site->fast)}; /* pairs with head_of */
+    va_list args, again;
     va_start(args, format);
-    if (UNLIKELY(!words)) {
-        log_slow(site, NULL, 0, args);
-    } else {
-        uint64_t signature = tw__load_relaxed(&site->signature);
+    va_copy(again, args);
+    bool done = false;
+    if (TW__LIKELY(f.head && begin_fast(&f))) {
+        uint64_t signature = tw__load_relaxed(&site->signature), *words = f.words + ARGS;
         PUT_ARGS(words, signature, args)
-        end_fast(me, site, at, fast);
+        done = end_fast(&f);
     }
+    if (UNLIKELY(!done)) log_slow(site, NULL, 0, again);
+    va_end(again);
     va_end(args);
 }
 
@@ -286,31 +298,44 @@ static inline __attribute__((always_inline)) uint64_t *put_word(uint64_t *words,
     return words + 2;
 }
 
-void tw__log_words(struct tw_log_site *site, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+/* Some of 64 bits, or a site that is new. */
+__attribute__((noinline)) static void words_any(struct tw_log_site *site, uint64_t a, uint64_t b, uint64_t c,
+                                                uint64_t d)
 {
-    struct tw__block *me = tw__me;
-    struct tw__slot *at = tw__load_relaxed(&me->current);
-    uint64_t fast = tw__load_acquire(&site->fast); /* pairs with head_of */
-    uint64_t *words = begin_fast(me, at, fast);
-    if (UNLIKELY(!words)) {
-        words_slow(site, a, b, c, d);
-        return;
-    }
-    if (tw__load_relaxed(&site->narrow)) {
-        /* All four without asking how many there are: what is too much lies behind the record, where the next one goes; 64 bytes are
-         * always free there (arena.c). */
-        tw__store_relaxed(words, tw__load_relaxed(&site->heads[0]) | a << 32);
-        tw__store_relaxed(words + 1, tw__load_relaxed(&site->heads[1]) | b << 32);
-        tw__store_relaxed(words + 2, tw__load_relaxed(&site->heads[2]) | c << 32);
-        tw__store_relaxed(words + 3, tw__load_relaxed(&site->heads[3]) | d << 32);
-    } else {
-        uint64_t signature = tw__load_relaxed(&site->signature);
+    struct fast f = {.head = tw__load_acquire(&site->fast)}; /* pairs with head_of */
+    bool done = false;
+    if (TW__LIKELY(f.head && begin_fast(&f))) {
+        uint64_t signature = tw__load_relaxed(&site->signature), *words = f.words + ARGS;
         words = put_word(words, signature & 15, a);
         if (signature >> 4) words = put_word(words, signature >> 4 & 15, b);
         if (signature >> 8) words = put_word(words, signature >> 8 & 15, c);
         if (signature >> 12) (void)put_word(words, signature >> 12 & 15, d);
+        done = end_fast(&f);
     }
-    end_fast(me, site, at, fast);
+    if (UNLIKELY(!done)) words_slow(site, a, b, c, d);
+}
+
+void tw__log_words(struct tw_log_site *site, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+    struct fast f;
+    uint64_t first = tw__load_acquire(&site->heads[0]); /* pairs with head_of */
+    if (UNLIKELY(!first)) {
+        words_any(site, a, b, c, d);
+        return;
+    }
+    f.head = tw__load_relaxed(&site->fast);
+    if (UNLIKELY(!begin_fast(&f))) {
+        words_slow(site, a, b, c, d);
+        return;
+    }
+    /* All four without asking how many there are: what is too much lies behind the record, where the next one goes; 64 bytes
+     * are always free there (arena.c). */
+    uint64_t *words = f.words + ARGS;
+    tw__store_relaxed(words, first | a << 32);
+    tw__store_relaxed(words + 1, tw__load_relaxed(&site->heads[1]) | b << 32);
+    tw__store_relaxed(words + 2, tw__load_relaxed(&site->heads[2]) | c << 32);
+    tw__store_relaxed(words + 3, tw__load_relaxed(&site->heads[3]) | d << 32);
+    if (UNLIKELY(!end_fast(&f))) words_slow(site, words[0] >> 32, words[1] >> 32, words[2] >> 32, words[3] >> 32);
 }
 
 /* The metadata of one line, as much of it as there is room for. A key without a number would be taken for an argument.
@@ -337,7 +362,7 @@ void tw__log_append(struct tw__block *block, const struct tw__line *line)
     struct tw__segment *segment = tw__segment_of(block);
     const struct tw__meta *meta = tw__meta;
     struct tw__tag_in tags[TW__TAGS_MAX];
-    size_t len = TW__EVENT_HEAD_BYTES + line->raw_len, meta_len = meta ? meta->len : 0, room, count;
+    size_t len = TW__EVENT_HEAD_BYTES, meta_len = meta ? meta->len : 0, room, count;
     for (size_t i = 0; i < line->arg_count; i++) len += tw__tag_size(&line->args[i]);
     room = TW__RECORD_MAX - 8 - len;
     if (meta_len > room) meta_len = 0; /* tw__log_args leaves room for it: never */
@@ -360,8 +385,6 @@ void tw__log_append(struct tw__block *block, const struct tw__line *line)
         tw__tag_write(to, &line->args[i]);
         to += tw__tag_size(&line->args[i]);
     }
-    if (line->raw_len) tw__words_copy_to(to, line->raw, line->raw_len);
-    to += line->raw_len;
     if (meta_len) tw__words_copy_to(to, meta->bytes, meta_len);
     to += meta_len;
     for (size_t i = 0; i < count; i++) {

@@ -24,8 +24,6 @@ struct tw__line {
     uint64_t head, tick;
     const struct tw__tag_in *args;
     size_t arg_count;
-    const uint64_t *raw; /* or arguments as they go into a record */
-    size_t raw_len;
     const struct tw_attr *attrs;
     size_t attr_count;
 };
