@@ -100,34 +100,32 @@ unsigned tw__live_level(const struct tw__live_event *event)
 static bool text_field(struct tw_text text, struct tw__field *out)
 {
     if (text.len == 0) return false;
-    *out = tw__field_text(text.ptr, text.len);
-    return true;
+    return tw__field_set_text(out, text.ptr, text.len);
 }
 
 static void tag_value(const struct tw_tag_value *tag, struct tw__field *out)
 {
-    *out = (struct tw__field){.type = TW__FIELD_TEXT, .ptr = tag->text.ptr, .len = tag->text.len};
     switch (tag->type) {
     case TW_TYPE_INT:
-        *out = tw__field_int(tag->value.i);
-        break;
+        (void)tw__field_set_number(out, TW__FIELD_INT, tag->value.u);
+        return;
     case TW_TYPE_UINT:
-        *out = tw__field_uint(tag->value.u);
-        break;
+        (void)tw__field_set_number(out, TW__FIELD_UINT, tag->value.u);
+        return;
     case TW_TYPE_BOOL:
-        *out = (struct tw__field){.type = TW__FIELD_BOOL, .u = tag->value.u};
-        break;
+        (void)tw__field_set_number(out, TW__FIELD_BOOL, tag->value.u);
+        return;
     case TW_TYPE_DOUBLE:
-        *out = (struct tw__field){.type = TW__FIELD_DOUBLE, .d = tag->value.d};
-        break;
+        (void)tw__field_set_number(out, TW__FIELD_DOUBLE, tag->value.u);
+        return;
     case TW_TYPE_BYTES:
-        out->type = TW__FIELD_BYTES;
-        break;
     case TW_TYPE_NONE:
     case TW_TYPE_STR:
     case TW_TYPE_JSON:
         break;
     }
+    (void)tw__field_set_text(out, tag->text.ptr, tag->text.len);
+    if (tag->type == TW_TYPE_BYTES) out->type = TW__FIELD_BYTES;
 }
 
 static bool find_tag(const struct tw_record *record, const char *name, size_t len, struct tw__field *out)
@@ -190,8 +188,7 @@ static bool message(const struct tw__live_event *event, struct tw__field *out)
     struct tw__live_scratch *scratch = event->scratch;
     if (scratch->of != event) make_message(event, &scratch->message);
     scratch->of = event;
-    *out = tw__field_text(scratch->message.ptr, scratch->message.len);
-    return true;
+    return tw__field_set_text(out, scratch->message.ptr, scratch->message.len);
 }
 
 static bool id_field(const uint8_t *id, size_t size, char *text, struct tw__field *out)
@@ -203,22 +200,19 @@ static bool id_field(const uint8_t *id, size_t size, char *text, struct tw__fiel
         text[2 * i] = digits[id[i] >> 4];
         text[2 * i + 1] = digits[id[i] & 15];
     }
-    *out = tw__field_text(text, 2 * size);
-    return any != 0;
+    return tw__field_set_text(out, text, 2 * size) && any != 0;
 }
 
 static bool cstr_field(const char *text, struct tw__field *out)
 {
-    *out = tw__field_text(text, strlen(text));
-    return true;
+    return tw__field_set_text(out, text, strlen(text));
 }
 
 static bool duration(const struct tw__live_event *event, struct tw__field *out)
 {
     const struct tw_record *r = event->record;
     if (event->kind != TW__LIVE_END) return false;
-    *out = tw__field_uint(r->end_ns > r->time_ns ? r->end_ns - r->time_ns : 0);
-    return true;
+    return tw__field_set_number(out, TW__FIELD_UINT, r->end_ns > r->time_ns ? r->end_ns - r->time_ns : 0);
 }
 
 bool tw__live_field(const void *data, const struct tw__field_key *key, struct tw__field *out)
@@ -231,29 +225,24 @@ bool tw__live_field(const void *data, const struct tw__field_key *key, struct tw
     case FUNCTION:
         return text_field(is_call(event) ? event->called : r->function, out);
     case LINE:
-        *out = tw__field_uint(r->line);
-        return r->line != 0;
+        return tw__field_set_number(out, TW__FIELD_UINT, r->line) && r->line != 0;
     case PID:
         if (r->tag_count && find_tag(r, "pid", 3, out)) return true;
-        *out = tw__field_uint(r->pid);
-        return true;
+        return tw__field_set_number(out, TW__FIELD_UINT, r->pid);
     case TID:
-        *out = tw__field_uint(r->tid);
-        return true;
+        return tw__field_set_number(out, TW__FIELD_UINT, r->tid);
     case THREAD:
         return text_field(r->thread, out);
     case KIND:
         return cstr_field(tw__live_kind_names[event->kind], out);
     case LEVEL:
-        *out = (struct tw__field){.type = TW__FIELD_LEVEL, .u = tw__live_level(event)};
-        return true;
+        return tw__field_set_number(out, TW__FIELD_LEVEL, tw__live_level(event));
     case MESSAGE:
         return message(event, out);
     case NAME:
         return text_field(is_call(event) ? event->called : r->name, out);
     case TIME:
-        *out = tw__field_uint(event->time_ns);
-        return true;
+        return tw__field_set_number(out, TW__FIELD_UINT, event->time_ns);
     case TRACE:
         return id_field(r->trace_id, 16, event->scratch->trace, out);
     case SPAN:
@@ -275,26 +264,43 @@ bool tw__live_field(const void *data, const struct tw__field_key *key, struct tw
     return event->kind != TW__LIVE_BEGIN && find_tag(r, key->name, key->len, out);
 }
 
-/* What every event has, in the order in which it is listed; then its tags. */
+/* What every event has, sorted by name, which is how lines list it; then its tags. Who asks for one after the other, as
+ * everybody does, goes on where the last answer was. */
 bool tw__live_each(const void *data, size_t index, struct tw__field_key *key, struct tw__field *value)
 {
+#define OWN(text, id)                                                                                                  \
+    {                                                                                                                  \
+        text, sizeof text - 1, id                                                                                      \
+    }
     static const struct {
         const char *name;
+        size_t len;
         enum field field;
-    } own[] = {{"kind", KIND},    {"module", MODULE},    {"function", FUNCTION}, {"line", LINE},    {"pid", PID},
-               {"tid", TID},      {"thread", THREAD},    {"service", SERVICE},   {"host", HOST},    {"trace_id", TRACE},
-               {"span_id", SPAN}, {"parent_id", PARENT}, {"duration", DURATION}, {"status", STATUS}};
+    } own[] = {OWN("duration", DURATION), OWN("function", FUNCTION), OWN("host", HOST),        OWN("kind", KIND),
+               OWN("line", LINE),         OWN("module", MODULE),     OWN("parent_id", PARENT), OWN("pid", PID),
+               OWN("service", SERVICE),   OWN("span_id", SPAN),      OWN("status", STATUS),    OWN("thread", THREAD),
+               OWN("tid", TID),           OWN("trace_id", TRACE)};
+#undef OWN
+    enum { OWN_COUNT = sizeof own / sizeof own[0] };
     const struct tw__live_event *event = data;
     const struct tw_record *r = event->record;
-    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
-        *key = (struct tw__field_key){.name = own[i].name, .len = strlen(own[i].name), .id = own[i].field};
-        if (tw__live_field(event, key, value) && index-- == 0) return true;
-    }
-    if (event->kind == TW__LIVE_BEGIN) return false;
-    for (size_t i = 0; i < r->tag_count; i++) {
-        if (tw__tag_replaced(r->tags, r->tag_count, i) || index-- > 0) continue;
-        *key = (struct tw__field_key){.name = r->tags[i].key.ptr, .len = r->tags[i].key.len};
-        tag_value(&r->tags[i], value);
+    struct tw__live_scratch *scratch = event->scratch;
+    bool further = index > 0 && scratch->each_of == event && scratch->each_index == index;
+    size_t at = further ? scratch->each_at : 0, left = further ? 0 : index;
+    size_t end = OWN_COUNT + (event->kind == TW__LIVE_BEGIN ? 0 : r->tag_count);
+    for (; at < end; at++) {
+        if (at < OWN_COUNT) {
+            *key = (struct tw__field_key){.name = own[at].name, .len = own[at].len, .id = own[at].field};
+            if (!tw__live_field(event, key, value) || left-- > 0) continue;
+        } else {
+            const struct tw_tag_value *tag = &r->tags[at - OWN_COUNT];
+            if (tw__tag_replaced(r->tags, r->tag_count, at - OWN_COUNT) || left-- > 0) continue;
+            *key = (struct tw__field_key){.name = tag->key.ptr, .len = tag->key.len};
+            tag_value(tag, value);
+        }
+        scratch->each_of = event;
+        scratch->each_index = index + 1;
+        scratch->each_at = at + 1;
         return true;
     }
     return false;

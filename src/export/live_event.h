@@ -32,6 +32,8 @@ struct tw__live_scratch {
     struct tw__buf message;
     const void *of; /* the event whose message it holds; NULL: none */
     char trace[33], span[17], parent[17];
+    const void *each_of; /* where tw__live_each goes on */
+    size_t each_index, each_at;
 };
 
 struct tw__live_event {

@@ -112,7 +112,8 @@ void tw__json_u64(struct tw__json *json, const char *name, uint64_t value)
 void tw__json_i64(struct tw__json *json, const char *name, int64_t value)
 {
     before(json, name);
-    tw__buf_fmt(json->out, "%" PRId64, value);
+    if (value < 0) tw__buf_char(json->out, '-');
+    tw__buf_u64(json->out, value < 0 ? ~(uint64_t)value + 1 : (uint64_t)value);
 }
 
 void tw__json_f64(struct tw__json *json, const char *name, double value)

@@ -224,17 +224,23 @@ static void add_datum(const struct writing *w, const struct tw__line_part *part,
     tw__buf_char(w->out, '"');
 }
 
-/* Sorted by key; of the same key the first, as in lager. Returns how many; *rest: where to go on reading. */
-static size_t sorted(const struct writing *w, struct datum data[SORTED_MAX], size_t *rest)
+/* Sorted by key; of the same key the first, as in lager. Returns how many; *rest: where to go on reading. What comes in order is
+ * not moved. */
+static size_t sorted(const struct writing *w, struct datum data[SORTED_MAX + 1], size_t *rest)
 {
     size_t count = 0, index = 0;
-    struct datum datum = {0};
-    for (; count < SORTED_MAX && w->source->each(w->source->event, index, &datum.key, &datum.value); index++) {
+    for (; count < SORTED_MAX; index++) {
+        struct datum *last = &data[count];
+        *last = (struct datum){0};
+        if (!w->source->each(w->source->event, index, &last->key, &last->value)) break;
         size_t at = count;
-        while (at > 0 && order_of(&data[at - 1].key, &datum.key) > 0) at--;
-        if (at > 0 && order_of(&data[at - 1].key, &datum.key) == 0) continue;
-        memmove(&data[at + 1], &data[at], (count - at) * sizeof *data);
-        data[at] = datum;
+        while (at > 0 && order_of(&data[at - 1].key, &last->key) > 0) at--;
+        if (at > 0 && order_of(&data[at - 1].key, &last->key) == 0) continue;
+        if (at < count) {
+            struct datum datum = *last;
+            memmove(&data[at + 1], &data[at], (count - at) * sizeof *data);
+            data[at] = datum;
+        }
         count++;
     }
     *rest = index;
@@ -386,7 +392,7 @@ static void write_json(const struct writing *w)
 {
     static const char *const own[] = {"time", "level", "message"};
     struct tw__json json = {.out = w->out};
-    struct datum data[SORTED_MAX + 1], datum = {0};
+    struct datum data[SORTED_MAX + 1];
     struct tw__field value;
     size_t rest = 0, count = w->source->each ? sorted(w, data, &rest) : 0;
     tw__json_open(&json, NULL, '{');
@@ -401,13 +407,12 @@ static void write_json(const struct writing *w)
         add_json_field(&json, &value);
     }
     for (size_t i = 0;; i++) {
-        if (i < count)
-            datum = data[i];
-        else if (!w->source->each || !w->source->each(w->source->event, rest++, &datum.key, &datum.value))
+        struct datum *datum = &data[i < count ? i : SORTED_MAX];
+        if (i >= count && (!w->source->each || !w->source->each(w->source->event, rest++, &datum->key, &datum->value)))
             break;
-        if (is_word(&datum.key, "time") || is_word(&datum.key, "level") || is_word(&datum.key, "message")) continue;
-        tw__json_name(&json, (struct tw_text){datum.key.name, datum.key.len});
-        add_json_field(&json, &datum.value);
+        if (is_word(&datum->key, "time") || is_word(&datum->key, "level") || is_word(&datum->key, "message")) continue;
+        tw__json_name(&json, (struct tw_text){datum->key.name, datum->key.len});
+        add_json_field(&json, &datum->value);
     }
     tw__json_close(&json, '}');
     tw__json_line(&json);
