@@ -116,6 +116,14 @@ def views_have_addresses_and_other_paths_have_none(collector):
         assert get(collector, path)[0] == expected, path
 
 
+def a_span_is_found_by_its_id(collector):
+    where = f"/api/tw/traces/{api.TRACE}/spans"
+    page = collector.get(f"{where}?span=0000000000000003&count=2")
+    assert [row["span_id"] for row in page["spans"]] == ["0000000000000003", "0000000000000004"] and page["spans"][0]["index"] == 2, page
+    for wrong, expected in (("00000000000000ff", 404), ("3", 400), ("000000000000000g", 400)):
+        assert get(collector, f"{where}?span={wrong}")[0] == expected, wrong
+
+
 def in_the_browser(collector, folder):
     """page.mjs, which prints a line for each of its tests. Returns how many failed."""
     shots = os.environ.get("PAGE_SHOTS") or os.path.join(folder, "shots")
@@ -133,7 +141,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder, api.Collector(folder) as collector:
         fill(collector)
         for test in (the_page_is_served_packed_small_and_cached, the_page_runs_nothing_inline_and_asks_nobody_else,
-                     views_have_addresses_and_other_paths_have_none):
+                     views_have_addresses_and_other_paths_have_none, a_span_is_found_by_its_id):
             try:
                 test(collector)
                 print(f"passed {test.__name__}", flush=True)

@@ -128,19 +128,16 @@ class Model {
 function Head({ model, act }) {
   const { trace } = model,
     services = useMemo(() => {
-      const count = trace.services.map((name) => ({ name, spans: 0, errors: 0 }));
+      const count = trace.services.map((name) => ({ name, spans: 0, errors: 0, open: 0 }));
       for (let i = 0; i < trace.count; i++) {
         count[trace.service[i]].spans++;
         if (trace.flags[i] & ERROR) count[trace.service[i]].errors++;
+        if (trace.flags[i] & OPEN) count[trace.service[i]].open++;
       }
       return count.sort((a, b) => b.spans - a.spans);
     }, [trace]);
-  let errors = 0,
-    open = 0;
-  for (let i = 0; i < trace.count; i++) {
-    if (trace.flags[i] & ERROR) errors++;
-    if (trace.flags[i] & OPEN) open++;
-  }
+  const errors = services.reduce((sum, service) => sum + service.errors, 0),
+    open = services.reduce((sum, service) => sum + service.open, 0);
   return (
     <div class="head">
       <div class="line">

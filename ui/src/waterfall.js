@@ -170,7 +170,7 @@ export class Waterfall {
       const x = this.scale.x(trace.begin[m]),
         right = Math.max(x + 1.5, this.scale.x(trace.begin[m] + trace.length[m]));
       end = Math.max(end, right);
-      if (right < this.left || x > this.width || (right <= painted && !(trace.flags[m] & ERROR))) continue;
+      if (right < this.left || x > this.width || (right <= painted + 0.5 && !(trace.flags[m] & ERROR))) continue;
       g.fillStyle = trace.flags[m] & ERROR ? this.colors.error : color;
       g.fillRect(Math.max(x, this.left), top + 2, Math.min(right, this.width) - Math.max(x, this.left), BAR - 4);
       painted = Math.max(painted, right);
