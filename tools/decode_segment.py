@@ -242,7 +242,10 @@ def decode(segment, raw):
         out["end_tick"], out["ticket"], out["offset"] = 0, 2**64 - 1, number
         join(out, b)
         end = 96 + min(u64(b, 72), SLOT_TAGS)
-        if raw or all(other[48:] != b[96:end] for other in more.get(bytes(b[16:40]), [])):
+        times = u32(b, 484)
+        in_record = times % 2 or any(1 <= (u64(other, 40) >> 40) - times // 2 & 0xFFFFFF < 1 << 23
+                                     for other in more.get(bytes(b[16:40]), []))
+        if raw or not in_record:
             segment.add_tags(b, 96, end, out)
         result.append(out)
     return result

@@ -1,8 +1,8 @@
 /* cursor: whole copies of chunks and slots, out of memory that is being written.
  *
  *     chunk:  word (acquire)  head, end  copy  word again: same ticket and not being taken -> the copy is whole
- *     slot:   id (acquire)                copy  id again:   the same                       -> the copy is whole
- *             a slot that is full is emptied and filled again under the same id; so its tags are read twice
+ *     slot:   id, emptied (acquire)       copy  both again: the same                       -> the copy is whole
+ *             a slot that is full is emptied and filled again under the same id: emptied tells, and is odd meanwhile
  *
  * The writer never waits for a reader: a chunk that is taken during the copy is lost to it (counted by the caller). Records
  * behind the writer's cursor are not looked at, so an unfinished one is never seen.
@@ -76,24 +76,33 @@ bool tw__chunk_copy(const struct tw_reader *reader, const struct tw__chunk_info 
     return word >> 16 == info->ticket && (word & 3) != TW__CHUNK_TAKEN;
 }
 
+/* First to last: whoever has a tag's head gets the payload that was there before it. (A memcpy may begin at the end.) */
+static void copy_tags(uint8_t *to, const struct tw__slot *from)
+{
+    for (size_t i = 0; i < TW__SLOT_TAG_BYTES; i += 8) {
+        uint64_t word = tw__load_acquire((const uint64_t *)(const void *)(from->tags + i)); /* pairs with tw__tag_put_head */
+        memcpy(to + i, &word, sizeof word);
+    }
+}
+
 bool tw__slot_copy(const struct tw_reader *reader, uint32_t block, unsigned slot, struct tw__slot *out)
 {
     const struct tw__slot *from = tw__view_slot(reader, block, slot);
     uint64_t id = tw__load_acquire(&from->id); /* pairs with the begin of a span */
-    uint64_t again[TW__SLOT_TAG_BYTES / 8];
     bool same = false;
     if (id % 2 == 0 || tw__record_type(tw__load_relaxed(&from->head)) != TW__TYPE_SPAN) return false;
     memset(out, 0, sizeof *out);
     for (int tries = 0; tries < SLOT_TRIES && !same; tries++) {
+        uint32_t emptied = tw__load_acquire(&from->emptied); /* pairs with tag.c: flush_slot */
         tw__words_copy_from(out, from, offsetof(struct tw__slot, link)); /* what follows is the writer's own */
-        out->tags_len = tw__load_relaxed(&from->tags_len);
-        tw__words_copy_from(out->tags, from->tags, sizeof out->tags);
-        uint64_t len = out->tags_len < TW__SLOT_TAG_BYTES ? out->tags_len : TW__SLOT_TAG_BYTES;
-        tw__words_copy_from(again, from->tags, sizeof again);
-        same = memcmp(again, out->tags, (size_t)len) == 0;
+        out->tags_len = tw__load_acquire(&from->tags_len);
+        copy_tags(out->tags, from);
+        out->emptied = emptied;
+        same = emptied % 2 == 0 && tw__load_acquire(&from->emptied) == emptied;
         if (tw__load_acquire(&from->id) != id) return false;
+        if (emptied % 2) break; /* all of them are in a record */
     }
-    if (!same) out->tags_len = 0; /* tags come faster than they can be read: better none than torn ones */
+    if (!same) out->tags_len = 0; /* or emptied faster than it can be read: better none than torn ones */
     out->id = id;
     return tw__record_type(out->head) == TW__TYPE_SPAN;
 }

@@ -231,12 +231,13 @@ static struct piece tags_of(const struct tw__image *image)
     return (struct piece){bytes + (span ? TW__SPAN_HEAD_BYTES : TW__EVENT_HEAD_BYTES), bytes + (head & 0xffff)};
 }
 
-/* A slot that was full is emptied into a record, and then cleared: who looks between finds its tags in both. */
-static bool is_in_record(const struct tw__image *slot, const struct tw__image *record)
+/* A full slot is emptied into a record: whether this is the one, or a later one. (The slot is looked at before the records.) */
+static bool has_emptied(const struct tw__image *record, const struct tw__image *slot)
 {
-    struct piece a = tags_of(slot), b = tags_of(record);
-    size_t len = (size_t)(a.end - a.at);
-    return len == (size_t)(b.end - b.at) && memcmp(a.at, b.at, len) == 0;
+    uint32_t emptied;
+    memcpy(&emptied, (const uint8_t *)slot->words + offsetof(struct tw__slot, emptied), sizeof emptied);
+    uint64_t ahead = ((record->words[TW__AT_MISC] >> 40) - emptied / 2) & TW__TAGS_NUMBER_MAX;
+    return ahead != 0 && ahead <= TW__TAGS_NUMBER_MAX / 2;
 }
 
 static void set_thread(const struct tw__decoder *d, struct tw_record *out)
@@ -320,7 +321,7 @@ bool tw__decode(struct tw__decoder *d, const struct tw__image *image, const stru
     for (size_t i = 0; i < more_count; i++) {
         if (tw__record_bits(more[i].words[TW__AT_HEAD]) & TW__BIT_CUT) out->marks |= TW_RECORD_CUT;
         all_tags(d, out, tags_of(&more[i]));
-        again |= image->open && is_in_record(image, &more[i]);
+        again |= image->open && has_emptied(&more[i], image);
     }
     if (!again) all_tags(d, out, tags_of(image)); /* what the slot held last */
     return !d->no_memory && !d->texts.no_memory && keep_lists(d, out);

@@ -38,7 +38,8 @@ enum {
     TW__CHUNK_HEAD_BYTES = 64,
     TW__CALIBRATIONS = 8,
     TW__SPAN_HEAD_BYTES = 64,
-    TW__EVENT_HEAD_BYTES = 48
+    TW__EVENT_HEAD_BYTES = 48,
+    TW__TAGS_NUMBER_MAX = 0xffffff /* of a record TAGS: it begins anew behind it */
 };
 
 #define TW__SAMPLE_ASKED ((uint64_t)1 << 63)
@@ -168,7 +169,8 @@ struct tw__slot {
     uint64_t first_id;        /* spans begun here = (id - first_id) / step, see docs */
     struct tw__slot *remote;  /* next in owner->remote, or a mark, see block.c; the alias of a holder */
     uint8_t tags[TW__SLOT_TAG_BYTES];
-    uint64_t loose;           /* 1: free, and on nobody's list. Kept while no thread has the block */
+    uint32_t loose;           /* 1: free, and on nobody's list. Kept while no thread has the block */
+    uint32_t emptied;         /* how often its tags went to a record, times 2. Odd: they have, and are being cleared. Never set back */
     uint64_t holder;          /* not 0: an attached context; the check of its tw_attach. Its own id waits in time */
     struct tw__slot *alias;   /* of a holder: the span of another thread that it stands for, and that span's id. Of a root: trace/sampling.c */
     uint64_t alias_id;
@@ -230,7 +232,7 @@ enum tw__chunk_state { TW__CHUNK_FREE = 0, TW__CHUNK_OPEN = 1, TW__CHUNK_CLOSED 
  *     8  u64 time   ticks
  *    16  u64 trace high, 24 u64 trace low
  *    32  u64 span id (of an event: its span)
- *    40  u64 misc   tid:32 | trace flags:8 | 0:24, lowest bits first
+ *    40  u64 misc   tid:32 | trace flags:8 | TAGS: number:24, see trace/tag.c; else 0. Lowest bits first
  *    48  u64 parent, 56 u64 end time                           SPAN only
  *
  * A tag: u32 head = key:16 | type:8 | len:8, then the payload at 4 (8-byte numbers at 8), padded to a multiple of 8.
@@ -288,6 +290,7 @@ static_assert(offsetof(struct tw__slot, tags) == TW__SLOT_HEAD_BYTES, "slot");
 static_assert(offsetof(struct tw__slot, id) == TW__SLOT_ID_AT, "inlined in <trackway/tag.h>");
 static_assert(offsetof(struct tw__slot, tags_len) == TW__SLOT_TAGS_LEN_AT, "inlined");
 static_assert(offsetof(struct tw__slot, tags) == TW__SLOT_TAGS_AT, "inlined");
+static_assert(offsetof(struct tw__slot, emptied) == 484, "slot");
 static_assert((int)TW__SLOT_TAG_BYTES == (int)TW__SLOT_TAGS_MAX, "inlined");
 static_assert(sizeof(struct tw__block) == TW__BLOCK_HEAD_BYTES, "block");
 static_assert(offsetof(struct tw__block, current) == 64, "block");

@@ -5,6 +5,11 @@
  *
  * A slot holds 384 bytes of tags. When the next does not fit, what is there goes to the arena as a record of type TAGS under
  * the same span id and the slot begins anew; a reader joins them. A text longer than a slot goes there by itself.
+ *
+ * A reader may look at the slot before it is emptied and at the record after; the process may be killed between the two. So
+ * slot->emptied counts, and a record has the number of times with itself: tags of a slot emptied 5 times are in record 6, if
+ * there is one. Rejected: comparing the bytes (a slot seen half full is only the beginning of its record, and a program may
+ * well set the same tags again).
  */
 #include <string.h>
 
@@ -41,6 +46,12 @@ static bool all_written(const struct tw__slot *slot, uint64_t used)
     return at == used;
 }
 
+/* The number of a record TAGS, where the flags have left room in misc. */
+static uint64_t number_in_misc(uint32_t emptied)
+{
+    return (uint64_t)(emptied / 2 & TW__TAGS_NUMBER_MAX) << 40;
+}
+
 /* Moves the tags of a slot to a record of their own. Between tw__enter and tw__leave. False: not now. */
 static bool flush_slot(struct tw__block *block, struct tw__slot *slot)
 {
@@ -50,16 +61,21 @@ static bool flush_slot(struct tw__block *block, struct tw__slot *slot)
     uint64_t len = TW__EVENT_HEAD_BYTES + used;
     uint64_t image[(TW__EVENT_HEAD_BYTES + TW__SLOT_TAG_BYTES) / 8];
     uint64_t now = tw__segment_tick(segment);
+    uint32_t emptied = (tw__load_relaxed(&slot->emptied) & ~1u) + 2;
     memcpy(image, slot, TW__EVENT_HEAD_BYTES);
     image[0] = len | (uint64_t)TW__TYPE_TAGS << 16 | (slot->head & 0xffffffff00000000u);
     image[1] = now;
+    image[5] |= number_in_misc(emptied);
     memcpy(image + 6, slot->tags, used);
     if (tw__arena_room(segment, block, len, now)) {
         tw__words_copy_to(block->cursor, image, len);
         tw__store_release(&block->cursor, block->cursor + len); /* pairs with the reader's cursor */
     }
-    for (uint64_t i = 0; i < used / 8; i++) tw__store_relaxed((uint64_t *)(void *)slot->tags + i, 0);
+    /* All in this order, for a reader that finds one and then looks for the one before; pairs with tw__slot_copy. */
+    tw__store_release(&slot->emptied, emptied - 1);
+    for (uint64_t i = 0; i < used / 8; i++) tw__store_release((uint64_t *)(void *)slot->tags + i, 0);
     tw__store_release(&slot->tags_len, 0);
+    tw__store_release(&slot->emptied, emptied);
     return true;
 }
 
@@ -72,7 +88,8 @@ static void put(struct tw__block *block, struct tw__slot *slot, const struct tw_
     /* Not from a handler that has interrupted a call: the call may be moving the tags of this very span. */
     if (!room && (block->role != TW__ROLE_LANE || tw__load_relaxed(&slot->owner) == block)) room = flush_slot(block, slot);
     if (size > TW__SLOT_TAG_BYTES || !room) {
-        struct tw__owner owner = {{slot->trace[0], slot->trace[1]}, slot->id, (slot->misc >> 32) & 0xff};
+        uint64_t flags = (slot->misc >> 32) & 0xff, number = number_in_misc(tw__load_relaxed(&slot->emptied));
+        struct tw__owner owner = {{slot->trace[0], slot->trace[1]}, slot->id, flags | number >> 32};
         uint64_t head = (uint64_t)TW__TYPE_TAGS << 16 | (slot->head & 0xffffffff00000000u);
         (void)tw__record_append(block, head, 0, &owner, tag, 1);
         return;

@@ -206,11 +206,91 @@ static void recording_may_end_and_begin_again_under_threads_that_go_on(void **st
     assert_int_equal(proc_child(end_and_begin, NULL), 0);
 }
 
+/* -- one span whose slot is filled and emptied again and again, read from outside */
+
+enum { ROUNDS = 40, TAGS_OF_ONE = 4000 };
+
+static uint64_t tags_seen;
+
+/* Values rise by one; so each must be greater than the one before, and its text must be its own. */
+static void check_rising(const struct tw_record *r)
+{
+    char expected[32];
+    uint64_t last = 0;
+    for (size_t i = 0; i < r->tag_count; i++) {
+        const struct tw_tag_value *tag = &r->tags[i];
+        if (tag->type == TW_TYPE_STR) {
+            uint64_t n = strtoull(tag->text.ptr + 5, NULL, 10); /* the copy goes on behind it */
+            (void)snprintf(expected, sizeof expected, "text %llu.", (unsigned long long)n);
+            CHECK(proc_text_is(tag->text, expected));
+            CHECK(n > last);
+            last = n;
+        } else {
+            CHECK(tag->value.u > last);
+            last = tag->value.u;
+        }
+    }
+    tags_seen += r->kind == TW_RECORD_OPEN ? r->tag_count : 0;
+}
+
+static void *fill_and_empty(void *data)
+{
+    char text[32];
+    for (uint64_t n = 0; !tw__load_acquire(&enough);) {
+        tw_span span = tw_span_begin("rising");
+        for (int i = 0; i < TAGS_OF_ONE; i++) {
+            tw_tag(span, "n", ++n);
+            for (unsigned slower = 0; slower < 100; slower++) tw__signal_fence(); /* else all is overwritten before it is read */
+            if (i % 5 == 4) {
+                (void)snprintf(text, sizeof text, "text %llu.", (unsigned long long)++n);
+                tw_tag(span, "text", text);
+            }
+        }
+        tw_span_end(span);
+    }
+    return data;
+}
+
+static void read_the_rising(void *arg)
+{
+    char path[PROC_PATH];
+    struct tw_reader *reader = NULL;
+    struct timespec began, now;
+    pthread_t writer;
+    (void)arg;
+    CHECK(tw_init(&(struct tw_config){.arena_bytes = (size_t)1 << 20}) == 0);
+    CHECK(pthread_create(&writer, NULL, fill_and_empty, NULL) == 0);
+    CHECK(tw_recorder_path(path, sizeof path) > 0 && tw_reader_open(path, &reader, NULL) == 0);
+    CHECK(clock_gettime(CLOCK_MONOTONIC, &began) == 0);
+    unsigned rounds = 0;
+    do {
+        struct tw_records *records;
+        CHECK(tw_reader_read(reader, &(struct tw_query){.open_spans = true}, &records) == 0);
+        for (size_t i = 0; i < records->count; i++) check_rising(&records->items[i]);
+        CHECK(records->damaged == 0);
+        tw_records_free(records);
+        rounds++;
+        CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    } while (now.tv_sec - began.tv_sec < SECONDS || rounds < ROUNDS);
+    tw__store_release(&enough, 1);
+    CHECK(pthread_join(writer, NULL) == 0);
+    CHECK(tags_seen > ROUNDS);
+    tw_reader_close(reader);
+    exit(0);
+}
+
+static void tags_are_there_once_while_their_slot_is_emptied(void **state)
+{
+    (void)state;
+    assert_int_equal(proc_child(read_the_rising, NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         PROC(every_question_may_be_asked_while_threads_write),
         PROC(recording_may_end_and_begin_again_under_threads_that_go_on),
+        PROC(tags_are_there_once_while_their_slot_is_emptied),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,10 +16,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
 #include "base/atomics.h"
+#include "ring/reader.h"
+#include "ring/view.h"
 
 enum { SPANS = 4, TAGS = 64, TEXT = 300 };
 
@@ -173,6 +176,7 @@ static void into_the_next_chunk(void)
 struct script {
     void (*work)(void);
     int warm_up;         /* how often it is done before the stepping begins */
+    bool late;           /* look also with slots of a while ago */
     bool nothing_begun;  /* the child has recorded nothing yet: the segment comes into being under our eyes */
     unsigned long every; /* look at each so manieth stop */
 };
@@ -318,6 +322,74 @@ static void look(struct tw_reader *reader, unsigned long step)
     tw_records_free(records);
 }
 
+/* -- a reader that has copied the slots, and comes to the records later: an image of the segment with slots of a while ago */
+
+enum { BLOCKS = 4, APART = 701 };
+
+static struct {
+    uint8_t *bytes; /* private: what is not written here is the file's, as it is now */
+    size_t len;
+    struct tw_reader *reader;
+    uint32_t tags_after; /* of s0, when the slots were copied */
+    bool open;
+    unsigned long looks;
+} late;
+
+static uint8_t *late_block(uint32_t index)
+{
+    return late.bytes + ((const struct tw__header *)(const void *)late.bytes)->blocks_off + (size_t)index * TW__BLOCK_BYTES;
+}
+
+static void late_begin(struct tw_reader *now)
+{
+    late.len = (size_t)now->shape.end;
+    late.bytes = mmap(NULL, late.len, PROT_READ | PROT_WRITE, MAP_PRIVATE, now->fd, 0);
+    assert_true(late.bytes != MAP_FAILED);
+    assert_int_equal(tw__reader_over(late.bytes, late.len, "late", &late.reader, NULL), 0);
+    late.looks = 0;
+    late.open = false;
+}
+
+static void late_end(void)
+{
+    if (!late.reader) return;
+    tw_reader_close(late.reader);
+    assert_int_equal(munmap(late.bytes, late.len), 0);
+    late.reader = NULL;
+}
+
+static void late_copy_slots(const struct tw_reader *now, bool heads)
+{
+    for (uint32_t b = 0; b < BLOCKS && b < tw__view_blocks(now); b++) {
+        const uint8_t *from = (const uint8_t *)tw__view_block(now, b);
+        if (heads)
+            memcpy(late_block(b), from, TW__BLOCK_HEAD_BYTES);
+        else
+            memcpy(late_block(b) + TW__BLOCK_HEAD_BYTES, from + TW__BLOCK_HEAD_BYTES, TW__BLOCK_BYTES - TW__BLOCK_HEAD_BYTES);
+    }
+}
+
+/* Of s0 the tags must be there that were there when the slots were copied; others may be. Each once, none left out. */
+static void look_late(struct tw_reader *now, unsigned long step)
+{
+    struct tw_records *records;
+    if (!late.reader) late_begin(now);
+    if (late.looks++ % APART == 0) {
+        late_copy_slots(now, false);
+        late.tags_after = page->span[0].tags_after;
+        late.open = page->span[0].begun_after && !page->span[0].ended_before;
+    }
+    if (!late.open) return;
+    late_copy_slots(now, true);
+    assert_int_equal(tw_reader_read(late.reader, &(struct tw_query){.open_spans = true}, &records), 0);
+    const struct tw_record *r = proc_find(records, TW_RECORD_OPEN, "s0");
+    if (!r) r = proc_find(records, TW_RECORD_SPAN, "s0");
+    const struct said said = {.tags_after = late.tags_after, .tags_before = page->span[0].tags_before};
+    const char *wrong = r ? check_tags(0, &said, r) : "the span is not there";
+    if (wrong) fail_msg("slots of %lu looks before, records of after %lu instructions: %s", (late.looks - 1) % APART, step, wrong);
+    tw_records_free(records);
+}
+
 static void end_child(pid_t pid)
 {
     assert_int_equal(kill(pid, SIGKILL), 0);
@@ -339,12 +411,14 @@ static unsigned long step_through(const struct script *script, unsigned long kil
         if (!kill_after && !reader && (steps % 64 == 0 || page->path[0])) reader = find_segment();
         if (!kill_after && reader && steps % script->every == 0) {
             look(reader, steps);
+            if (script->late) look_late(reader, steps);
             looks++;
         }
         assert_int_equal(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
         assert_int_equal(waitpid(pid, &status, 0), pid);
         steps++;
     }
+    late_end();
     if (!WIFSTOPPED(status)) fail_msg("the child ended by itself: %x", (unsigned)status);
     if (kill_after) end_child(pid);
     if (!reader) reader = find_segment();
@@ -406,6 +480,12 @@ static void tags_beyond_the_slot_are_whole_at_every_instruction(void **state)
     at_every_instruction((struct script){.work = much_to_tag, .warm_up = 1, .every = 5});
 }
 
+static void tags_count_once_for_a_reader_that_saw_the_slot_before(void **state)
+{
+    (void)state;
+    at_every_instruction((struct script){.work = much_to_tag, .warm_up = 1, .every = 5, .late = true});
+}
+
 static void odd_orders_and_contexts_are_whole_at_every_instruction(void **state)
 {
     (void)state;
@@ -445,6 +525,7 @@ int main(void)
         PROC(sites_and_keys_may_be_new_at_every_instruction),
         PROC(the_segment_may_be_half_made_at_every_instruction),
         PROC(tags_beyond_the_slot_are_whole_at_every_instruction),
+        PROC(tags_count_once_for_a_reader_that_saw_the_slot_before),
         PROC(odd_orders_and_contexts_are_whole_at_every_instruction),
         PROC(a_lap_is_whole_at_every_instruction),
         PROC(nothing_is_lost_while_one_chunk_follows_another),

@@ -272,6 +272,53 @@ static void further_tags_join_their_span_finished_or_open_and_no_other(void **st
     assert_int_equal(records->items[2].tag_count, 0);
 }
 
+/* A slot of one tag, emptied so often / 2, and records TAGS of so many tags and such a number. Returns how many tags are shown. */
+static size_t tags_of_emptied(struct made *m, uint32_t emptied, size_t in_slot, uint32_t number, size_t in_record)
+{
+    struct builder_tags own = {.len = 0}, more = {.len = 0};
+    struct builder_record open = made_span(m, 5), tags = made_event(m, 5);
+    for (size_t i = 0; i < in_slot; i++) builder_tag_text(&own, m->key, TW__TAG_STR, "the same");
+    for (size_t i = 0; i < in_record; i++) builder_tag_text(&more, m->key, TW__TAG_STR, "the same");
+    tags.type = TW__TYPE_TAGS;
+    tags.tags = &more;
+    tags.id = 5;
+    open.tags = &own;
+    uint32_t at = builder_add(&m->b, 0, &tags);
+    builder_word(&m->b, 0, at)[5] |= (uint64_t)number << 40;
+    builder_open(&m->b, 0, 0, &open);
+    builder_slot(&m->b, 0, 0)->emptied = emptied;
+    const struct tw_records *records = made_read(m);
+    assert_int_equal(records->count, 1);
+    assert_int_equal(records->items[0].kind, TW_RECORD_OPEN);
+    return records->items[0].tag_count;
+}
+
+/* The slot was copied, then emptied, then the records were read; or the process died between. */
+static void tags_that_have_gone_to_a_record_count_once(void **state)
+{
+    assert_int_equal(tags_of_emptied(*state, 10, 1, 6, 3), 3);
+}
+
+static void tags_of_a_slot_emptied_more_than_once_since_count_once(void **state)
+{
+    assert_int_equal(tags_of_emptied(*state, 10, 2, 8, 3), 3);
+}
+
+static void tags_that_are_being_cleared_do_not_count(void **state)
+{
+    assert_int_equal(tags_of_emptied(*state, 11, 2, 6, 3), 3);
+}
+
+static void the_same_tags_set_again_count_twice(void **state)
+{
+    assert_int_equal(tags_of_emptied(*state, 12, 3, 6, 3), 6);
+}
+
+static void numbers_of_records_of_tags_begin_anew(void **state)
+{
+    assert_int_equal(tags_of_emptied(*state, 2 * TW__TAGS_NUMBER_MAX, 2, 0, 3), 3);
+}
+
 /* -- spans in progress */
 
 static void an_odd_id_is_a_span_in_progress(void **state)
@@ -340,6 +387,11 @@ int main(void)
         MADE(tags_that_do_not_fit_end_the_list_and_what_was_read_stays),
         MADE(a_record_full_of_tags_is_read_whole),
         MADE(further_tags_join_their_span_finished_or_open_and_no_other),
+        MADE(tags_that_have_gone_to_a_record_count_once),
+        MADE(tags_of_a_slot_emptied_more_than_once_since_count_once),
+        MADE(tags_that_are_being_cleared_do_not_count),
+        MADE(the_same_tags_set_again_count_twice),
+        MADE(numbers_of_records_of_tags_begin_anew),
         MADE(an_odd_id_is_a_span_in_progress),
         MADE(tags_len_beyond_the_slot_stops_at_its_end),
         MADE(a_span_whose_record_is_there_is_not_open_any_more),
