@@ -48,9 +48,9 @@ static const struct {
     {"duration", DURATION},   {"status", STATUS},
 };
 
-const char *const tw__live_kind_names[TW__LIVE_KINDS] = {
+const char *const tw__live_kind_names[TW__LIVE_KINDS + 1] = {
     "log",           "begin",   "end",      "event", "mark",  "send", "receive", "thread_created",
-    "thread_exited", "request", "response", "call",  "return"};
+    "thread_exited", "request", "response", "call",  "return", NULL};
 
 uint32_t tw__live_field_id(const void *data, const char *name, size_t len)
 {
@@ -89,7 +89,14 @@ static enum tw__filter_holds holds(const char *name, size_t len)
     return TW__FILTER_ANYTHING;
 }
 
-const struct tw__filter_schema tw__live_schema = {.resolve = tw__live_field_id, .holds = holds};
+static const char *const *values(const char *name, size_t len)
+{
+    static const char *const statuses[] = {"unset", "ok", "error", NULL};
+    enum field field = (enum field)tw__live_field_id(NULL, name, len);
+    return field == KIND ? tw__live_kind_names : field == STATUS ? statuses : NULL;
+}
+
+const struct tw__filter_schema tw__live_schema = {.resolve = tw__live_field_id, .holds = holds, .values = values};
 
 unsigned tw__live_level(const struct tw__live_event *event)
 {

@@ -25,7 +25,7 @@ enum tw__live_kind {
     TW__LIVE_RETURN, /* and left */
     TW__LIVE_KINDS
 };
-extern const char *const tw__live_kind_names[TW__LIVE_KINDS];
+extern const char *const tw__live_kind_names[TW__LIVE_KINDS + 1]; /* NULL at the end */
 
 /* What several events share: memory for texts that are made when they are asked for. */
 struct tw__live_scratch {

@@ -171,6 +171,28 @@ static bool adapt(struct tw__filter_build *b, int key, struct tw__filter_literal
     return b->error->code == 0;
 }
 
+/* Refuses a value that the field never has. */
+static int check_values(struct tw__filter_build *b, const struct tw__filter_leaf *leaf,
+                        const struct tw__filter_literal *literal)
+{
+    const struct tw__field_key *key = &b->keys[leaf->key];
+    const char *const *values = b->schema && b->schema->values ? b->schema->values(key->name, key->len) : NULL;
+    const struct tw__field *value = &literal->value;
+    char all[160];
+    size_t len = 0;
+    if (!values || is_order((enum tw__filter_op)leaf->op)) return 0;
+    for (; *values; values++) {
+        size_t its = strlen(*values);
+        if (value->type == TW__FIELD_TEXT && value->len == its && memcmp(value->ptr, *values, its) == 0) return 0;
+        if (its + 1 >= sizeof all - len) break;
+        all[len++] = ' ';
+        memcpy(all + len, *values, its);
+        len += its;
+    }
+    return tw__refuse(b->error, TW_ERR_SYNTAX, literal->at, "no such %.*s; there are%.*s", (int)key->len, key->name,
+                      (int)len, all);
+}
+
 static int compile_regex(struct tw__filter_build *b, struct tw__filter_leaf *leaf,
                          const struct tw__filter_literal *literal)
 {
@@ -205,7 +227,7 @@ int tw__build_compare(struct tw__filter_build *b, int key, enum tw__filter_op op
     if (!regex) {
         if (!adapt(b, key, literal)) return -1;
         int level = level_of(b, &leaf, literal);
-        if (level < 0) return -1;
+        if (level < 0 || (level == 0 && check_values(b, &leaf, literal) < 0)) return -1;
         leaf.value = literal->value;
         leaf.unit = literal->unit;
         if (leaf.value.type == TW__FIELD_BOOL && is_order(op))

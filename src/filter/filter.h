@@ -101,6 +101,9 @@ struct tw__filter_schema {
     tw__field_resolve *resolve;                                   /* fills the ids of keys; may be NULL */
     const void *data;                                             /* its first argument */
     enum tw__filter_holds (*holds)(const char *name, size_t len); /* what is in a field; may be NULL */
+    /* The values that a field can have, NULL at the end; NULL: any. Another one is a mistake, not a filter that never
+     * matches. May be NULL. */
+    const char *const *(*values)(const char *name, size_t len);
 };
 
 /* Compiles text, len bytes of either notation.

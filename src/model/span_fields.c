@@ -56,7 +56,20 @@ static enum tw__filter_holds holds(const char *name, size_t len)
     return row < sizeof fields / sizeof *fields ? (enum tw__filter_holds)fields[row].holds : TW__FILTER_ANYTHING;
 }
 
-const struct tw__filter_schema tw__span_schema = {.resolve = resolve, .holds = holds};
+static const char *const kinds[] = {"internal", "server", "client", "producer", "consumer", NULL};
+static const char *const statuses[] = {"unset", "ok", "error", NULL};
+
+static const char *const *values(const char *name, size_t len)
+{
+    static const char *const records[] = {"span",           "event",         "mark", "send",    "receive",
+                                          "thread_created", "thread_exited", "log",  "request", "response",
+                                          "call",           "return",        "open", NULL};
+    size_t row = row_of(name, len);
+    uint8_t id = row < sizeof fields / sizeof *fields ? fields[row].id : TW__SPAN_TAG;
+    return id == TW__SPAN_KIND ? kinds : id == TW__SPAN_STATUS ? statuses : id == TW__SPAN_RECORD ? records : NULL;
+}
+
+const struct tw__filter_schema tw__span_schema = {.resolve = resolve, .holds = holds, .values = values};
 
 const char *tw__span_field_name(size_t index)
 {
@@ -238,8 +251,6 @@ static bool of_trace(const struct tw__trace_view *trace, enum tw__span_field_id 
 
 bool tw__span_field(const void *data, const struct tw__field_key *key, struct tw__field *out)
 {
-    static const char *const kinds[] = {"internal", "server", "client", "producer", "consumer"};
-    static const char *const statuses[] = {"unset", "ok", "error"};
     const struct tw__span_view *v = data;
     enum tw__span_field_id id = (enum tw__span_field_id)key->id;
     switch (id) {

@@ -377,11 +377,38 @@ static uint32_t resolve(const void *data, const char *name, size_t len)
     return *(const uint32_t *)data + (uint32_t)len;
 }
 
+static const char *const *two_states(const char *name, size_t len)
+{
+    static const char *const states[] = {"on", "off", NULL};
+    return len == 5 && memcmp(name, "state", 5) == 0 ? states : NULL;
+}
+
+static void a_value_that_a_field_never_has_is_refused_with_those_it_has(void **state)
+{
+    static const char *const good[] = {"state=on", "state!=off", "state in (on, off)", "state=\"on\"", "state~of+",
+                                       "state", "absent(state)", "other=of", "[{state, on}]"};
+    static const char *const bad[] = {"state=of", "state!=onn", "state in (on, of)", "state=\"\"", "state=1",
+                                      "state=true", "a=1 state=ON", "[{state, of}]"};
+    const struct tw__filter_schema schema = {.values = two_states};
+    struct tw__filter *filter = NULL;
+    struct tw__refusal why;
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        assert_int_equal(tw__filter_compile(good[i], strlen(good[i]), &schema, &filter, &why), 0);
+        tw__filter_free(filter);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(tw__filter_compile(bad[i], strlen(bad[i]), &schema, &filter, &why), TW_ERR_SYNTAX);
+        assert_string_equal(why.text, "no such state; there are on off");
+    }
+    assert_int_equal(why.at, 9); /* of [{state, of}] */
+}
+
 static void a_schema_gives_ids_and_asks_for_units(void **state)
 {
     (void)state;
     uint32_t base = 100;
-    struct tw__filter_schema schema = {resolve, &base, holds};
+    struct tw__filter_schema schema = {.resolve = resolve, .data = &base, .holds = holds};
     struct tw__filter *filter;
     struct tw__refusal why;
     struct event event;
@@ -548,6 +575,7 @@ int main(void)
         cmocka_unit_test(what_is_wrong_is_told_with_its_place),
         cmocka_unit_test(the_limits_hold_on_both_sides),
         cmocka_unit_test(a_schema_gives_ids_and_asks_for_units),
+        cmocka_unit_test(a_value_that_a_field_never_has_is_refused_with_those_it_has),
         cmocka_unit_test(the_verdict_on_a_site_is_known_before_its_records),
         cmocka_unit_test(a_group_of_rows_is_skipped_by_its_least_and_greatest),
         cmocka_unit_test(a_verdict_on_a_range_is_true_of_every_value_in_it),
