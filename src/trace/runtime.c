@@ -75,11 +75,11 @@ static void problem(int error, const char *what)
 }
 
 /* Recording is on, but something else that was asked for is not. */
-static void notice(struct tw__segment *segment, int error, const char *what, const char *reason)
+static void notice(struct tw__segment *segment, int error, const char *area, const char *what, const char *reason)
 {
     char text[sizeof state.error_text];
-    (void)snprintf(text, sizeof text, "export: %s%s%s", what, *reason ? ": " : "", reason);
-    tw__control_notice(segment, text + strlen("export: "));
+    (void)snprintf(text, sizeof text, "%s: %s%s%s", area, what, *reason ? ": " : "", reason);
+    tw__control_notice(segment, text + strlen(area) + 2);
     if (strcmp(text, state.error_text) == 0) return;
     state.error = error;
     memcpy(state.error_text, text, sizeof text);
@@ -111,7 +111,7 @@ static void begin_export(struct tw__segment *segment)
         if (!made) tw__sampler_init(&sampler, NULL, NULL);
         made = true;
         int loaded = tw__sampler_load(&sampler, state.settings.sampler, argument, why);
-        if (loaded < 0 || why[0]) notice(segment, loaded < 0 ? loaded : TW_ERR_RANGE, why, "");
+        if (loaded < 0 || why[0]) notice(segment, loaded < 0 ? loaded : TW_ERR_RANGE, "export", why, "");
     }
     tw__control_sampler(segment, state.settings.sampler);
     tw__runtime.service = (struct tw_text){state.settings.service, strlen(state.settings.service)};
@@ -119,11 +119,11 @@ static void begin_export(struct tw__segment *segment)
     tw__store_release(&tw__runtime.sampler, configured ? &sampler : NULL);
     int result = tw__export_begin(segment, &state.settings, configured ? &sampler : NULL, &what);
     if (result < 0) {
-        notice(segment, result, what, tw_err_text(result));
+        notice(segment, result, "export", what, tw_err_text(result));
     } else if (configured && result > 0 && !tw__sampler_can_sample(&sampler)) {
-        notice(segment, TW_ERR_STATE, "there is an exporter, but the sample rate is 0", "");
+        notice(segment, TW_ERR_STATE, "export", "there is an exporter, but the sample rate is 0", "");
     } else if (configured && result == 0) {
-        notice(segment, TW_ERR_STATE, "there is a sampler, but no exporter", "");
+        notice(segment, TW_ERR_STATE, "export", "there is a sampler, but no exporter", "");
     }
 }
 
@@ -249,7 +249,7 @@ static int begin(const struct tw_config *config)
     tw__log_configure(state.settings.log_level);
     set_gate();
     if (tw__propagators_apply(&state.settings, config && config->variables) != 0)
-        notice(segment, TW_ERR_RANGE, "TRACKWAY_PROPAGATORS", "not all formats are known");
+        notice(segment, TW_ERR_RANGE, "propagation", "TRACKWAY_PROPAGATORS", "not all formats are known");
     begin_export(segment);
     return 0;
 }

@@ -500,7 +500,9 @@ static void formats_can_be_configured(void **state)
     begin_again("TRACKWAY_PROPAGATORS_READ=jaeger,xray");
     assert_int_equal(tw_propagation_default().read.list[0], TW_FORMAT_XRAY);
     assert_int_equal(tw_propagation_default().write.count, before.write.count);
-    assert_int_equal(tw_recorder_error(NULL, 0), TW_ERR_RANGE);
+    char text[256] = "";
+    assert_int_equal(tw_recorder_error(text, sizeof text), TW_ERR_RANGE);
+    assert_string_equal(text, "propagation: TRACKWAY_PROPAGATORS: not all formats are known");
     tw_propagation_set_default(&before.read, &before.write);
 }
 
