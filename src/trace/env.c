@@ -14,6 +14,7 @@
 #include <trackway/log.h>
 #include <trackway/propagate.h>
 
+#include "base/atomics.h"
 #include "base/os.h"
 #include "base/pairs.h"
 #include "base/quantity.h"
@@ -193,10 +194,45 @@ __attribute__((constructor)) static void propagators_at_load(void)
     (void)take_formats(row_text(&nothing, &rows[TW__SETTING_PROPAGATORS_WRITE]), true, false, true);
 }
 
+/* What tw_config.variables said of calls, for whoever configures them later. Older ones stay: somebody may be reading them. */
+struct calls_given {
+    const struct calls_given *older;
+    const char *list[];
+};
+static const struct calls_given *calls_given;
+static const char calls_prefix[] = "TRACKWAY_CALLS_";
+
+static int keep_calls(const struct tw_config *config)
+{
+    size_t count = 0, bytes = 0, at = 0;
+    for (const char *const *v = config->variables; v && *v; v++) {
+        if (strncmp(*v, calls_prefix, sizeof calls_prefix - 1) != 0) continue;
+        count++;
+        bytes += strlen(*v) + 1;
+    }
+    if (count == 0) return 0;
+    struct calls_given *given = malloc(sizeof *given + (count + 1) * sizeof(char *) + bytes);
+    if (!given) return TW_ERR_MEMORY;
+    char *room = (char *)&given->list[count + 1];
+    for (const char *const *v = config->variables; *v; v++) {
+        size_t size = strlen(*v) + 1;
+        if (strncmp(*v, calls_prefix, sizeof calls_prefix - 1) != 0) continue;
+        memcpy(room, *v, size);
+        given->list[at++] = room;
+        room += size;
+    }
+    given->list[at] = NULL;
+    given->older = tw__load_relaxed(&calls_given);
+    tw__store_release(&calls_given, given); /* pairs with calls_variable */
+    return 0;
+}
+
 int tw__settings_read(struct tw__settings *settings, const struct tw_config *config, const char **what)
 {
     static const struct tw_config nothing;
     if (!config) config = &nothing;
+    *what = "TRACKWAY_CALLS_";
+    if (keep_calls(config) < 0) return TW_ERR_MEMORY;
     memset(settings, 0, offsetof(struct tw__settings, texts));
     settings->texts.used = 0;
     int result = read_texts(settings, config, what);
@@ -224,23 +260,39 @@ int tw__settings_read(struct tw__settings *settings, const struct tw_config *con
     return read_bytes(settings, 0, TW__SETTING_FILE_MAX, &settings->file_max_bytes, what);
 }
 
-/* A number from the environment, where config has none. */
-static int read_count(const char *variable, size_t *out)
+/* NAME of TRACKWAY_CALLS_NAME; NULL when it is not set. */
+static const char *calls_variable(const char *name)
 {
-    const char *text = getenv(variable);
+    char whole[64];
+    const struct calls_given *given = tw__load_acquire(&calls_given); /* pairs with keep_calls */
+    const struct tw_config config = {.variables = given ? given->list : NULL};
+    int len = snprintf(whole, sizeof whole, "%s%s", calls_prefix, name);
+    const char *text = variable(&config, whole, (size_t)len);
+    return given && text && !*text ? getenv(whole) : text;
+}
+
+static void read_calls_text(const char **field, const char *name)
+{
+    if (!*field) *field = calls_variable(name);
+}
+
+/* A number, where config has none. */
+static int read_count(const char *name, size_t *out)
+{
+    const char *text = calls_variable(name);
     return *out || !text || !*text ? 0 : tw__bytes_parse(text, out);
 }
 
 int tw__env_calls(struct tw_calls_config *config, const char **sensitive)
 {
-    *sensitive = getenv("TRACKWAY_CALLS_SENSITIVE");
-    if (!config->truncate) config->truncate = getenv("TRACKWAY_CALLS_TRUNCATE");
-    if (!config->truncate_response) config->truncate_response = getenv("TRACKWAY_CALLS_TRUNCATE_RESPONSE");
-    if (!config->drop) config->drop = getenv("TRACKWAY_CALLS_DROP");
-    if (!config->drop_urls) config->drop_urls = getenv("TRACKWAY_CALLS_DROP_URLS");
-    if (!config->deny_headers) config->deny_headers = getenv("TRACKWAY_CALLS_DENY_HEADERS");
-    if (!config->file) config->file = getenv("TRACKWAY_CALLS_FILE");
-    int len = read_count("TRACKWAY_CALLS_TRUNCATE_LEN", &config->truncate_len);
-    int parents = read_count("TRACKWAY_CALLS_PARENTS", &config->parents);
+    *sensitive = calls_variable("SENSITIVE");
+    read_calls_text(&config->truncate, "TRUNCATE");
+    read_calls_text(&config->truncate_response, "TRUNCATE_RESPONSE");
+    read_calls_text(&config->drop, "DROP");
+    read_calls_text(&config->drop_urls, "DROP_URLS");
+    read_calls_text(&config->deny_headers, "DENY_HEADERS");
+    read_calls_text(&config->file, "FILE");
+    int len = read_count("TRUNCATE_LEN", &config->truncate_len);
+    int parents = read_count("PARENTS", &config->parents);
     return len < 0 ? len : parents;
 }

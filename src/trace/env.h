@@ -45,7 +45,7 @@ int tw__settings_read(struct tw__settings *settings, const struct tw_config *con
  * Returns how many names are not known, or TW_ERR_SYNTAX: a list has none that is. */
 int tw__propagators_apply(const struct tw__settings *settings, bool given);
 
-/* Rules for calls, where config says nothing: texts of the environment, borrowed. Sensitive paths, which add up, apart.
+/* Rules for calls, where config says nothing: texts of the last tw_config.variables or of the environment, borrowed. Sensitive paths, which add up, apart.
  * Returns 0 or what tw__bytes_parse returns; the texts are set all the same. */
 int tw__env_calls(struct tw_calls_config *config, const char **sensitive);
 

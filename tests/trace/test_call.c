@@ -387,6 +387,41 @@ static void a_file_has_rules_too_and_a_bad_one_hides_everything(void **state)
     assert_int_equal(tw_calls_configure(NULL, why), TW_ERR_NOT_FOUND);
 }
 
+static void begin_again_with(const char *const *variables)
+{
+    (void)tw_shutdown(SECOND);
+    struct tw_config config = small_config();
+    config.variables = variables;
+    assert_int_equal(tw_init(&config), 0);
+    assert_int_equal(tw_calls_configure(NULL, NULL), 0);
+}
+
+static void what_the_program_gives_as_variables_goes_before_the_environment(void **state)
+{
+    (void)state;
+    const struct tw_value args[] = {TW_ARG("a", 1), TW_ARG("b", "123456"), TW_ARG("d", 3)};
+    const struct tw_call_input input = {.args = args, .arg_count = 3};
+    setenv("TRACKWAY_CALLS_SENSITIVE", "d", 1);
+    begin_again_with((const char *const[]){"TRACKWAY_CALLS_SENSITIVE=a", "TRACKWAY_CALLS_DROP=^x", NULL});
+    tw_call_begin(&call, entry("ask", TW_CALL_RPC, NULL), &input);
+    assert_tag_str(only(TW_RECORD_REQUEST), "call_args", "{\"a\":\"********\",\"b\":\"123456\",\"d\":3}");
+    tw_call_succeed(&call, NULL);
+    tw_call_begin(&call, entry("x", TW_CALL_RPC, NULL), &input);
+    (void)only(TW_RECORD_REQUEST);
+    tw_call_succeed(&call, NULL);
+    unsetenv("TRACKWAY_CALLS_SENSITIVE");
+    begin_again_with((const char *const[]){"TRACKWAY_CALLS_SENSITIVE=", NULL}); /* as if it were not there */
+    tw_call_begin(&call, entry("x", TW_CALL_RPC, NULL), &input);
+    assert_tag_str(only(TW_RECORD_REQUEST), "call_args", "{\"a\":1,\"b\":\"123456\",\"d\":3}");
+    tw_call_succeed(&call, NULL);
+    (void)tw_shutdown(SECOND);
+    struct tw_config config = small_config();
+    config.variables = (const char *const[]){"TRACKWAY_CALLS_TRUNCATE_LEN=many", NULL};
+    assert_int_equal(tw_init(&config), 0);
+    assert_int_equal(tw_calls_configure(NULL, NULL), TW_ERR_SYNTAX);
+    begin_again_with((const char *const[]){"TRACKWAY_CALLS_SENSITIVE=", NULL});
+}
+
 static void what_is_too_long_is_cut_and_said(void **state)
 {
     (void)state;
@@ -485,6 +520,7 @@ int main(void)
         CALLS(calls_are_dropped_by_name_and_by_url),
         CALLS(ids_stack_up_and_the_true_origin_is_kept),
         CALLS(a_file_has_rules_too_and_a_bad_one_hides_everything),
+        CALLS(what_the_program_gives_as_variables_goes_before_the_environment),
         CALLS(what_is_too_long_is_cut_and_said),
         CALLS(ended_twice_or_never_begun_is_harmless),
         CALLS(threads_may_share_an_entrypoint_while_its_rules_change),
