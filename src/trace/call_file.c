@@ -129,15 +129,21 @@ static int parse(struct tw__json_reader *json, struct tw__call_texts *texts, cha
     return result;
 }
 
+int tw__call_texts_parse(struct tw__call_texts *texts, const char *text, size_t len, char *why)
+{
+    char *scratch = malloc(SCRATCH);
+    struct tw__json_reader json = {
+        .text = text, .len = len, .last = true, .scratch = scratch, .scratch_cap = SCRATCH};
+    int result = scratch ? parse(&json, texts, why) : TW_ERR_MEMORY;
+    free(scratch);
+    return result;
+}
+
 int tw__call_texts_load(struct tw__call_texts *texts, const char *path, char *why)
 {
     struct tw__buf file = {0};
-    char *scratch = malloc(SCRATCH);
-    int result = scratch ? read_all(path, &file) : TW_ERR_MEMORY;
-    struct tw__json_reader json = {
-        .text = file.ptr, .len = file.len, .last = true, .scratch = scratch, .scratch_cap = SCRATCH};
-    if (result == 0) result = parse(&json, texts, why);
+    int result = read_all(path, &file);
+    if (result == 0) result = tw__call_texts_parse(texts, file.ptr, file.len, why);
     tw__buf_fini(&file);
-    free(scratch);
     return result;
 }

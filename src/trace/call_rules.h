@@ -25,6 +25,8 @@ struct tw__call_texts {
 
 /* call_file.c: reads the file. Returns 0 or an error with why (TW_WHY_MAX bytes). Free with _fini in every case. */
 int tw__call_texts_load(struct tw__call_texts *texts, const char *path, char *why);
+/* The same of what stands in it. */
+int tw__call_texts_parse(struct tw__call_texts *texts, const char *text, size_t len, char *why);
 void tw__call_texts_fini(struct tw__call_texts *texts);
 
 /* Rules for all entrypoints. Fixed once published, never freed. */
