@@ -43,16 +43,20 @@ struct watching {
     const struct tw__args *args;
     struct tw__live *live;
     size_t refused;
-    char why[TW_WHY_MAX]; /* of the last that was refused */
+    char why[TW_WHY_MAX]; /* of the last that was refused; else of one that belongs to somebody else */
 };
 
-static bool is_wanted(const struct tw__args *args, const char *path)
+/* Those of other users are refused, if they are not among what is wanted too: nobody can see it without reading them. */
+static bool is_wanted(struct watching *w, const char *path)
 {
     struct tw_reader *reader;
     struct tw_process process;
-    if (tw_reader_open(path, &reader, NULL) < 0) return false;
+    char why[TW_WHY_MAX] = "";
+    int result = tw_reader_open(path, &reader, why);
+    if (result == TW_ERR_PERMISSION && w->refused == 0) memcpy(w->why, why, sizeof w->why);
+    if (result < 0) return false;
     bool wanted = tw_reader_process(reader, &process) == 0 && process.state == TW_PROCESS_LIVE &&
-                  tw__source_wanted(args, &process);
+                  tw__source_wanted(w->args, &process);
     tw_reader_close(reader);
     return wanted;
 }
@@ -61,7 +65,7 @@ static bool watch_one(const char *path, void *data)
 {
     struct watching *w = data;
     char why[TW_WHY_MAX] = "";
-    if (!is_wanted(w->args, path)) return true;
+    if (!is_wanted(w, path)) return true;
     if (tw__live_watch(w->live, path, why) == 0) return true;
     w->refused++;
     memcpy(w->why, why, sizeof w->why);
@@ -73,9 +77,11 @@ static int begin(struct watching *w, const struct tw__live_setup *setup, char *w
 {
     int result = tw__live_new(setup, &w->live, why);
     if (result < 0) return result == TW_ERR_SYNTAX || result == TW_ERR_RANGE ? TW__EXIT_USAGE : TW__EXIT_FAILED;
-    (void)tw_segments_each(w->args->dir, watch_one, w);
+    int seen = tw_segments_each(w->args->dir, watch_one, w);
     if (tw__live_watched(w->live)) return 0;
-    if (w->refused)
+    if (seen == TW_ERR_PERMISSION)
+        (void)snprintf(why, TW_WHY_MAX, "the folder of segments cannot be read: %s", tw_err_text(seen));
+    else if (w->why[0])
         memcpy(why, w->why, sizeof w->why);
     else
         (void)snprintf(why, TW_WHY_MAX, "no such process is recording; trackway ps lists those that are");

@@ -17,6 +17,7 @@ import time
 ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 BUILD = os.path.realpath(os.environ.get("TRACKWAY_BUILD") or os.path.join(ROOT, "build"))
 TRACKWAY, LIVE = os.path.join(BUILD, "trackway"), os.path.join(BUILD, "tests/prog_live")
+NOBODY = 65534
 folder = ""
 services = []
 
@@ -189,6 +190,60 @@ def what_is_not_understood_is_told_to_who_typed_it():
     trace = start("pid", "<0.1.2>")
     stop(trace["ref"])
     os.unlink(trace["file"])
+
+
+def copies():
+    """The command and a program in a folder that every user may enter, which that of the build may not be."""
+    place = tempfile.mkdtemp(prefix="trackway-users-", dir="/dev/shm")
+    os.chmod(place, 0o755)
+    for path in (TRACKWAY, LIVE, os.path.join(BUILD, "libtrackway.so.0")):
+        shutil.copy(path, place)
+    return place
+
+
+def nobody(place, where, *command):
+    env = environment(TRACKWAY_DIR=where, LD_LIBRARY_PATH=place)
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, user=NOBODY, group=NOBODY,
+                            extra_groups=[], cwd="/")
+
+
+def only_who_may_write_the_segment_may_start_a_trace():
+    if os.geteuid() != 0:
+        print("skipped   another user's process: needs root to become somebody else")
+        return
+    place = copies()
+    own = os.path.join(place, "own")
+    os.mkdir(own)
+    os.chown(own, NOBODY, NOBODY)
+    before = os.stat(folder).st_mode
+    command, live = os.path.join(place, "trackway"), os.path.join(place, "prog_live")
+    try:
+        mine = service()
+        os.chmod(folder, 0o755)  # what protects it is the segment's own mode
+        for words in (("start", "--filter", "*"), ("pid", str(mine.pid)), ("module", "prog_live"), ("watch", "--filter", "*")):
+            done = nobody(place, folder, command, "trace", *words, *(["--for", "1s"] if words[0] == "watch" else []))
+            out, told = done.communicate(timeout=60)
+            assert done.returncode == 1 and b"permission denied" in told, (words, done.returncode, out, told)
+        assert listed() == {}, listed()
+        other = nobody(place, own, live)
+        assert other.stdout.readline() == b"ready\n"
+        services.append(other)
+        begun = nobody(place, own, command, "trace", "pid", str(other.pid), "--json", "--file", os.path.join(own, "log"))
+        out, told = begun.communicate(timeout=60)
+        assert begun.returncode == 0, told
+        ref = json.loads(out)["ref"]
+        until(lambda: os.path.exists(os.path.join(own, "log")) and os.path.getsize(os.path.join(own, "log")))
+        stopped = nobody(place, own, command, "trace", "stop", ref)
+        assert (stopped.communicate(timeout=60), stopped.returncode)[1] == 0
+        by_root = json.loads(run("trace", "pid", str(other.pid), "--json", "--dir", own)[0])
+        run("trace", "stop", by_root["ref"], "--dir", own)
+    finally:
+        os.chmod(folder, before & 0o777)
+        for process in services:
+            process.kill()
+            process.wait()
+        services.clear()
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def several_share_a_file_and_each_line_is_whole():
