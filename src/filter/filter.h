@@ -140,17 +140,7 @@ typedef enum tw__known tw__field_known(const void *source, const struct tw__fiel
  * tw__filter_match. */
 enum tw__verdict tw__filter_site(const struct tw__filter *filter, tw__field_known *known, const void *source);
 
-/* What a column of a group of rows holds. */
-struct tw__filter_range {
-    bool some_absent, all_absent; /* some rows, every row, without a value */
-    bool bounded;                 /* every value lies between least and greatest, which are of one type */
-    struct tw__field least, greatest;
-};
-
-/* What a condition says of every row of the group: NO means that the group can be skipped, if the filter says so. */
-enum tw__verdict tw__filter_leaf_range(const struct tw__filter_leaf *leaf, const struct tw__filter_range *range);
-
-/* The filter as text of the short form, which compiles to an equal one. */
+/* The filter as text of the short form, which compiles to an equal one: what fuzzing and tests hold the parsers against. */
 void tw__filter_print(const struct tw__filter *filter, struct tw__buf *out);
 
 /* -- levels: sets of the eight, as lager's bit masks */

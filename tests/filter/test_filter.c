@@ -466,71 +466,6 @@ static void the_verdict_on_a_site_is_known_before_its_records(void **state)
     site("false or request", "module=m", TW__VERDICT_DEPENDS);
 }
 
-static enum tw__verdict range_verdict(const char *text, const struct tw__filter_range *range)
-{
-    struct tw__filter *filter = compile(text);
-    enum tw__verdict verdict = tw__filter_leaf_range(&filter->leaves[0], range);
-    tw__filter_free(filter);
-    return verdict;
-}
-
-static void a_group_of_rows_is_skipped_by_its_least_and_greatest(void **state)
-{
-    (void)state;
-    struct tw__filter_range range = {.bounded = true, .least = tw__field_int(10), .greatest = tw__field_int(20)};
-    assert_int_equal(range_verdict("k>20", &range), TW__VERDICT_NO);
-    assert_int_equal(range_verdict("k>=20", &range), TW__VERDICT_DEPENDS);
-    assert_int_equal(range_verdict("k>=10", &range), TW__VERDICT_YES);
-    assert_int_equal(range_verdict("k<10", &range), TW__VERDICT_NO);
-    assert_int_equal(range_verdict("k=9", &range), TW__VERDICT_NO);
-    assert_int_equal(range_verdict("k=15", &range), TW__VERDICT_DEPENDS);
-    assert_int_equal(range_verdict("k!=9", &range), TW__VERDICT_YES);
-    assert_int_equal(range_verdict("k=abc", &range), TW__VERDICT_DEPENDS);
-    assert_int_equal(range_verdict("k", &range), TW__VERDICT_YES);
-    assert_int_equal(range_verdict("absent(k)", &range), TW__VERDICT_NO);
-    range.some_absent = true;
-    assert_int_equal(range_verdict("k>20", &range), TW__VERDICT_NO);
-    assert_int_equal(range_verdict("k>=10", &range), TW__VERDICT_DEPENDS);
-    assert_int_equal(range_verdict("absent(k)", &range), TW__VERDICT_DEPENDS);
-    range.all_absent = true;
-    assert_int_equal(range_verdict("k>=10", &range), TW__VERDICT_NO);
-    assert_int_equal(range_verdict("absent(k)", &range), TW__VERDICT_YES);
-    struct tw__filter_range one = {
-        .bounded = true, .least = tw__field_text("abc", 3), .greatest = tw__field_text("abc", 3)};
-    assert_int_equal(range_verdict("k~b", &one), TW__VERDICT_YES);
-    assert_int_equal(range_verdict("k~x", &one), TW__VERDICT_NO);
-    assert_int_equal(range_verdict("k=abc", &one), TW__VERDICT_YES);
-}
-
-/* Whatever the verdict says of a range is true of each value in it: every operator, every range of small numbers. */
-static void a_verdict_on_a_range_is_true_of_every_value_in_it(void **state)
-{
-    (void)state;
-    static const char *const ops[] = {"=", "!=", "===", "!==", "<", "<=", ">", ">="};
-    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
-        char text[16];
-        (void)snprintf(text, sizeof text, "k%s5", ops[i]);
-        struct tw__filter *filter = compile(text);
-        for (int64_t least = 0; least < 10; least++) {
-            for (int64_t greatest = least; greatest < 10; greatest++) {
-                struct tw__filter_range range = {
-                    .bounded = true, .least = tw__field_int(least), .greatest = tw__field_int(greatest)};
-                enum tw__verdict verdict = tw__filter_leaf_range(&filter->leaves[0], &range);
-                bool some = false, all = true;
-                for (int64_t v = least; v <= greatest; v++) {
-                    struct tw__field value = tw__field_int(v);
-                    bool passes = tw__filter_leaf_test(&filter->leaves[0], &value);
-                    some |= passes;
-                    all &= passes;
-                }
-                if (verdict == TW__VERDICT_YES) assert_true(all);
-                if (verdict == TW__VERDICT_NO) assert_false(some);
-            }
-        }
-        tw__filter_free(filter);
-    }
-}
-
 /* -- levels, as lager_util:config_to_mask/1 answers */
 
 static void level_masks_are_those_of_lager(void **state)
@@ -577,8 +512,6 @@ int main(void)
         cmocka_unit_test(a_schema_gives_ids_and_asks_for_units),
         cmocka_unit_test(a_value_that_a_field_never_has_is_refused_with_those_it_has),
         cmocka_unit_test(the_verdict_on_a_site_is_known_before_its_records),
-        cmocka_unit_test(a_group_of_rows_is_skipped_by_its_least_and_greatest),
-        cmocka_unit_test(a_verdict_on_a_range_is_true_of_every_value_in_it),
         cmocka_unit_test(level_masks_are_those_of_lager),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
