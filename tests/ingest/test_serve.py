@@ -320,9 +320,9 @@ def a_source_that_sends_too_fast_is_told_to_wait(folder):
         assert collector.counter("refused_rate") == 1
 
 
-def exported(folder):
+def exported(place):
     """Every span in the store: id, name, whether it is open."""
-    done = subprocess.run([TRACKWAY, "store", "export", "--data", f"{folder}/data"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([TRACKWAY, "store", "export", "--data", f"{place}/data"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return [(one["spanId"], one["name"], one) for line in done.stdout.splitlines() for group in json.loads(line)["resourceSpans"]
             for scope in group["scopeSpans"] for one in scope["spans"]]
