@@ -1,8 +1,8 @@
 /* color: a service has one colour wherever it appears, in both themes. The canvas reads the theme's variables from here. */
 import { effect, signal } from "@preact/signals";
 
-/* Neither the red of errors nor the magenta of causes. */
-const HUES = [214, 158, 40, 266, 190, 92, 58, 236, 130, 282];
+/* Neither the red of errors nor the magenta of causes; neighbours differ, since one takes its neighbour's place. */
+const HUES = [214, 36, 158, 280, 88, 190, 246, 128, 54];
 const taken = new Map();
 
 /* A service keeps the place its name gives it; a second one with that place takes the next that is free. */
@@ -47,7 +47,8 @@ effect(() => {
 
 export const serviceColor = (service) => {
   const hue = HUES[place(service)];
-  return isDark() ? `hsl(${hue} 52% 60%)` : `hsl(${hue} 58% 44%)`;
+  const bright = hue > 30 && hue < 200; /* yellow and green look lighter than they are: white text stands on them */
+  return isDark() ? `hsl(${hue} 52% ${bright ? 56 : 66}%)` : `hsl(${hue} ${bright ? 70 : 55}% ${bright ? 32 : 46}%)`;
 };
 
 export function palette() {
