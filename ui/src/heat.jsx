@@ -103,7 +103,7 @@ export function Heat({ query, info }) {
     const stop = new AbortController();
     api.heatmap({ where, service, name, since: all[0], until: all[1], columns: 120 }, stop.signal).then(setHeat, (error) => error.name !== "AbortError" && setHeat(null));
     return () => stop.abort();
-  }, [where, service, name, all[0], all[1], info]);
+  }, [query, all[0], all[1]]);
   const empty = !heat || !heat.columns.some((column) => column.spans);
   useEffect(() => {
     if (empty) return;
