@@ -288,7 +288,8 @@ static const struct action *find_action(const struct tw__args *args)
     for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
         if (strcmp(actions[i].name, args->operands[0]) != 0) continue;
         if (given >= actions[i].least && given <= actions[i].most) return &actions[i];
-        tw__complain("trace: it is: trackway trace %s", actions[i].words);
+        tw__complain("trace: usage: trackway trace %s%s", actions[i].words,
+                     given && actions[i].most == 0 ? " [--filter 'module=M function=F'] [--pid X]" : "");
         return NULL;
     }
     const char *near = tw__suggest(args->operands[0], action_name, NULL);
