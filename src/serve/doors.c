@@ -11,6 +11,7 @@
 #include "ingest/otlp_http.h"
 #include "ingest/segments.h"
 #include "ingest/xray.h"
+#include "ingest/zipkin.h"
 
 const struct tw__door_kind *const tw__door_kinds[] = {
     &tw__door_segments,
@@ -18,6 +19,7 @@ const struct tw__door_kind *const tw__door_kinds[] = {
     &tw__door_otlp_grpc,
     &tw__door_fdb,
     &tw__door_xray,
+    &tw__door_zipkin,
     NULL,
 };
 
