@@ -217,6 +217,9 @@ def decode(segment, raw):
         if b[2] == 1:
             finished.add(bytes(key))
 
+    for others in more.values():
+        others.sort(key=lambda other: u64(other, 8))
+
     def join(out, b):
         for other in [] if raw else more.get(bytes(b[16:40]), []):
             segment.add_tags(other, 48, len(other), out)

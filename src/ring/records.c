@@ -33,10 +33,13 @@ static int compare_spans(const uint64_t *a, const uint64_t *b)
     return 0;
 }
 
+/* By time, not by place: a span may be tagged on several threads, whose chunks are not of the same age. */
 static int by_span(const void *a, const void *b)
 {
     const struct tw__found *x = a, *y = b;
+    uint64_t time_x = x->image.words[TW__AT_TIME], time_y = y->image.words[TW__AT_TIME];
     int c = compare_spans(x->image.words, y->image.words);
+    if (c == 0) c = (time_x > time_y) - (time_x < time_y);
     return c ? c : (x->image.order > y->image.order) - (x->image.order < y->image.order);
 }
 

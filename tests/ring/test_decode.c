@@ -272,6 +272,29 @@ static void further_tags_join_their_span_finished_or_open_and_no_other(void **st
     assert_int_equal(records->items[2].tag_count, 0);
 }
 
+/* Tagged on one thread, then on another whose chunk is older. */
+static void further_tags_come_in_the_order_of_time(void **state)
+{
+    struct made *m = *state;
+    struct builder_tags early = {.len = 0}, late = {.len = 0};
+    struct builder_record tags = made_event(m, 20), done = made_span(m, 1);
+    builder_tag_text(&early, m->key, TW__TAG_STR, "early");
+    builder_tag_text(&late, m->key, TW__TAG_STR, "late");
+    tags.type = TW__TYPE_TAGS;
+    tags.tags = &late;
+    builder_add(&m->b, 0, &tags);
+    builder_take(&m->b, 1, 9);
+    tags.time = 10;
+    tags.tags = &early;
+    builder_add(&m->b, 1, &tags);
+    builder_add(&m->b, 1, &done);
+    const struct tw_records *records = made_read(m);
+    assert_int_equal(records->count, 1);
+    assert_int_equal(records->items[0].tag_count, 2);
+    assert_text(records->items[0].tags[0].text, "early");
+    assert_text(records->items[0].tags[1].text, "late");
+}
+
 /* A slot of one tag, emptied so often / 2, and records TAGS of so many tags and such a number. Returns how many tags are shown. */
 static size_t tags_of_emptied(struct made *m, uint32_t emptied, size_t in_slot, uint32_t number, size_t in_record)
 {
@@ -387,6 +410,7 @@ int main(void)
         MADE(tags_that_do_not_fit_end_the_list_and_what_was_read_stays),
         MADE(a_record_full_of_tags_is_read_whole),
         MADE(further_tags_join_their_span_finished_or_open_and_no_other),
+        MADE(further_tags_come_in_the_order_of_time),
         MADE(tags_that_have_gone_to_a_record_count_once),
         MADE(tags_of_a_slot_emptied_more_than_once_since_count_once),
         MADE(tags_that_are_being_cleared_do_not_count),
