@@ -245,6 +245,7 @@ static int take_line(struct importing *import, const char *text, size_t len)
     import->lines++;
     if (blank == len) return 0;
     int error = tw__otlp_json_dec(&dec, text, len);
+    tw__pool_fini(&dec.kept);
     import->rejected += dec.rejected;
     if (error != TW_ERR_SYNTAX) return error;
     tw__complain("line %" PRIu64 ", byte %zu: %s", import->lines, dec.error_at, dec.why ? dec.why : tw_err_text(error));
