@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "ingest/fdb.h"
+#include "ingest/json_lines.h"
 #include "ingest/listen.h"
 #include "ingest/otlp_grpc.h"
 #include "ingest/otlp_http.h"
@@ -20,6 +21,7 @@ const struct tw__door_kind *const tw__door_kinds[] = {
     &tw__door_fdb,
     &tw__door_xray,
     &tw__door_zipkin,
+    &tw__door_json_lines,
     NULL,
 };
 

@@ -26,6 +26,7 @@ const struct tw__setting tw__settings_table[] = {
     {"xray", "ADDR:PORT", "127.0.0.1:2000", TW__SETTING_ADDRESS, "X-Ray documents, UDP, and its daemon's HTTP, TCP"},
     {"zipkin", "ADDR:PORT", "127.0.0.1:9411", TW__SETTING_ADDRESS, "Zipkin, v1 and v2"},
     {"json-socket", "PATH", NULL, TW__SETTING_PATH, "a Unix socket for JSON lines"},
+    {"json-timeout", "TIME", "60s", TW__SETTING_DURATION, "a call without a response for so long is marked"},
     {"ready-file", "FILE", NULL, TW__SETTING_PATH, "written as JSON with every address once all doors are open"},
     {"config", "FILE", NULL, TW__SETTING_PATH, "read settings from here: lines of name = value"},
     {"check", NULL, NULL, TW__SETTING_FLAG, "tell every setting and where it comes from, and start nothing"},

@@ -1,0 +1,344 @@
+/* json_lines: see the header. One thread with poll; lines gather in a batch while connections have more to read.
+ *
+ * Invariant: what was read is stored, or counted as lost, before the thread sleeps. Limits: LINE_MAX_BYTES a line, a longer one is
+ * passed over and counted; CONNECTIONS at a time; WAITING_BYTES of requests that are waited for: beyond that they are open spans
+ * like others.
+ */
+#include "ingest/json_lines.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/os.h"
+#include "wire/call_json_dec.h"
+#include "wire/human.h"
+
+enum { LINE_MAX_BYTES = 1 << 20, CONNECTIONS = 64, READ_BYTES = 64 << 10, TRIES = 20, ENOUGH = 4096, BUCKETS = 4096 };
+enum { WAITING_BYTES = 16 << 20, TICK_MS = 500 };
+static const uint64_t RETRY_NS = 25000000, TIMEOUT_NS = 60000000000;
+
+struct waiting {
+    struct waiting *next;
+    uint64_t until_ns;
+    uint8_t span_id[8];
+    size_t len;
+    char line[];
+};
+
+struct connection {
+    int fd;
+    struct tw__buf line; /* without its end so far */
+    bool too_long;
+};
+
+struct state {
+    struct tw__open_door *door;
+    struct tw__intake *intake;
+    int fd, wake[2];
+    char path[TW__BOUND_MAX];
+    pthread_t thread;
+    uint32_t draining, done; /* atomic */
+    struct connection connections[CONNECTIONS];
+    size_t connection_count;
+    struct tw__spans spans;
+    struct waiting *buckets[BUCKETS];
+    size_t waiting_bytes;
+    uint64_t timeout_ns;
+    char bytes[READ_BYTES];
+};
+
+static void store(struct state *state)
+{
+    int code = tw__intake_write(state->intake, &state->spans, &state->door->stats);
+    for (int i = 0; i < TRIES && code == TW_ERR_SPACE; i++) {
+        tw__os_sleep_ns(RETRY_NS);
+        code = tw__intake_write(state->intake, &state->spans, &state->door->stats);
+    }
+    if (code < 0) tw__stat_add(&state->door->stats.rejected_spans, state->spans.count);
+    tw__spans_reset(&state->spans);
+}
+
+/* -- requests that are waited for */
+
+static struct waiting **bucket_of(struct state *state, const uint8_t span_id[8])
+{
+    return &state->buckets[((size_t)span_id[0] << 8 | span_id[1]) % BUCKETS];
+}
+
+static void wait_for(struct state *state, const uint8_t span_id[8], const char *line, size_t len)
+{
+    if (state->waiting_bytes + sizeof(struct waiting) + len > WAITING_BYTES) return;
+    struct waiting *waiting = malloc(sizeof *waiting + len);
+    if (!waiting) return;
+    struct waiting **bucket = bucket_of(state, span_id);
+    waiting->until_ns = tw__clock_mono_ns() + state->timeout_ns;
+    waiting->len = len;
+    memcpy(waiting->span_id, span_id, 8);
+    memcpy(waiting->line, line, len);
+    waiting->next = *bucket;
+    *bucket = waiting;
+    state->waiting_bytes += sizeof *waiting + len;
+}
+
+static void forget(struct state *state, struct waiting **at)
+{
+    struct waiting *waiting = *at;
+    *at = waiting->next;
+    state->waiting_bytes -= sizeof *waiting + waiting->len;
+    free(waiting);
+}
+
+static void came(struct state *state, const uint8_t span_id[8])
+{
+    struct waiting **at = bucket_of(state, span_id);
+    while (*at) {
+        if (memcmp((*at)->span_id, span_id, 8) == 0)
+            forget(state, at);
+        else
+            at = &(*at)->next;
+    }
+}
+
+static void give_up(struct state *state, uint64_t now_ns)
+{
+    struct tw__call_found found;
+    for (size_t i = 0; i < BUCKETS; i++) {
+        for (struct waiting **at = &state->buckets[i]; *at;) {
+            if ((*at)->until_ns > now_ns) {
+                at = &(*at)->next;
+                continue;
+            }
+            const char *copy = tw__pool_copy(&state->spans.pool, (*at)->line, (*at)->len);
+            if (copy) (void)tw__call_json_dec(&state->spans, copy, (*at)->len, true, &found);
+            forget(state, at);
+        }
+    }
+    store(state);
+}
+
+/* -- lines */
+
+static void take_line(struct state *state, const char *line, size_t len)
+{
+    struct tw__door_stats *stats = &state->door->stats;
+    struct tw__call_found found;
+    if (len && line[len - 1] == '\r') len--;
+    if (len == 0) return;
+    tw__stat_add(&stats->requests, 1);
+    const char *copy = tw__pool_copy(&state->spans.pool, line, len);
+    int code = copy ? tw__call_json_dec(&state->spans, copy, len, false, &found) : TW_ERR_MEMORY;
+    if (code == TW_ERR_MEMORY)
+        tw__stat_add(&stats->failures, 1);
+    else if (code < 0)
+        tw__stat_add(&stats->bad, 1);
+    else if (found.is_response)
+        came(state, found.span_id);
+    else
+        wait_for(state, found.span_id, line, len);
+    if (state->spans.count >= ENOUGH) store(state);
+}
+
+static void take_bytes(struct state *state, struct connection *connection, const char *bytes, size_t len)
+{
+    while (len) {
+        const char *end = memchr(bytes, '\n', len);
+        size_t piece = end ? (size_t)(end - bytes) : len;
+        if (!connection->too_long) tw__buf_add(&connection->line, bytes, piece);
+        if (connection->line.len > LINE_MAX_BYTES || connection->line.failed) {
+            connection->too_long = true;
+            tw__buf_reset(&connection->line);
+        }
+        if (end) {
+            if (connection->too_long)
+                tw__stat_add(&state->door->stats.too_large, 1);
+            else
+                take_line(state, connection->line.ptr, connection->line.len);
+            tw__buf_reset(&connection->line);
+            connection->too_long = false;
+            piece++;
+        }
+        bytes += piece;
+        len -= piece;
+    }
+}
+
+/* Returns false when the connection has ended. Its last line need not have an end. */
+static bool read_some(struct state *state, struct connection *connection)
+{
+    ssize_t got = read(connection->fd, state->bytes, sizeof state->bytes);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return true;
+    if (got > 0) {
+        tw__stat_add(&state->door->stats.bytes, got);
+        take_bytes(state, connection, state->bytes, (size_t)got);
+        return true;
+    }
+    if (connection->line.len || connection->too_long) take_bytes(state, connection, "\n", 1);
+    tw__buf_fini(&connection->line);
+    (void)close(connection->fd);
+    return false;
+}
+
+static void take_connection(struct state *state)
+{
+    int fd = accept(state->fd, NULL, NULL);
+    if (fd < 0) return;
+    if (state->connection_count == CONNECTIONS) {
+        tw__stat_add(&state->door->stats.refused_connections, 1);
+        (void)close(fd);
+        return;
+    }
+    (void)fcntl(fd, F_SETFL, O_NONBLOCK);
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+    tw__stat_add(&state->door->stats.connections, 1);
+    state->connections[state->connection_count++] = (struct connection){.fd = fd};
+}
+
+static int look(struct state *state, bool draining, int timeout_ms)
+{
+    struct pollfd fds[CONNECTIONS + 2];
+    size_t count = state->connection_count;
+    fds[0] = (struct pollfd){.fd = draining ? -1 : state->fd, .events = POLLIN};
+    fds[1] = (struct pollfd){.fd = draining ? -1 : state->wake[0], .events = POLLIN};
+    for (size_t i = 0; i < count; i++) fds[i + 2] = (struct pollfd){.fd = state->connections[i].fd, .events = POLLIN};
+    int ready = poll(fds, count + 2, timeout_ms);
+    if (ready <= 0) return 0;
+    if (fds[0].revents) take_connection(state);
+    for (size_t i = count; i-- > 0;)
+        if (fds[i + 2].revents && !read_some(state, &state->connections[i]))
+            state->connections[i] = state->connections[--state->connection_count];
+    return ready;
+}
+
+static void *run(void *data)
+{
+    struct state *state = data;
+    uint64_t next_ns = 0;
+    tw__os_name_thread("json-lines");
+    for (;;) {
+        bool draining = tw__load_acquire(&state->draining) != 0; /* pairs with ask; read before the sockets */
+        bool busy = look(state, draining, draining || state->spans.count ? 0 : TICK_MS) > 0;
+        if (!busy && state->spans.count) store(state);
+        uint64_t now_ns = tw__clock_mono_ns();
+        if (now_ns >= next_ns) {
+            give_up(state, now_ns);
+            next_ns = now_ns + (uint64_t)TICK_MS * 1000000u;
+        }
+        if (draining && (!busy || tw__load_acquire(&state->draining) > 1)) break; /* pairs with ask */
+    }
+    store(state);
+    tw__store_release(&state->done, 1); /* pairs with idle */
+    return NULL;
+}
+
+/* -- the door */
+
+static void ask(struct state *state, uint32_t how)
+{
+    tw__store_release(&state->draining, how);     /* pairs with run */
+    if (write(state->wake[1], "", 1) < 0) return; /* it is awake already */
+}
+
+static int bind_path(struct state *state, const char *path, char why[TW_WHY_MAX])
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path || strlen(path) >= sizeof state->path) {
+        (void)snprintf(why, TW_WHY_MAX, "the path of the socket is too long");
+        return TW_ERR_SPACE;
+    }
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    memcpy(state->path, path, strlen(path) + 1);
+    state->fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    const struct sockaddr *to = (const void *)&address;
+    if (state->fd >= 0 && connect(state->fd, to, sizeof address) == 0) {
+        (void)snprintf(why, TW_WHY_MAX, "%.180s: somebody listens there already", path);
+        return TW_ERR_SYSTEM;
+    }
+    struct stat there;
+    if (lstat(path, &there) == 0 && S_ISSOCK(there.st_mode)) (void)unlink(path); /* of one who has gone */
+    if (state->fd < 0 || bind(state->fd, to, sizeof address) < 0 || chmod(path, 0600) < 0 ||
+        listen(state->fd, 64) < 0) {
+        (void)snprintf(why, TW_WHY_MAX, "%.180s: no socket could be made there", path);
+        return TW_ERR_SYSTEM;
+    }
+    (void)fcntl(state->fd, F_SETFL, O_NONBLOCK);
+    (void)fcntl(state->fd, F_SETFD, FD_CLOEXEC);
+    return 0;
+}
+
+static void free_state(struct state *state)
+{
+    for (size_t i = 0; i < BUCKETS; i++)
+        while (state->buckets[i]) forget(state, &state->buckets[i]);
+    for (size_t i = 0; i < state->connection_count; i++) {
+        tw__buf_fini(&state->connections[i].line);
+        (void)close(state->connections[i].fd);
+    }
+    if (state->fd >= 0) (void)close(state->fd);
+    if (state->wake[0] >= 0) (void)close(state->wake[0]);
+    if (state->wake[1] >= 0) (void)close(state->wake[1]);
+    tw__spans_fini(&state->spans);
+    free(state);
+}
+
+static int open_door(struct tw__open_door *door, const struct tw__door_config *config, char why[TW_WHY_MAX])
+{
+    struct state *state = calloc(1, sizeof *state);
+    const char *timeout = config->setting ? config->setting(config->settings, "json-timeout") : NULL;
+    (void)snprintf(why, TW_WHY_MAX, "out of memory");
+    if (!state) return TW_ERR_MEMORY;
+    state->door = door;
+    state->intake = config->intake;
+    state->fd = state->wake[0] = state->wake[1] = -1;
+    state->timeout_ns = TIMEOUT_NS;
+    if (timeout) (void)tw__human_parse_duration(timeout, &state->timeout_ns);
+    int code = bind_path(state, config->address, why);
+    if (code == 0 && (pipe(state->wake) < 0 || pthread_create(&state->thread, NULL, run, state) != 0)) {
+        (void)snprintf(why, TW_WHY_MAX, "no pipe or no thread could be made");
+        code = TW_ERR_SYSTEM;
+    }
+    if (code < 0) {
+        free_state(state);
+        return code;
+    }
+    (void)snprintf(door->bound, sizeof door->bound, "%s", state->path);
+    door->state = state;
+    return 0;
+}
+
+static void drain(struct tw__open_door *door)
+{
+    ask(door->state, 1);
+}
+
+static bool idle(struct tw__open_door *door)
+{
+    struct state *state = door->state;
+    return tw__load_acquire(&state->done) != 0; /* pairs with run */
+}
+
+static void close_door(struct tw__open_door *door)
+{
+    struct state *state = door->state;
+    ask(state, 2);
+    (void)pthread_join(state->thread, NULL);
+    (void)unlink(state->path);
+    free_state(state);
+}
+
+const struct tw__door_kind tw__door_json_lines = {.number = TW__DOOR_JSON,
+                                                  .name = "json-socket",
+                                                  .open = open_door,
+                                                  .drain = drain,
+                                                  .idle = idle,
+                                                  .close = close_door};
