@@ -45,7 +45,7 @@ static bool number_at(struct tw_text text, size_t at, size_t len, int *out)
 static bool read_timestamp(struct tw_text text, uint64_t *ns)
 {
     struct tm tm = {0};
-    int year, month;
+    int year = 0, month = 0;
     bool read = number_at(text, 0, 4, &year) && number_at(text, 5, 2, &month) && number_at(text, 8, 2, &tm.tm_mday) &&
                 number_at(text, 11, 2, &tm.tm_hour) && number_at(text, 14, 2, &tm.tm_min) &&
                 number_at(text, 17, 2, &tm.tm_sec);
