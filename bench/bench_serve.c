@@ -175,7 +175,7 @@ static double counter(const char *text, const char *series)
 
 static struct result end(struct collector collector, const char *door)
 {
-    static char text[256 << 10];
+    static char text[16 << 20]; /* 2,000 operations have their series there */
     char series[128], remove[300];
     struct result result = {0};
     struct rusage usage;

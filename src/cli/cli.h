@@ -43,6 +43,9 @@ typedef uint64_t tw__opts;
 #define TW__OPT_RATE          TW__OPT(40)
 #define TW__OPT_AS_CONFIGURED TW__OPT(41)
 #define TW__OPT_WHERE         TW__OPT(42)
+#define TW__OPT_SERVER        TW__OPT(44)
+#define TW__OPT_TOKEN_FILE    TW__OPT(45)
+#define TW__OPTS_SERVER       (TW__OPT_SERVER | TW__OPT_TOKEN_FILE) /* a collector instead of segments */
 #define TW__OPT_LIVE_FILTER  TW__OPT(24)
 #define TW__OPT_LIVE_FILE    TW__OPT(25)
 #define TW__OPT_LIVE_FORMAT  TW__OPT(26)
@@ -81,6 +84,8 @@ struct tw__args {
     tw__opts given;
     const char **files;
     size_t file_count;
+    const char *server, *token_file; /* a collector to ask; NULL: segments */
+    const char *where_text;          /* of where, as given */
     const char *data; /* a collector's folder */
     const char *dir, *service, *name, *trace, *sort, *status, *rate, *format, *level;
     uint32_t pid;

@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "cli/source.h"
+#include "cli/remote.h"
 #include "cli/where.h"
 #include "wire/human.h"
 #include "wire/record_json.h"
@@ -134,14 +134,17 @@ int tw__cmd_open(const struct tw__args *args)
     struct tw__sources sources;
     int code = tw__sources_open(&sources, args);
     if (code == TW__EXIT_OK)
-        code = tw__sources_read(&sources, &(struct tw_query){.open_spans = true, .only_open = true});
+        code = sources.remote
+                   ? tw__remote_open(&sources, args)
+                   : tw__sources_read(&sources, &(struct tw_query){.open_spans = true, .only_open = true});
     if (code == TW__EXIT_OK) {
         size_t count;
         struct row *rows = choose(&sources, args, &count);
         code = rows ? print(args, rows, count) : tw__out_of_memory();
         if (code == TW__EXIT_OK) {
             code = tw__sources_exit(&sources);
-            if (code == TW__EXIT_OK && sources.count && count == 0) tw__complain("no span is open");
+            if (code == TW__EXIT_OK && (sources.count || sources.remote) && count == 0)
+                tw__complain("no span is open");
         }
         free(rows);
     }

@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 
+#include "cli/remote.h"
 #include "cli/resolve.h"
 #include "wire/record_json.h"
 #include "wire/waterfall.h"
@@ -15,6 +16,8 @@ static int find_links(const struct tw__sources *sources, const struct tw_batch_t
 {
     tw__links_init(links, trace);
     uint64_t since = links->cause_count ? 0 : trace->begin_ns;
+    for (size_t i = 0; sources->remote && i < sources->count; i++) tw__links_scan(links, sources->items[i].records);
+    if (sources->remote) return TW__EXIT_OK;
     for (size_t i = 0; i < sources->count; i++) {
         struct tw_records *records;
         struct tw_query query = {.since_ns = since, .open_spans = true};
@@ -105,8 +108,11 @@ int tw__cmd_show(const struct tw__args *args)
     uint8_t id[16];
     int code = tw__sources_open(&sources, args);
     if (code == TW__EXIT_OK) code = tw__trace_resolve(&sources, args->operands[0], id);
+    if (code == TW__EXIT_OK && sources.remote) code = tw__remote_trace(&sources, id);
     if (code == TW__EXIT_OK)
-        code = tw__sources_batch(&sources, &(struct tw_query){.trace_id = id, .open_spans = true}, &batch);
+        code = sources.remote
+                   ? tw__sources_assemble(&sources, &batch)
+                   : tw__sources_batch(&sources, &(struct tw_query){.trace_id = id, .open_spans = true}, &batch);
     if (code == TW__EXIT_OK) {
         const struct tw_batch_trace *trace = tw__batch_find(batch, id);
         if (trace) {

@@ -306,5 +306,5 @@ int tw__tail_follow(const struct tw__args *args, const struct tw__tail_view *vie
 int tw__cmd_tail(const struct tw__args *args)
 {
     static const struct tw__tail_view view = {passes, print_record};
-    return tw__tail_follow(args, &view);
+    return args->server ? tw__tail_remote(args, &view) : tw__tail_follow(args, &view);
 }

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "cli/source.h"
+#include "cli/remote.h"
 #include "cli/where.h"
 #include "wire/human.h"
 #include "wire/json.h"
@@ -141,22 +141,56 @@ static int print(const struct tw__args *args, const struct tw_batch_trace **trac
     return code;
 }
 
+/* Reads, assembles and chooses. */
+static int gather(struct tw__sources *sources, const struct tw__args *args, struct tw_batch **batch,
+                  const struct tw_batch_trace ***chosen, size_t *count)
+{
+    int code = tw__sources_batch(sources, &(struct tw_query){.open_spans = true}, batch);
+    if (code != TW__EXIT_OK) return code;
+    *chosen = choose(*batch, args, count);
+    return *chosen ? TW__EXIT_OK : tw__out_of_memory();
+}
+
+/* The same of a collector: it may find what the options then leave out, so that more is asked for until there is enough. */
+static int gather_remote(struct tw__sources *sources, const struct tw__args *args, struct tw_batch **batch,
+                         const struct tw_batch_trace ***chosen, size_t *count)
+{
+    /* More than are shown: a trace is found by the newest of its spans, and listed by when it began. */
+    uint64_t limit =
+        args->limit && args->limit < TW__REMOTE_TRACES_MAX / 4 ? 2 * args->limit + 20 : TW__REMOTE_TRACES_MAX;
+    for (;;) {
+        bool more = false;
+        int code = tw__remote_traces(sources, args, limit, &more);
+        if (code == TW__EXIT_OK) code = tw__sources_assemble(sources, batch);
+        if (code != TW__EXIT_OK) return code;
+        *chosen = choose(*batch, args, count);
+        if (!*chosen) return tw__out_of_memory();
+        bool enough = args->limit && *count >= args->limit;
+        if (more && !enough && limit == TW__REMOTE_TRACES_MAX)
+            tw__complain("%llu requests were looked at, and there are more; ask for less", (unsigned long long)limit);
+        if (!more || enough || limit == TW__REMOTE_TRACES_MAX) return TW__EXIT_OK;
+        tw__batch_free(*batch);
+        free(*chosen);
+        *batch = NULL;
+        *chosen = NULL;
+        limit = limit * 4 < TW__REMOTE_TRACES_MAX ? limit * 4 : TW__REMOTE_TRACES_MAX;
+    }
+}
+
 int tw__cmd_traces(const struct tw__args *args)
 {
     struct tw__sources sources;
     struct tw_batch *batch = NULL;
+    const struct tw_batch_trace **chosen = NULL;
+    size_t count = 0;
     int code = tw__sources_open(&sources, args);
-    if (code == TW__EXIT_OK) code = tw__sources_batch(&sources, &(struct tw_query){.open_spans = true}, &batch);
+    if (code == TW__EXIT_OK) code = (sources.remote ? gather_remote : gather)(&sources, args, &batch, &chosen, &count);
+    if (code == TW__EXIT_OK) code = print(args, chosen, count);
     if (code == TW__EXIT_OK) {
-        size_t count;
-        const struct tw_batch_trace **chosen = choose(batch, args, &count);
-        code = chosen ? print(args, chosen, count) : tw__out_of_memory();
-        if (code == TW__EXIT_OK) {
-            code = tw__sources_exit(&sources);
-            if (code == TW__EXIT_OK && sources.count && count == 0) tw__complain("no request matches");
-        }
-        free(chosen);
+        code = tw__sources_exit(&sources);
+        if (code == TW__EXIT_OK && (sources.count || sources.remote) && count == 0) tw__complain("no request matches");
     }
+    free(chosen);
     tw__batch_free(batch);
     tw__sources_close(&sources);
     return code;

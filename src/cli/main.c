@@ -23,24 +23,24 @@ const struct tw__command tw__commands[] = {
      "trackway traces\ntrackway traces --min-duration 200ms --since 5m\ntrackway traces --status error --sort duration\n"
      "trackway traces --name 'GET /cart*' --limit 5 --json\n"
      "trackway traces --where 'http.status_code>=500 or (name~^SELECT duration>50ms)'\n",
-     TW__OPTS_SOURCE | TW__OPTS_FILTER | TW__OPT_WHERE | TW__OPT_SINCE | TW__OPT_LIMIT | TW__OPT_SORT, tw__cmd_traces},
+     TW__OPTS_SOURCE | TW__OPTS_SERVER | TW__OPTS_FILTER | TW__OPT_WHERE | TW__OPT_SINCE | TW__OPT_LIMIT | TW__OPT_SORT, tw__cmd_traces},
     {"show", "TRACE", "one request as a waterfall",
      "Draws one request across all processes: the tree of its spans with bars to scale, tags, events, marks, messages and "
      "errors. TRACE is a trace id in any form (32 hex digits, 1-8-24, decimal) or the first digits of one, at least 4. More "
      "than 8 children that look alike are told in one line.",
      "trackway show 6740c1f2a5b8e03d917c44aa02b1c9de\ntrackway show 6740c1f2\ntrackway show 6740c1f2 --all | less -R\n",
-     TW__OPTS_SOURCE | TW__OPT_ALL, tw__cmd_show},
+     TW__OPTS_SOURCE | TW__OPTS_SERVER | TW__OPT_ALL, tw__cmd_show},
     {"open", NULL, "spans in progress, or in progress at death",
      "Lists the spans that are open right now, and those that were open when their process died, the oldest first: what is "
      "it doing, what was it doing.",
-     "trackway open\ntrackway open --pid 4711\n", TW__OPTS_SOURCE | TW__OPTS_FILTER | TW__OPT_WHERE | TW__OPT_LIMIT,
+     "trackway open\ntrackway open --pid 4711\n", TW__OPTS_SOURCE | TW__OPTS_SERVER | TW__OPTS_FILTER | TW__OPT_WHERE | TW__OPT_LIMIT,
      tw__cmd_open},
     {"tail", NULL, "finished requests as they happen",
      "Prints each root span (with --spans every span) when it ends, in all processes, also those that start later. Ends with "
      "Ctrl-C, or after --for. What was overwritten before it could be read is counted on stderr.",
      "trackway tail\ntrackway tail --status error --for 10s\ntrackway tail --spans --name 'sqlite*' --json\n"
      "trackway tail --where 'duration>200ms user.id=17'\n",
-     TW__OPTS_SOURCE | TW__OPTS_FILTER | TW__OPT_WHERE | TW__OPT_SPANS | TW__OPT_FOR, tw__cmd_tail},
+     TW__OPTS_SOURCE | TW__OPTS_SERVER | TW__OPTS_FILTER | TW__OPT_WHERE | TW__OPT_SPANS | TW__OPT_FOR, tw__cmd_tail},
     {"calls", NULL, "what entrypoints were asked, and what became of it",
      "Prints the request and response records of calls in time order, with arguments and results as far as they are not "
      "sensitive: as JSON lines, pretty JSON, documents for Elasticsearch, or the message lines of nameko-tracer. --name is a "

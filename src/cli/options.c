@@ -15,6 +15,8 @@ const struct tw__option tw__options[] = {
     {TW__OPT_SERVICE, "service", "GLOB", "only processes whose service name matches", NULL},
     {TW__OPT_FILE, "file", "PATH", "read this segment file instead; may be repeated", NULL},
     {TW__OPT_DIR, "dir", "DIR", "look for segments here (default: TRACKWAY_DIR, then the folder of this user)", NULL},
+    {TW__OPT_SERVER, "server", "ADDR", "ask the collector at this URL or ADDR:PORT instead (default: TRACKWAY_SERVER)", NULL},
+    {TW__OPT_TOKEN_FILE, "token-file", "PATH", "the collector's token for reading is in it (default: TRACKWAY_TOKEN)", NULL},
     {TW__OPT_NAME, "name", "GLOB", "only requests (spans) whose name matches, as in 'GET *'", NULL},
     {TW__OPT_SPAN_NAME, "name", "NAME", "the span's name (default: the command's)", NULL},
     {TW__OPT_SERVICE_NAME, "service", "NAME", "the service's name (default: run)", NULL},
@@ -136,6 +138,11 @@ static bool store(struct tw__args *args, const struct tw__option *option, const 
         args->live_level = value;
     } else if (option->id == TW__OPT_DATA) {
         args->data = value;
+    } else if (option->id == TW__OPT_SERVER) {
+        args->server = value;
+        return *value != '\0';
+    } else if (option->id == TW__OPT_TOKEN_FILE) {
+        args->token_file = value;
     } else if (option->id == TW__OPT_DIR) {
         args->dir = value;
     } else if (option->id == TW__OPT_SERVICE || option->id == TW__OPT_SERVICE_NAME) {
@@ -206,6 +213,7 @@ static int take_option(struct tw__args *args, const struct tw__command *command,
         if (!value) return needs_value(command, option->name, option->argument, false);
         if (option->id == TW__OPT_WHERE) {
             if (!tw__where_compile(args, command->name, value)) return TW__EXIT_USAGE;
+            args->where_text = value;
         } else if (!store(args, option, value)) {
             tw__complain("%s: --%s %s is not understood: %s", command->name, option->name, value, option->help);
             return TW__EXIT_USAGE;
@@ -294,6 +302,13 @@ int tw__args_parse(struct tw__args *args, const struct tw__command *command, int
         if (args->operand_count && takes_the_rest(command)) options = false;
     }
     args->look = tw__look_find(args->color);
+    if (args->server && (args->file_count || args->dir)) {
+        tw__complain("%s: --server, or --file and --dir, not both", command->name);
+        return TW__EXIT_USAGE;
+    }
+    const char *server = getenv("TRACKWAY_SERVER");
+    if (command->options & TW__OPT_SERVER && server && *server && !args->server && !args->file_count && !args->dir)
+        args->server = server;
     return check_operands(args, command);
 }
 

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "cli/remote.h"
+
 enum { PREFIX_MIN = 4, SHOWN_MAX = 5 };
 
 struct search {
@@ -46,7 +48,7 @@ static void note(struct search *search, const uint8_t id[16])
     if (search->match_count < SHOWN_MAX) memcpy(search->matches[search->match_count++], id, 16);
 }
 
-static int choose(const struct search *search, uint8_t id[16])
+static int choose(const struct search *search, const char *where, uint8_t id[16])
 {
     if (search->number_found) {
         memcpy(id, search->number, 16);
@@ -57,7 +59,7 @@ static int choose(const struct search *search, uint8_t id[16])
         return TW__EXIT_OK;
     }
     if (search->match_count == 0) {
-        tw__complain("no trace %s is in the memory of these processes; trackway traces lists what is", search->text);
+        tw__complain("no trace %s is in %s; trackway traces lists what is", search->text, where);
         return TW__EXIT_FAILED;
     }
     tw__complain("%s is the beginning of several traces:", search->text);
@@ -86,11 +88,12 @@ int tw__trace_resolve(struct tw__sources *sources, const char *text, uint8_t id[
             PREFIX_MIN);
         return TW__EXIT_USAGE;
     }
-    int code = tw__sources_read(sources, &(struct tw_query){.open_spans = true});
+    int code = sources->remote ? tw__remote_prefix(sources, text, search.is_number ? search.number : NULL)
+                               : tw__sources_read(sources, &(struct tw_query){.open_spans = true});
     if (code) return code;
     for (size_t i = 0; i < sources->count; i++)
         for (size_t k = 0; k < sources->items[i].records->count; k++)
             note(&search, sources->items[i].records->items[k].trace_id);
     tw__sources_drop(sources);
-    return choose(&search, id);
+    return choose(&search, sources->remote ? "the collector" : "the memory of these processes", id);
 }

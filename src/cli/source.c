@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/remote.h"
+
 int tw__out_of_memory(void)
 {
     tw__complain("out of memory");
@@ -99,6 +101,10 @@ static bool open_one(const char *path, void *data)
 
 int tw__sources_open(struct tw__sources *sources, const struct tw__args *args)
 {
+    if (args->server) {
+        *sources = (struct tw__sources){0};
+        return tw__remote_new(args, &sources->remote);
+    }
     *sources = (struct tw__sources){.asked = args->file_count || args->given & (TW__OPT_PID | TW__OPT_SERVICE)};
     struct opening opening = {.sources = sources, .args = args};
     for (size_t i = 0; i < args->file_count && opening.code == 0; i++) (void)open_one(args->files[i], &opening);
@@ -115,14 +121,15 @@ int tw__sources_open(struct tw__sources *sources, const struct tw__args *args)
 
 void tw__sources_close(struct tw__sources *sources)
 {
-    for (size_t i = 0; i < sources->count; i++) source_close(&sources->items[i]);
+    for (size_t i = 0; i < sources->count && !sources->remote; i++) source_close(&sources->items[i]);
+    tw__remote_free(sources->remote);
     free(sources->items);
     *sources = (struct tw__sources){0};
 }
 
 void tw__sources_drop(struct tw__sources *sources)
 {
-    for (size_t i = 0; i < sources->count; i++) {
+    for (size_t i = 0; i < sources->count && !sources->remote; i++) {
         tw_records_free(sources->items[i].records);
         sources->items[i].records = NULL;
     }
@@ -151,7 +158,11 @@ int tw__sources_read(struct tw__sources *sources, const struct tw_query *query)
 int tw__sources_batch(struct tw__sources *sources, const struct tw_query *query, struct tw_batch **batch)
 {
     int code = tw__sources_read(sources, query);
-    if (code) return code;
+    return code ? code : tw__sources_assemble(sources, batch);
+}
+
+int tw__sources_assemble(struct tw__sources *sources, struct tw_batch **batch)
+{
     struct tw_batch *made = tw__batch_new();
     int result = made ? 0 : TW_ERR_MEMORY;
     for (size_t i = 0; result == 0 && i < sources->count; i++)
@@ -168,7 +179,7 @@ int tw__sources_batch(struct tw__sources *sources, const struct tw_query *query,
 int tw__sources_exit(const struct tw__sources *sources)
 {
     if (sources->failed) return TW__EXIT_FAILED;
-    if (sources->count) return TW__EXIT_OK;
+    if (sources->count || sources->remote) return TW__EXIT_OK;
     tw__complain(sources->asked ? "no such process has a segment here; trackway ps lists those that have"
                                 : "no process of this user records here; see --dir, or TRACKWAY_DIR");
     return sources->asked ? TW__EXIT_FAILED : TW__EXIT_OK;

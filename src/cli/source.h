@@ -12,10 +12,13 @@ struct tw__source {
     struct tw_records *records; /* NULL until read */
 };
 
+struct tw__remote;
+
 struct tw__sources {
     struct tw__source *items;
     size_t count, cap;
     size_t failed; /* files that could not be read, each complained about */
+    struct tw__remote *remote; /* a collector is asked instead (cli/remote.h): readers and paths are NULL */
     bool asked;    /* --file, --pid or --service was given: finding nothing is a failure */
 };
 
@@ -28,6 +31,8 @@ void tw__sources_close(struct tw__sources *sources);
 int tw__sources_read(struct tw__sources *sources, const struct tw_query *query);
 void tw__sources_drop(struct tw__sources *sources);
 
+/* Assembles what was read. Returns 0 and *batch (tw__batch_free), or an exit code. */
+int tw__sources_assemble(struct tw__sources *sources, struct tw_batch **batch);
 /* Reads and assembles. Returns 0 and *batch (tw__batch_free), or an exit code. */
 int tw__sources_batch(struct tw__sources *sources, const struct tw_query *query, struct tw_batch **batch);
 

@@ -13,5 +13,7 @@ struct tw__tail_view {
 
 /* Until Ctrl-C, or --for is over. Returns an exit code. */
 int tw__tail_follow(const struct tw__args *args, const struct tw__tail_view *view);
+/* The same of a collector. */
+int tw__tail_remote(const struct tw__args *args, const struct tw__tail_view *view);
 
 #endif

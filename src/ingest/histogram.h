@@ -7,9 +7,7 @@
 /* Upper bounds, inclusive, in ns and as Prometheus writes them. What is above the last is counted in the sum of all alone. */
 #define TW__HISTOGRAM_BOUNDS(X)                                                                                        \
     X(10000, "0.00001")                                                                                                \
-    X(50000, "0.00005")                                                                                                \
     X(100000, "0.0001")                                                                                                \
-    X(250000, "0.00025")                                                                                               \
     X(500000, "0.0005")                                                                                                \
     X(1000000, "0.001")                                                                                                \
     X(2500000, "0.0025")                                                                                               \
@@ -22,9 +20,7 @@
     X(500000000, "0.5")                                                                                                \
     X(1000000000, "1")                                                                                                 \
     X(2500000000, "2.5")                                                                                               \
-    X(5000000000, "5")                                                                                                 \
-    X(10000000000, "10")                                                                                               \
-    X(60000000000, "60")
+    X(10000000000, "10")
 #define TW__HISTOGRAM_ONE(ns, text) +1
 enum { TW__HISTOGRAM_BUCKETS = 0 TW__HISTOGRAM_BOUNDS(TW__HISTOGRAM_ONE) };
 #undef TW__HISTOGRAM_ONE

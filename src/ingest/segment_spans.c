@@ -17,7 +17,7 @@
 #include "wire/log_event.h"
 #include "wire/span.h"
 
-enum { PLACES = 5, EVENTS_MAX = 1024 };
+enum { PLACES = 6, EVENTS_MAX = 1024 };
 static const uint64_t OPEN_NS = 2000000000;
 
 static bool is_span(const struct tw_record *record)
@@ -81,6 +81,7 @@ static int add_tags(const struct tw__segment_join *join, struct tw__pool *pool, 
     if (count) memcpy(tags, record->tags, count * sizeof *tags);
     tags[count++] = number_tag("thread.id", record->tid);
     if (record->thread.len) tags[count++] = text_tag("thread.name", record->thread);
+    if (record->module.len) tags[count++] = text_tag("code.namespace", record->module);
     if (record->function.len) tags[count++] = text_tag("code.function.name", record->function);
     if (record->line) tags[count++] = number_tag("code.line.number", record->line);
     if (join->dead && span->open)

@@ -27,6 +27,7 @@ extern const struct tw__route tw__tempo_metrics_routes[]; /* /api/metrics */
 extern const struct tw__route tw__jaeger_routes[];        /* /api/services, traces, dependencies */
 extern const struct tw__route tw__jaeger_v3_routes[];     /* /api/v3 */
 extern const struct tw__route tw__page_routes[];          /* /, /trace, /assets */
+extern const struct tw__route tw__otlp_routes[];          /* /api/tw/otlp: whole spans, for the command */
 extern const struct tw__route tw__trace_routes[];         /* /api/tw/traces */
 
 /* Jaeger and Tempo both have /api/traces/{id}: whether a request is Tempo's, and its answer. */

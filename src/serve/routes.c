@@ -4,9 +4,8 @@
 #include "serve/api.h"
 
 static const struct tw__route *const tables[] = {
-    tw__health_routes, tw__list_routes,          tw__search_routes,    tw__trace_routes,
-    tw__tempo_routes,  tw__tempo_metrics_routes, tw__jaeger_v3_routes, tw__jaeger_routes,
-    tw__page_routes,
+    tw__health_routes, tw__list_routes,          tw__search_routes,    tw__trace_routes,  tw__otlp_routes,
+    tw__tempo_routes,  tw__tempo_metrics_routes, tw__jaeger_v3_routes, tw__jaeger_routes, tw__page_routes,
 };
 
 struct tw__route *tw__routes_all(void)

@@ -1,0 +1,236 @@
+/* remote_spans: a collector's answer as the processes and records that segments would have given.
+ *
+ * The collector keeps the place of a span (thread, function, line), and what kind of event an event is, as OpenTelemetry's
+ * attributes. Here they become what they were. A span in progress has no end; of its process is said what its tag tells:
+ * dead, else alive and in progress until now.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hex.h"
+#include "cli/remote.h"
+#include "query/records.h"
+#include "wire/log_event.h"
+#include "wire/otlp_dec.h"
+#include "wire/span.h"
+
+/* -- copies, since what a decoder hands on is gone when it returns */
+
+struct copying {
+    struct tw__spans *out;
+    uint32_t *resources; /* of this batch: their numbers in out */
+    bool failed;
+};
+
+static struct tw_text copy_text(struct copying *c, struct tw_text text)
+{
+    const char *copy = text.len ? tw__pool_copy(&c->out->pool, text.ptr, text.len) : "";
+    c->failed |= copy == NULL;
+    return copy ? (struct tw_text){copy, text.len} : (struct tw_text){"", 0};
+}
+
+static void *room(struct copying *c, size_t count, size_t size)
+{
+    void *items = tw__pool_zeroed(&c->out->pool, count + 1, size);
+    c->failed |= items == NULL;
+    return items;
+}
+
+static struct tw_tag_value *copy_tags(struct copying *c, const struct tw_tag_value *tags, size_t count)
+{
+    struct tw_tag_value *copies = count ? room(c, count, sizeof *copies) : NULL;
+    for (size_t i = 0; copies && i < count; i++) {
+        copies[i] = tags[i];
+        copies[i].key = copy_text(c, tags[i].key);
+        if (tags[i].type == TW_TYPE_STR || tags[i].type == TW_TYPE_JSON || tags[i].type == TW_TYPE_BYTES)
+            copies[i].text = copy_text(c, tags[i].text);
+    }
+    return copies;
+}
+
+static bool same_text(struct tw_text a, struct tw_text b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+static bool same_tags(const struct tw__resource *a, const struct tw__resource *b)
+{
+    if (a->tag_count != b->tag_count || !same_text(a->service, b->service)) return false;
+    for (size_t i = 0; i < a->tag_count; i++) {
+        const struct tw_tag_value *x = &a->tags[i], *y = &b->tags[i];
+        if (x->type != y->type || x->value.u != y->value.u || !same_text(x->key, y->key)) return false;
+        if (x->text.len != y->text.len || (x->text.len && !same_text(x->text, y->text))) return false;
+    }
+    return true;
+}
+
+/* Equal senders are one process, as often as they are told. */
+static uint32_t resource_of(struct copying *c, const struct tw__resource *resource)
+{
+    for (size_t i = c->out->resource_count; i-- > 0;)
+        if (same_tags(&c->out->resources[i], resource)) return (uint32_t)i;
+    struct tw__resource copy = {.service = copy_text(c, resource->service),
+                                .tags = copy_tags(c, resource->tags, resource->tag_count),
+                                .tag_count = resource->tag_count,
+                                .schema_url = {"", 0}};
+    uint32_t number = tw__spans_add_resource(c->out, &copy);
+    c->failed |= number == UINT32_MAX;
+    return c->failed ? 0 : number;
+}
+
+static enum tw_record_kind kind_of(struct tw_text name)
+{
+    for (int kind = 0; kind <= TW_RECORD_OPEN; kind++) {
+        const char *text = tw__event_kind(&(struct tw_record){.kind = (enum tw_record_kind)kind});
+        if (text && same_text(tw__text_of(text), name)) return (enum tw_record_kind)kind;
+    }
+    return TW_RECORD_EVENT;
+}
+
+/* The number of a message: beyond 2^63 - 1 OTLP has texts only. */
+static void restore_id(struct tw_tag_value *tags, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint64_t number = 0;
+        if (tags[i].type != TW_TYPE_STR || !same_text(tags[i].key, tw__text_of("id"))) continue;
+        if (tags[i].text.len == 0 || tags[i].text.len > 20) continue;
+        size_t at = 0;
+        for (; at < tags[i].text.len; at++) {
+            unsigned digit = (unsigned)(unsigned char)tags[i].text.ptr[at] - '0';
+            if (digit > 9 || number > (UINT64_MAX - digit) / 10) break;
+            number = number * 10 + digit;
+        }
+        if (at < tags[i].text.len) continue;
+        tags[i] = (struct tw_tag_value){.key = tags[i].key, .type = TW_TYPE_UINT, .value.u = number};
+    }
+}
+
+static void copy_events(struct copying *c, struct tw__span *span, const struct tw__span *from)
+{
+    struct tw__span_event *events = from->event_count ? room(c, from->event_count, sizeof *events) : NULL;
+    for (uint32_t i = 0; events && i < from->event_count; i++) {
+        const struct tw__span_event *event = &from->events[i];
+        const struct tw_tag_value *kind = tw__tag_find(event->tags, event->tag_count, "trackway.kind");
+        events[i] = *event;
+        events[i].name = copy_text(c, event->name);
+        struct tw_tag_value *tags = copy_tags(c, event->tags, event->tag_count);
+        events[i].tags = tags;
+        events[i].kind = kind && kind->type == TW_TYPE_STR ? kind_of(kind->text) : TW_RECORD_EVENT;
+        bool is_message = events[i].kind == TW_RECORD_SEND || events[i].kind == TW_RECORD_RECEIVE;
+        if (is_message && tags) restore_id(tags, event->tag_count);
+    }
+    span->events = events;
+}
+
+static void copy_links(struct copying *c, struct tw__span *span, const struct tw__span *from)
+{
+    struct tw__span_link *links = from->link_count ? room(c, from->link_count, sizeof *links) : NULL;
+    for (uint32_t i = 0; links && i < from->link_count; i++) {
+        links[i] = from->links[i];
+        links[i].trace_state = (struct tw_text){"", 0};
+        links[i].tags = NULL;
+        links[i].tag_count = 0;
+    }
+    span->links = links;
+}
+
+static int take(void *data, struct tw__spans *batch)
+{
+    struct copying c = {.out = data};
+    c.resources = room(&c, batch->resource_count, sizeof *c.resources);
+    for (size_t i = 0; !c.failed && i < batch->resource_count; i++)
+        c.resources[i] = resource_of(&c, &batch->resources[i]);
+    for (size_t i = 0; !c.failed && i < batch->count; i++) {
+        const struct tw__span *from = &batch->items[i];
+        struct tw__span *span = tw__spans_add(c.out, c.resources[from->resource], 0);
+        if (!span) return TW_ERR_MEMORY;
+        uint32_t resource = span->resource;
+        *span = *from;
+        span->resource = resource;
+        span->scope = 0;
+        span->open = from->end_ns == 0;
+        span->name = copy_text(&c, from->name);
+        span->status_message = copy_text(&c, from->status_message);
+        span->trace_state = (struct tw_text){"", 0};
+        span->tags = copy_tags(&c, from->tags, from->tag_count);
+        copy_events(&c, span, from);
+        copy_links(&c, span, from);
+    }
+    return c.failed ? TW_ERR_MEMORY : 0;
+}
+
+int tw__remote_decode(struct tw__remote_spans *out, const char *text, size_t len)
+{
+    static const char more[] = ",\"more\":true}";
+    struct tw__spans batch = {0};
+    struct tw__otlp_dec dec = {.spans = &batch, .door = TW__DOOR_NONE, .take = take, .data = &out->spans};
+    tw__spans_reset(&out->spans);
+    int code = tw__otlp_json_dec(&dec, text, len);
+    tw__spans_fini(&batch);
+    out->more = len >= sizeof more && memcmp(text + len - (sizeof more - 1), more, sizeof more - 1) == 0;
+    return code;
+}
+
+/* -- records */
+
+/* Which tags of a record are told otherwise. */
+static bool is_told(const struct tw_record *record, const struct tw_tag_value *tag)
+{
+    static const char *const of_spans[] = {"thread.id", "thread.name", "code.function.name", "code.line.number",
+                                           "code.namespace"};
+    if (!tw__record_is_span(record)) return same_text(tag->key, tw__text_of("trackway.kind"));
+    for (size_t i = 0; i < sizeof of_spans / sizeof *of_spans; i++)
+        if (same_text(tag->key, tw__text_of(of_spans[i]))) return true;
+    return false;
+}
+
+static int tidy_tags(struct tw__pool *pool, struct tw_record *record)
+{
+    size_t kept = 0;
+    struct tw_tag_value *tags = tw__pool_take(pool, (record->tag_count + 1) * sizeof *tags, 8);
+    if (!tags) return TW_ERR_MEMORY;
+    for (size_t i = 0; i < record->tag_count; i++)
+        if (!is_told(record, &record->tags[i])) tags[kept++] = record->tags[i];
+    record->tags = tags;
+    record->tag_count = kept;
+    return 0;
+}
+
+/* What is to be known of the process that its tags tell. */
+static void set_state(struct tw__process_records *item, uint64_t now_ns)
+{
+    for (size_t i = 0; i < item->records.count; i++) {
+        const struct tw_record *record = &item->records.items[i];
+        if (record->kind != TW_RECORD_OPEN) continue;
+        if (tw__record_tag(record, "trackway.open_at_death")) {
+            item->process.state = TW_PROCESS_DEAD;
+            return;
+        }
+        item->process.state = TW_PROCESS_LIVE;
+    }
+    if (item->process.state == TW_PROCESS_LIVE && item->process.last_ns < now_ns) item->process.last_ns = now_ns;
+}
+
+int tw__remote_fill(struct tw__sources *sources, struct tw__remote_spans *spans, uint64_t now_ns)
+{
+    struct tw__records records;
+    struct tw__pool *pool = &spans->spans.pool;
+    if (tw__records_of(&spans->spans, pool, &records) < 0) return TW_ERR_MEMORY;
+    free(sources->items);
+    sources->items = calloc(records.count + 1, sizeof *sources->items);
+    sources->count = sources->cap = 0;
+    if (!sources->items) return TW_ERR_MEMORY;
+    for (size_t i = 0; i < records.count; i++) {
+        struct tw__process_records *item = &records.items[i];
+        set_state(item, now_ns);
+        struct tw_record *tidy = tw__pool_take(pool, (item->records.count + 1) * sizeof *tidy, 8);
+        if (!tidy) return TW_ERR_MEMORY;
+        if (item->records.count) memcpy(tidy, item->records.items, item->records.count * sizeof *tidy);
+        for (size_t k = 0; k < item->records.count; k++)
+            if (tidy_tags(pool, &tidy[k]) < 0) return TW_ERR_MEMORY;
+        item->records.items = tidy;
+        sources->items[sources->count++] = (struct tw__source){.process = item->process, .records = &item->records};
+    }
+    sources->cap = sources->count;
+    return 0;
+}

@@ -1,0 +1,220 @@
+#!/usr/bin/python3
+"""--server: the same spans, looked at in the segments of a process and in a collector that read them, give the same rows.
+
+What cannot be the same, and is left out of the comparison:
+- times by a few ns: each opening of a segment fits ticks to the wall clock again; and how long what is open has been open;
+- a process without open spans is "foreign": nobody tells a collector how it fares; "order" counts within the answer;
+- events keep time, name, tags and kind, not their own thread and place: they stand at their span's;
+- an unsigned number beyond 2^63 - 1 is a text, and bytes in texts that are not UTF-8 are U+FFFD: OTLP has no other way.
+
+Needs $TRACKWAY_BUILD with trackway and tests/prog_story; exit code 77 without.
+"""
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.realpath(__file__)), "../.."))
+BUILD = os.path.realpath(os.environ.get("TRACKWAY_BUILD") or os.path.join(ROOT, "build"))
+TRACKWAY, STORY = os.path.join(BUILD, "trackway"), os.path.join(BUILD, "tests/prog_story")
+NOTHING = "0" * 31 + "7"
+
+
+class World:
+    """A folder of segments, a process that told its story and has a request open, and a collector that reads them."""
+
+    def __init__(self, folder, *options, story="wait"):
+        self.folder, self.segments = folder, os.path.join(folder, "segments")
+        os.mkdir(self.segments)
+        self.env = {key: value for key, value in os.environ.items() if not key.startswith("TRACKWAY_")}
+        self.env.update(TRACKWAY_DIR=self.segments, LANG="C.UTF-8", TZ="UTC", COLUMNS="200")
+        self.processes, self.traces = [], {}
+        ready = os.path.join(folder, "ready.json")
+        self.start([TRACKWAY, "serve", "--data", os.path.join(folder, "data"), "--ready-file", ready, "--http", "127.0.0.1:0", "--otlp-http",
+                    "off", "--otlp-grpc", "off", "--fdb", "off", "--xray", "off", "--zipkin", "off", *options])
+        self.until(lambda: os.path.exists(ready))
+        self.server = json.load(open(ready, encoding="utf-8"))["http"]
+        if story == "wait":
+            told = self.start([STORY, "wait"])
+            for line in iter(told.stdout.readline, "ready\n"):
+                name, trace = line.split()
+                self.traces.setdefault(name, trace)
+
+    def start(self, command):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=self.env, stdin=subprocess.DEVNULL)
+        self.processes.append(process)
+        return process
+
+    @staticmethod
+    def until(condition, seconds=30):
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "waited for nothing"
+            time.sleep(0.05)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in reversed(self.processes):
+            process.send_signal(signal.SIGTERM if process is self.processes[0] else signal.SIGKILL)
+            process.wait(30)
+            process.stdout.close()
+
+    def run(self, *args, **env):
+        return subprocess.run([TRACKWAY, *args], capture_output=True, text=True, env=dict(self.env, **env), timeout=90,
+                              stdin=subprocess.DEVNULL)
+
+    def both(self, *args):
+        """What is printed about the segments, and about the collector."""
+        answers = [self.run(*args), self.run(*args, "--server", self.server)]
+        for answer in answers:
+            assert answer.returncode == 0, (args, answer.stderr)
+        return [answer.stdout for answer in answers]
+
+    def collected(self):
+        """Waits until the collector has what is there: open spans are stored when they are two seconds old."""
+        self.until(lambda: self.run("open", "--json", "--server", self.server).stdout.count("\n") == 2)
+
+
+def even(value, key=""):
+    """A value of JSON without what cannot be the same."""
+    if isinstance(value, dict):
+        is_event = "time_ns" in value
+        skipped = {"order", "process", "age_ns"} | ({"tid", "thread", "module", "function", "line"} if is_event else set())
+        if value.get("kind") == "open" or value.get("end_ns", 0) is None:
+            skipped |= {"duration_ns"}
+        return {name: even(item, name) for name, item in sorted(value.items()) if name not in skipped}
+    if isinstance(value, list):
+        return [even(item) for item in value]
+    if key.endswith("_ns") and isinstance(value, int):
+        return round(value, -5)
+    if key == "user.id":
+        return str(value)
+    return value
+
+
+def even_lines(text):
+    return [even(json.loads(line)) for line in text.splitlines()]
+
+
+def even_text(text):
+    """Lengths, and so bars, differ by a few ns, and by more of what is still open; so do the threads of events."""
+    text = re.sub(r">?[0-9.]+(ns|us|ms|s)\b *", "TIME ", text)
+    text = re.sub(r"│[^│\n]*│$", "BAR", text, flags=re.M).replace("\\xff", "�")
+    text = re.sub(r"(later|before)( (in|by) \S+)?", r"\1", text)
+    return re.sub(r"[ ]{2,}", " ", text)
+
+
+def tables_and_lines_are_the_same(folder):
+    with World(folder) as world:
+        world.collected()
+        for args in (("traces",), ("traces", "--status", "error"), ("traces", "--name", "POST*"), ("traces", "--limit", "2"),
+                     ("traces", "--min-duration", "1ms", "--status", "error"), ("traces", "--since", "1h"), ("traces", "--service", "prog_*"),
+                     ("traces", "--where", "name~^sqlite"), ("traces", "--where", "user.id=* vip=true", "--sort", "duration"),
+                     ("traces", "--where", "[{name, \"commit batch\"}]"), ("traces", "--name", "G?T /cart"), ("traces", "--service", "prog_story"),
+                     ("open",), ("open", "--name", "select*"), ("open", "--limit", "1"), ("open", "--where", "days=3650")):
+            local, remote = world.both(*args, "--json")
+            assert local.strip(), args
+            assert even_lines(local) == even_lines(remote), (args, local, remote)
+            local, remote = world.both(*args)
+            assert even_text(local) == even_text(remote), (args, local, remote)
+        assert world.run("traces", "--pid", str(world.processes[1].pid), "--server", world.server).stdout.count("\n") == 6
+        assert world.run("traces", "--pid", "1", "--server", world.server).stdout == ""
+
+
+def every_trace_is_drawn_the_same(folder):
+    with World(folder) as world:
+        world.collected()
+        shown = set()
+        for trace in {row["trace_id"] for row in even_lines(world.both("traces", "--json")[0])}:
+            for options in ((), ("--all",)):
+                local, remote = world.both("show", trace, *options)
+                assert even_text(local) == even_text(remote), (trace, local, remote)
+                shown |= set(re.findall(r"also caused by|continues in|OPEN|sent to|looked at by hand", local))
+            local, remote = world.both("show", trace, "--json")
+            assert even_lines(local) == even_lines(remote), (trace, local, remote)
+        assert len(shown) == 5, shown  # the story has all of these, so that all were compared
+
+
+def ids_are_found_by_their_beginning(folder):
+    with World(folder) as world:
+        world.collected()
+        trace = even_lines(world.both("traces", "--status", "error", "--json")[0])[0]["trace_id"]
+        whole = world.run("show", trace, "--server", world.server).stdout
+        assert world.run("show", trace[:12].upper(), "--server", world.server).stdout == whole
+        several = world.run("show", trace[:4], "--server", world.server)
+        assert several.returncode == 1 and "beginning of several traces" in several.stderr, several.stderr
+        none = world.run("show", "0123456789abcde", "--server", world.server)
+        assert none.returncode == 1 and "is in the collector" in none.stderr, none.stderr
+
+
+def tail_prints_each_request_once(folder):
+    with World(folder, story="none") as world:
+        tail = world.start([TRACKWAY, "tail", "--json", "--for", "6s", "--server", world.server])
+        local = world.start([TRACKWAY, "tail", "--json", "--for", "6s"])
+        time.sleep(0.5)
+        ticking = world.start([STORY, "tick", "50"])
+        time.sleep(2.5)
+        ticking.kill()
+        remote_rows, local_rows = even_lines(tail.communicate()[0]), even_lines(local.communicate()[0])
+        ids = [row["span_id"] for row in remote_rows]
+        assert len(ids) > 10 and len(ids) == len(set(ids)), len(ids)
+        assert remote_rows == local_rows, (len(remote_rows), len(local_rows))
+        assert all("parent_id" not in row for row in remote_rows)
+
+
+def what_goes_wrong_is_said(folder):
+    token = os.path.join(folder, "token")
+    with open(token, "w", encoding="utf-8") as file:
+        file.write("wonderland\n")
+    with World(folder, "--read-token-file", token) as world, socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        closed = "127.0.0.1:%d" % other.getsockname()[1]
+        for args, env, code, word in (
+                (("traces", "--server", closed), {}, 1, "nobody listens at http://127.0.0.1"),
+                (("traces", "--server", world.server), {}, 1, "--token-file, or TRACKWAY_TOKEN"),
+                (("traces", "--server", world.server), {"TRACKWAY_TOKEN": "wrong-one"}, 1, "--token-file, or TRACKWAY_TOKEN"),
+                (("traces", "--server", world.server, "--token-file", folder + "/none"), {}, 2, "no token"),
+                (("show", NOTHING, "--server", world.server, "--token-file", token), {}, 1, "is not in the collector"),
+                (("traces", "--server", world.server, "--file", "x"), {}, 2, "not both"),
+                (("traces", "--server", world.server, "--token-file", token, "--where", "trace.spans>3"), {}, 1, "trace.duration"),
+                (("ps", "--server", world.server), {}, 2, "no option --server")):
+            done = world.run(*args, **env)
+            assert done.returncode == code and word in done.stderr and "wonderland" not in done.stderr, (args, done.returncode, done.stderr)
+        for args, env in ((("--server", world.server, "--token-file", token), {}), (("--server", f"http://{world.server}/"),
+                                                                                 {"TRACKWAY_TOKEN": "wonderland"}),
+                          ((), {"TRACKWAY_TOKEN": "wonderland", "TRACKWAY_SERVER": world.server})):
+            done = world.run("traces", "--name", "GET /cart", *args, **env)
+            assert done.returncode == 0 and done.stdout.count("GET /cart") == 1, (args, done)
+
+
+TESTS = (tables_and_lines_are_the_same, every_trace_is_drawn_the_same, ids_are_found_by_their_beginning, tail_prints_each_request_once,
+         what_goes_wrong_is_said)
+
+
+def main():
+    if not os.path.exists(TRACKWAY) or not os.path.exists(STORY):
+        print("skipped: trackway or tests/prog_story is not built")
+        return 77
+    failed = 0
+    for test in TESTS:
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                test(folder)
+                print(f"passed {test.__name__}", flush=True)
+            except Exception:  # pylint: disable=broad-except
+                traceback.print_exc()
+                print(f"FAILED {test.__name__}", flush=True)
+                failed += 1
+    return failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
