@@ -33,10 +33,10 @@ _trackway() {
     fi
     case "${COMP_WORDS[1]}" in
         ps) words="--pid --service --file --dir --json --color --help" ;;
-        traces) words="--pid --service --file --dir --name --min-duration --status --where --since --limit --sort --json --color --help" ;;
-        show) words="--pid --service --file --dir --all --json --color --help" ;;
-        open) words="--pid --service --file --dir --name --min-duration --status --where --limit --json --color --help" ;;
-        tail) words="--pid --service --file --dir --name --min-duration --status --where --spans --for --json --color --help" ;;
+        traces) words="--pid --service --file --dir --server --token-file --name --min-duration --status --where --since --limit --sort --json --color --help" ;;
+        show) words="--pid --service --file --dir --server --token-file --all --json --color --help" ;;
+        open) words="--pid --service --file --dir --server --token-file --name --min-duration --status --where --limit --json --color --help" ;;
+        tail) words="--pid --service --file --dir --server --token-file --name --min-duration --status --where --spans --for --json --color --help" ;;
         calls) words="--pid --service --file --dir --name --min-duration --status --where --since --limit --for --trace --format --legacy --iso --level --follow --json --help" ;;
         dump) words="--pid --service --file --dir --where --since --trace --json --color --help" ;;
         stats) words="--pid --service --file --dir --json --color --help" ;;
@@ -44,7 +44,7 @@ _trackway() {
         clean) words="--pid --service --file --dir --all-dead --yes --json --color --help" ;;
         trace) words="--pid --service --dir --for --filter --file --format --level --max-bytes --max-lines --rate --utc --json --color --help" ;;
         run) words="--dir --name --service --help" ;;
-        serve) words="--help --data --http --segments --otlp-http --otlp-grpc --fdb --xray --zipkin --json-socket --ready-file --config --check --insecure-listen --write-token-file --read-token-file --write-token --read-token --tls-cert --tls-key --user --keep-for --keep-size --durability --store-memory --body-max --waiting-max --connections --source-connections --source-rate --threads --xray-rules --drop --redact" ;;
+        serve) words="--help --data --http --segments --otlp-http --otlp-grpc --fdb --xray --zipkin --json-socket --json-timeout --ready-file --config --check --insecure-listen --write-token-file --read-token-file --write-token --read-token --tls-cert --tls-key --user --keep-for --keep-size --durability --store-memory --body-max --waiting-max --connections --source-connections --source-rate --threads --xray-rules --drop --redact" ;;
         doctor) words="--for --json --color --help" ;;
         store) words="--service --since --data --json --help" ;;
         help) words="--help $commands" ;;
