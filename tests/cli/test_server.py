@@ -166,7 +166,9 @@ def tail_prints_each_request_once(folder):
         remote_rows, local_rows = even_lines(tail.communicate()[0]), even_lines(local.communicate()[0])
         ids = [row["span_id"] for row in remote_rows]
         assert len(ids) > 10 and len(ids) == len(set(ids)), len(ids)
-        assert remote_rows == local_rows, (len(remote_rows), len(local_rows))
+        # Times are left out: every reader compares the clocks anew, and may be a microsecond off from another.
+        what = lambda rows: [{key: row[key] for key in row if "_ns" not in key} for row in rows]
+        assert what(remote_rows) == what(local_rows), (len(remote_rows), len(local_rows))
         assert all("parent_id" not in row for row in remote_rows)
 
 
