@@ -167,6 +167,7 @@ int tw__remote_decode(struct tw__remote_spans *out, const char *text, size_t len
     tw__spans_reset(&out->spans);
     int code = tw__otlp_json_dec(&dec, text, len);
     tw__spans_fini(&batch);
+    tw__pool_fini(&dec.kept);
     out->more = len >= sizeof more && memcmp(text + len - (sizeof more - 1), more, sizeof more - 1) == 0;
     return code;
 }

@@ -38,7 +38,7 @@ struct tw__otlp_dec {
     const char *why;   /* the reason of the first, or of the error */
     size_t error_at;   /* JSON: where */
 
-    /* Its own. */
+    /* Its own. Memory that is kept for the next request: tw__pool_fini after the last. */
     struct tw__pool kept; /* of resources and scopes of JSON, which outlive a batch */
 };
 
