@@ -64,6 +64,7 @@ typedef uint64_t tw__opts;
 #define TW__OPT_ISO          TW__OPT(50)
 #define TW__OPT_FOLLOW       TW__OPT(51)
 #define TW__OPT_LEVEL        TW__OPT(52)
+#define TW__OPT_MAN          TW__OPT(56)
 /* What every command that looks at segments takes. */
 #define TW__OPTS_SOURCE                                                                                                \
     (TW__OPT_JSON | TW__OPT_PID | TW__OPT_FILE | TW__OPT_DIR | TW__OPT_SERVICE | TW__OPT_COLOR | TW__OPT_HELP)
@@ -104,6 +105,7 @@ struct tw__args {
 };
 
 struct tw__command {
+    const char *group;       /* the heading that it is listed under */
     const char *name;
     const char *operand;     /* "TRACE"; "WHAT [X Y]"; "COMMAND..." everything from the first on; NULL: none */
     const char *summary;     /* one line */
@@ -139,6 +141,7 @@ const char *tw__suggest(const char *word, const char *(*next)(size_t index, cons
 
 void tw__help_all(struct tw__buf *out);
 void tw__help_command(const struct tw__command *command, struct tw__buf *out);
+void tw__man_page(struct tw__buf *out); /* trackway(1), as mdoc */
 
 /* Writes everything in buf to stdout and empties it. A closed pipe ends the program quietly with 0: whoever read has
  * seen enough. Returns TW__EXIT_OK, or TW__EXIT_FAILED with the message printed. */

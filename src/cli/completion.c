@@ -1,15 +1,31 @@
-/* completion: a script for bash, made from the tables.
+/* completion: scripts for bash, zsh and fish, made from the tables.
  *
- * The script holds words, so that pressing TAB stays fast and cannot fail; only for live traces, whose words are those of the processes
- * that run now, it asks `trackway trace words`.
- * tools/completion/trackway.bash is this output, kept for packages; a test compares them.
+ * A script holds words, so that pressing TAB stays fast and cannot fail; only for live traces, whose words are those of the processes
+ * that run now, it asks `trackway trace words`. bash gets words alone; the other two show what each means.
  */
 #include <string.h>
 
 #include "cli/cli.h"
 #include "model/span_fields.h"
 
-static void add_command(struct tw__buf *out, const struct tw__command *command)
+/* What may stand first after a command, where that is a choice. */
+static const struct {
+    const char *command, *words;
+} firsts[] = {
+    {"trace", "module function pid start watch list stop"},
+    {"store", "info check compact export import"},
+    {"doctor", "fdb"},
+    {"completion", "bash zsh fish"},
+};
+
+static const char *first_words(const struct tw__command *command)
+{
+    for (size_t i = 0; i < sizeof firsts / sizeof *firsts; i++)
+        if (strcmp(firsts[i].command, command->name) == 0) return firsts[i].words;
+    return NULL;
+}
+
+static void bash_command(struct tw__buf *out, const struct tw__command *command)
 {
     tw__buf_fmt(out, "        %s) words=\"", command->name);
     const char *space = "";
@@ -22,12 +38,13 @@ static void add_command(struct tw__buf *out, const struct tw__command *command)
         tw__buf_fmt(out, "%s--%s", space, setting->name);
         space = " ";
     }
-    if (strcmp(command->name, "completion") == 0) tw__buf_cstr(out, " bash");
+    /* Those of a live trace go by what stands before them: below. */
+    if (first_words(command) && strcmp(command->name, "trace") != 0) tw__buf_fmt(out, " %s", first_words(command));
     if (strcmp(command->name, "help") == 0) tw__buf_cstr(out, " $commands");
     tw__buf_cstr(out, "\" ;;\n");
 }
 
-static void add_script(struct tw__buf *out)
+static void bash_script(struct tw__buf *out)
 {
     tw__buf_cstr(out, "# Completion of trackway for bash. Made by: trackway completion bash\n"
                       "_trackway() {\n"
@@ -54,38 +71,178 @@ static void add_script(struct tw__buf *out)
             tw__buf_fmt(out, "        --%s) mapfile -t COMPREPLY < <(compgen -W \"%s\" -- \"$current\"); return ;;\n",
                         option->name, option->choices);
     }
-    tw__buf_cstr(out, "    esac\n"
-                      "    if [ \"${COMP_WORDS[1]}\" = trace ]; then\n"
-                      "        case \"$COMP_CWORD:${COMP_WORDS[2]}\" in\n"
-                      "            2:*) words=\"module function pid start watch list stop\" ;;\n"
-                      "            3:module) words=\" $(trackway trace words modules 2>/dev/null)\" ;;\n"
-                      "            3:function) words=\" $(trackway trace words modules 2>/dev/null) $(trackway trace words functions 2>/dev/null)\" ;;\n"
-                      "            4:function) words=\" $(trackway trace words functions \"$before\" 2>/dev/null)\" ;;\n"
-                      "            3:pid) words=\" $(trackway trace words pids 2>/dev/null)\" ;;\n"
-                      "            3:stop) words=\" $(trackway trace words refs 2>/dev/null)\" ;;\n"
-                      "        esac\n"
-                      "        if [ -n \"$words\" ] && [ \"${current#-}\" = \"$current\" ]; then\n"
-                      "            mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$current\" | sort -u)\n"
-                      "            return\n"
-                      "        fi\n"
-                      "    fi\n"
-                      "    case \"${COMP_WORDS[1]}\" in\n");
-    for (const struct tw__command *command = tw__commands; command->name; command++) add_command(out, command);
+    tw__buf_cstr(out,
+                 "    esac\n"
+                 "    if [ \"${COMP_WORDS[1]}\" = trace ]; then\n"
+                 "        case \"$COMP_CWORD:${COMP_WORDS[2]}\" in\n"
+                 "            2:*) words=\"module function pid start watch list stop\" ;;\n"
+                 "            3:module) words=\" $(trackway trace words modules 2>/dev/null)\" ;;\n"
+                 "            3:function) words=\" $(trackway trace words modules 2>/dev/null) $(trackway trace words "
+                 "functions 2>/dev/null)\" ;;\n"
+                 "            4:function) words=\" $(trackway trace words functions \"$before\" 2>/dev/null)\" ;;\n"
+                 "            3:pid) words=\" $(trackway trace words pids 2>/dev/null)\" ;;\n"
+                 "            3:stop) words=\" $(trackway trace words refs 2>/dev/null)\" ;;\n"
+                 "        esac\n"
+                 "        if [ -n \"$words\" ] && [ \"${current#-}\" = \"$current\" ]; then\n"
+                 "            mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$current\" | sort -u)\n"
+                 "            return\n"
+                 "        fi\n"
+                 "    fi\n"
+                 "    case \"${COMP_WORDS[1]}\" in\n");
+    for (const struct tw__command *command = tw__commands; command->name; command++) bash_command(out, command);
     tw__buf_cstr(out, "    esac\n"
                       "    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$current\")\n"
                       "}\n"
                       "complete -F _trackway trackway\n");
 }
 
+/* text inside single quotes of zsh or fish; escaped: bytes that get a backslash there. */
+static void add_quoted(struct tw__buf *out, const char *text, const char *escaped, const char *quote)
+{
+    for (; *text; text++) {
+        if (*text == '\'') {
+            tw__buf_cstr(out, quote);
+            continue;
+        }
+        if (strchr(escaped, *text)) tw__buf_char(out, '\\');
+        tw__buf_char(out, *text);
+    }
+}
+
+static bool is_path(const char *argument)
+{
+    return strcmp(argument, "PATH") == 0 || strcmp(argument, "FILE") == 0 || strcmp(argument, "DIR") == 0;
+}
+
+/* '--name[help]:ARGUMENT:(choices)' of _arguments. */
+static void zsh_option(struct tw__buf *out, const char *name, const char *argument, const char *help,
+                       const char *choices)
+{
+    tw__buf_fmt(out, "            '*--%s%s[", name, argument ? "=" : "");
+    add_quoted(out, help, "[]\\:", "'\\''");
+    tw__buf_char(out, ']');
+    if (argument) {
+        tw__buf_char(out, ':');
+        add_quoted(out, argument, "\\:", "'\\''");
+        tw__buf_char(out, ':');
+        if (choices)
+            tw__buf_fmt(out, "(%s)", choices);
+        else if (is_path(argument))
+            tw__buf_cstr(out, strcmp(argument, "DIR") == 0 ? "_files -/" : "_files");
+    }
+    tw__buf_cstr(out, "'\n");
+}
+
+static void zsh_command(struct tw__buf *out, const struct tw__command *command)
+{
+    tw__buf_fmt(out, "        (%s) options=(\n", command->name);
+    for (const struct tw__option *option = tw__options; option->name; option++)
+        if (command->options & option->id)
+            zsh_option(out, option->name, option->argument, option->help, option->choices);
+    for (const struct tw__setting *setting = tw__command_settings(command); setting->name; setting++)
+        zsh_option(out, setting->name, setting->argument, setting->help, NULL);
+    tw__buf_cstr(out, "        ) ;;\n");
+}
+
+static void zsh_script(struct tw__buf *out)
+{
+    tw__buf_cstr(out, "#compdef trackway\n# Completion of trackway for zsh. Made by: trackway completion "
+                      "zsh\n\n_trackway_commands() {\n    local -a commands=(\n");
+    for (const struct tw__command *command = tw__commands; command->name; command++) {
+        tw__buf_fmt(out, "        '%s:", command->name);
+        add_quoted(out, command->summary, "\\:", "'\\''");
+        tw__buf_cstr(out, "'\n");
+    }
+    tw__buf_cstr(out, "    )\n    _describe -t commands command commands\n}\n\n"
+                      "# What stands before the word decides: words[1] is the command.\n"
+                      "_trackway_operand() {\n"
+                      "    local -a values\n"
+                      "    case \"$words[1] $CURRENT $words[2]\" in\n");
+    for (size_t i = 0; i < sizeof firsts / sizeof *firsts; i++)
+        tw__buf_fmt(out, "        (\"%s 2 \"*) values=(%s) ;;\n", firsts[i].command, firsts[i].words);
+    tw__buf_cstr(
+        out,
+        "        (\"help 2 \"*) _trackway_commands; return ;;\n"
+        "        (\"store 3 \"(export|import)) _files; return ;;\n"
+        "        (\"run \"*) _normal; return ;;\n"
+        "        (\"sample 2 \"*|\"trace 3 pid\") values=(${(f)\"$(trackway trace words pids 2>/dev/null)\"}) ;;\n"
+        "        (\"trace 3 module\"|\"trace 3 function\") values=(${(f)\"$(trackway trace words modules "
+        "2>/dev/null)\"}) ;;\n"
+        "        (\"trace 4 function\") values=(${(f)\"$(trackway trace words functions $words[3] 2>/dev/null)\"}) ;;\n"
+        "        (\"trace 3 stop\") values=(${(f)\"$(trackway trace words refs 2>/dev/null)\"}) ;;\n"
+        "    esac\n"
+        "    compadd -a values\n"
+        "}\n\n"
+        "_trackway() {\n"
+        "    if (( CURRENT == 2 )); then\n        _trackway_commands\n        return\n    fi\n"
+        "    local -a options\n    case $words[2] in\n");
+    for (const struct tw__command *command = tw__commands; command->name; command++) zsh_command(out, command);
+    tw__buf_cstr(out,
+                 "    esac\n"
+                 "    shift words\n    (( CURRENT-- ))\n"
+                 "    _arguments -S : $options '*:operand:_trackway_operand'\n"
+                 "}\n\n"
+                 "# Autoloaded, it is called; read by source, it is registered.\n"
+                 "if [[ $funcstack[1] == _trackway ]]; then _trackway \"$@\"; else compdef _trackway trackway; fi\n");
+}
+
+static void fish_option(struct tw__buf *out, const char *command, const char *name, const char *argument,
+                        const char *help, const char *choices)
+{
+    tw__buf_fmt(out, "complete -c trackway -n '__fish_seen_subcommand_from %s' -l %s", command, name);
+    if (argument) tw__buf_cstr(out, is_path(argument) ? " -r -F" : " -x");
+    if (choices) tw__buf_fmt(out, " -a '%s'", choices);
+    tw__buf_cstr(out, " -d '");
+    add_quoted(out, help, "\\", "\\'");
+    tw__buf_cstr(out, "'\n");
+}
+
+static void fish_script(struct tw__buf *out)
+{
+    tw__buf_cstr(out,
+                 "# Completion of trackway for fish. Made by: trackway completion fish\ncomplete -c trackway -f\n");
+    for (const struct tw__command *command = tw__commands; command->name; command++) {
+        tw__buf_fmt(out, "complete -c trackway -n __fish_use_subcommand -a %s -d '", command->name);
+        add_quoted(out, command->summary, "\\", "\\'");
+        tw__buf_cstr(out, "'\n");
+    }
+    for (const struct tw__command *command = tw__commands; command->name; command++) {
+        for (const struct tw__option *option = tw__options; option->name; option++)
+            if (command->options & option->id)
+                fish_option(out, command->name, option->name, option->argument, option->help, option->choices);
+        for (const struct tw__setting *setting = tw__command_settings(command); setting->name; setting++)
+            fish_option(out, command->name, setting->name, setting->argument, setting->help, NULL);
+    }
+    for (size_t i = 0; i < sizeof firsts / sizeof *firsts; i++)
+        tw__buf_fmt(out, "complete -c trackway -n '__fish_prev_arg_in %s' -a '%s'\n", firsts[i].command,
+                    firsts[i].words);
+    tw__buf_cstr(
+        out,
+        "complete -c trackway -n '__fish_prev_arg_in sample pid' -a '(trackway trace words pids 2>/dev/null)'\n"
+        "complete -c trackway -n '__fish_prev_arg_in module function' -a '(trackway trace words modules 2>/dev/null)'\n"
+        "complete -c trackway -n '__fish_prev_arg_in stop' -a '(trackway trace words refs 2>/dev/null)'\n"
+        "complete -c trackway -n '__fish_prev_arg_in export import' -F\n"
+        "complete -c trackway -n '__fish_seen_subcommand_from run' -x -a '(__fish_complete_subcommand)'\n"
+        "complete -c trackway -n '__fish_prev_arg_in help' -a '");
+    for (const struct tw__command *command = tw__commands; command->name; command++)
+        tw__buf_fmt(out, "%s%s", command == tw__commands ? "" : " ", command->name);
+    tw__buf_cstr(out, "'\n");
+}
+
 int tw__cmd_completion(const struct tw__args *args)
 {
-    struct tw__buf out = {0};
-    if (strcmp(args->operands[0], "bash") != 0) {
-        tw__complain("completion: \"%s\" is not known; there is bash", args->operands[0]);
-        return TW__EXIT_USAGE;
+    static const struct {
+        const char *name;
+        void (*write)(struct tw__buf *out);
+    } shells[] = {{"bash", bash_script}, {"zsh", zsh_script}, {"fish", fish_script}};
+    for (size_t i = 0; i < sizeof shells / sizeof *shells; i++) {
+        if (strcmp(args->operands[0], shells[i].name) != 0) continue;
+        struct tw__buf out = {0};
+        shells[i].write(&out);
+        int code = tw__out_write(&out);
+        tw__buf_fini(&out);
+        return code;
     }
-    add_script(&out);
-    int code = tw__out_write(&out);
-    tw__buf_fini(&out);
-    return code;
+    tw__complain("completion: \"%s\" is not known; there are bash, zsh and fish", args->operands[0]);
+    return TW__EXIT_USAGE;
 }

@@ -75,10 +75,20 @@ static void wrap(struct tw__buf *out, const char *text, size_t column, size_t in
 
 void tw__help_all(struct tw__buf *out)
 {
-    tw__buf_cstr(out, "trackway: see the requests of every process of this machine, alive or dead\n\n");
+    size_t widest = 0;
     for (const struct tw__command *command = tw__commands; command->name; command++) {
-        tw__buf_fmt(out, "  trackway %-10s %-9s  %s\n", command->name, command->operand ? command->operand : "",
-                    command->summary);
+        size_t width = strlen(command->name) + (command->operand ? 1 + strlen(command->operand) : 0);
+        if (width > widest) widest = width;
+    }
+    tw__buf_cstr(out, "trackway: see the requests of every process of this machine, alive or dead\n");
+    const char *group = NULL;
+    for (const struct tw__command *command = tw__commands; command->name; command++) {
+        if (command->group != group) tw__buf_fmt(out, "\n%s:\n", command->group);
+        group = command->group;
+        size_t from = out->len;
+        tw__buf_fmt(out, "  %s%s%s", command->name, command->operand ? " " : "", command->operand ? command->operand : "");
+        tw__buf_fill(out, ' ', widest + 5 - (out->len - from));
+        tw__buf_fmt(out, "%s\n", command->summary);
     }
     tw__buf_cstr(out, "\ntrackway COMMAND --help tells options and examples.\n");
 }
@@ -131,7 +141,9 @@ int tw__cmd_help(const struct tw__args *args)
     struct tw__buf out = {0};
     int code = TW__EXIT_OK;
     const struct tw__command *command = args->operand_count ? tw__command_find(args->operands[0]) : NULL;
-    if (command) {
+    if (args->given & TW__OPT_MAN) {
+        tw__man_page(&out);
+    } else if (command) {
         tw__help_command(command, &out);
     } else if (args->operand_count) {
         tw__complain("no command \"%s\"; trackway help lists them", args->operands[0]);

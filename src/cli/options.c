@@ -48,6 +48,7 @@ const struct tw__option tw__options[] = {
     {TW__OPT_ISO, "iso", NULL, "times as 2017-08-10T18:07:12.106972Z", NULL},
     {TW__OPT_LEVEL, "level", "LEVEL", "only those of this level: INFO, or WARNING for errors", "INFO WARNING"},
     {TW__OPT_FOLLOW, "follow", NULL, "print them as they come, until Ctrl-C or --for", NULL},
+    {TW__OPT_MAN, "man", NULL, "the manual page trackway(1), as mdoc", NULL},
     {TW__OPT_JSON, "json", NULL, "JSON lines instead of a table", NULL},
     {TW__OPT_COLOR, "color", "WHEN", "auto, always or never (default: TRACKWAY_COLOR, then auto; NO_COLOR: never)",
      "auto always never"},

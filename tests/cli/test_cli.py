@@ -92,7 +92,7 @@ def columns(line):
 def every_command_has_help_with_options_and_examples():
     listing = run("help")[0]
     for name in COMMANDS:
-        assert re.search(rf"^  trackway {name}\b", listing, re.M), name
+        assert re.search(rf"^  {name}\b", listing, re.M), name
         text = run(name, "--help")[0]
         assert text == run("help", name)[0] == run(name, "-h")[0]
         assert "Options:" in text and "Examples:" in text and "Exit codes:" in text, name
@@ -111,24 +111,18 @@ def what_is_not_understood_exits_2_and_says_what_was_meant():
                         (["traces", "--limit", "-1"], "rows"), (["traces", "--limit", "x"], "rows"), (["ps", "--pid", "1e3"], "process"),
                         (["ps", "--json=1"], "no value"), (["traces", "--status", "bad"], "error, ok or unset"),
                         (["ps", "--color", "maybe"], "auto"), (["ps", "--file", "a", "--dir", "b"], "not both"),
-                        (["completion", "fish"], "bash"), (["tail", "--limit", "3"], "--help")]:
+                        (["completion", "tcsh"], "fish"), (["tail", "--limit", "3"], "--help")]:
         out, err = run(*args, code=2)
         assert meant in err and out == "" and err.count("\n") == 1, (args, err)
     err = run("\x1b]0;x\x07", code=2)[1]
     assert "\x1b" not in err and "\\x1b" in err
 
 
-def completion_and_documentation_know_every_command_and_option():
-    script = run("completion", "bash")[0]
-    with open(os.path.join(ROOT, "tools/completion/trackway.bash"), encoding="utf-8") as file:
-        assert file.read() == script, "tools/completion/trackway.bash is not what trackway completion bash prints"
+def documentation_has_the_help_of_every_command():
     with open(os.path.join(ROOT, "docs/commands.md"), encoding="utf-8") as file:
         document = file.read()
     for name in COMMANDS:
         assert run(name, "--help")[0] in document, f"docs/commands.md has not the help of {name}"
-    words = 'COMP_WORDS=(trackway traces --st); COMP_CWORD=2; _trackway; echo "${COMPREPLY[@]}"'
-    done = subprocess.run(["bash", "-c", script + "\n" + words], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["--status"], done
 
 
 def run_gives_a_command_a_span_and_those_it_runs_the_context():
