@@ -134,6 +134,8 @@ void tw__os_command(char *text, size_t cap)
     ssize_t n = read_small("/proc/self/cmdline", text, cap);
     for (ssize_t i = 0; i + 1 < n; i++)
         if (text[i] == 0) text[i] = ' ';
+    /* A program that writes a title of its own over it, as nginx does, fills the rest with blanks. */
+    for (size_t len = strlen(text); len > 0 && text[len - 1] == ' ';) text[--len] = 0;
 }
 
 const char *tw__os_program(void)
