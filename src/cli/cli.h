@@ -40,6 +40,7 @@ typedef uint64_t tw__opts;
 #define TW__OPT_SPAN_NAME    TW__OPT(19)
 #define TW__OPT_SERVICE_NAME TW__OPT(20)
 #define TW__OPT_DATA         TW__OPT(21)
+#define TW__OPT_LINES_FORMAT TW__OPT(22)
 #define TW__OPT_RATE          TW__OPT(40)
 #define TW__OPT_AS_CONFIGURED TW__OPT(41)
 #define TW__OPT_WHERE         TW__OPT(42)
@@ -164,6 +165,7 @@ int tw__cmd_serve(const struct tw__args *args);
 int tw__cmd_trace(const struct tw__args *args);
 int tw__cmd_doctor(const struct tw__args *args);
 int tw__cmd_store(const struct tw__args *args);
+int tw__cmd_ingest(const struct tw__args *args);
 int tw__cmd_help(const struct tw__args *args);
 int tw__cmd_version(const struct tw__args *args);
 int tw__cmd_completion(const struct tw__args *args);

@@ -111,6 +111,15 @@ const struct tw__command tw__commands[] = {
      "trackway store info\ntrackway store check --data /var/lib/trackway\ntrackway store export --since 1h spans.jsonl.zst\n"
      "trackway store import spans.jsonl.zst\n",
      TW__OPT_DATA | TW__OPT_SINCE | TW__OPT_SERVICE | TW__OPT_JSON | TW__OPT_HELP, tw__cmd_store},
+    {collect, "ingest", "FILE", "JSON lines from a file or stdin into the collector",
+     "Reads JSON lines from FILE, or from stdin when FILE is -, and hands their spans to a running collector (--server) or writes "
+     "them into a data folder that no collector has open. Understood are records as trackway dump and the exporter file write "
+     "them, calls as trackway calls and nameko-tracer write them, with both sets of names, and OpenTelemetry's spans in JSON; each "
+     "line tells what it is. What is not understood is told and counted, the rest is taken; the exit code is 1 then. A span that "
+     "is taken again is still one.",
+     "trackway ingest trackway-shop-4711.jsonl --server :16686\ntrackway dump | trackway ingest - --data /var/lib/trackway\n"
+     "ssh web1 cat /var/log/nameko.log | trackway ingest - --format calls\n",
+     TW__OPTS_SERVER | TW__OPT_DATA | TW__OPT_LINES_FORMAT | TW__OPT_JSON | TW__OPT_HELP, tw__cmd_ingest},
     {self, "help", "[COMMAND]", "what a command does", "Prints this list, or one command with its options and examples, or all of it as a manual page.",
      "trackway help show\ntrackway help --man | man -l -\n", TW__OPT_MAN | TW__OPT_HELP, tw__cmd_help},
     {self, "version", NULL, "the version", "Prints the version of the command.", "trackway version\n",

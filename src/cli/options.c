@@ -16,7 +16,7 @@ const struct tw__option tw__options[] = {
     {TW__OPT_FILE, "file", "PATH", "read this segment file instead; may be repeated", NULL},
     {TW__OPT_DIR, "dir", "DIR", "look for segments here (default: TRACKWAY_DIR, then the folder of this user)", NULL},
     {TW__OPT_SERVER, "server", "ADDR", "ask the collector at this URL or ADDR:PORT instead (default: TRACKWAY_SERVER)", NULL},
-    {TW__OPT_TOKEN_FILE, "token-file", "PATH", "the collector's token for reading is in it (default: TRACKWAY_TOKEN)", NULL},
+    {TW__OPT_TOKEN_FILE, "token-file", "PATH", "the collector's token is in it: for reading, of ingest for writing (default: TRACKWAY_TOKEN)", NULL},
     {TW__OPT_NAME, "name", "GLOB", "only requests (spans) whose name matches, as in 'GET *'", NULL},
     {TW__OPT_SPAN_NAME, "name", "NAME", "the span's name (default: the command's)", NULL},
     {TW__OPT_SERVICE_NAME, "service", "NAME", "the service's name (default: run)", NULL},
@@ -44,6 +44,7 @@ const struct tw__option tw__options[] = {
     {TW__OPT_RATE, "rate", "RATE", "sample this share of the traces that begin from now on: 0 to 1", NULL},
     {TW__OPT_AS_CONFIGURED, "as-configured", NULL, "take back what was asked for", NULL},
     {TW__OPT_FORMAT, "format", "FORMAT", "json (default), pretty, elastic or plain", "json pretty elastic plain"},
+    {TW__OPT_LINES_FORMAT, "format", "FORMAT", "what the lines are: records, calls or otlp (default: each line tells)", "records calls otlp"},
     {TW__OPT_LEGACY, "legacy", NULL, "the names of nameko-tracer before 1.0.1: lifecycle_stage, return_args", NULL},
     {TW__OPT_ISO, "iso", NULL, "times as 2017-08-10T18:07:12.106972Z", NULL},
     {TW__OPT_LEVEL, "level", "LEVEL", "only those of this level: INFO, or WARNING for errors", "INFO WARNING"},
@@ -158,7 +159,7 @@ static bool store(struct tw__args *args, const struct tw__option *option, const 
         args->sort = value;
     } else if (option->id == TW__OPT_STATUS) {
         args->status = value;
-    } else if (option->id == TW__OPT_FORMAT) {
+    } else if (option->id == TW__OPT_FORMAT || option->id == TW__OPT_LINES_FORMAT) {
         args->format = value;
     } else if (option->id == TW__OPT_LEVEL) {
         args->level = value;

@@ -17,9 +17,11 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/hex.h"
+#include "base/os.h"
 
-enum { BASE_MAX = 512, TOKEN_MAX = 512, SPANS_LIMIT = 10000, PREFIX_LIMIT = 1000 };
+enum { SEND_TRIES = 120, BASE_MAX = 512, TOKEN_MAX = 512, SPANS_LIMIT = 10000, PREFIX_LIMIT = 1000 };
 static const size_t ANSWER_MAX = (size_t)1 << 30;
+static const uint64_t TRY_NS = 500000000;
 static const uint64_t LONGEST_NS = 600000000000; /* of a request that is found by when it ended */
 
 struct tw__remote {
@@ -29,6 +31,7 @@ struct tw__remote {
     struct tw__buf path, where, body;
     struct tw__remote_spans spans;
     unsigned parameters;
+    bool writes; /* it asks for the other token */
 };
 
 /* -- the connection */
@@ -76,7 +79,9 @@ int tw__remote_new(const struct tw__args *args, struct tw__remote **out)
     char token[TOKEN_MAX], header[TOKEN_MAX + 32];
     struct tw__remote *remote = calloc(1, sizeof *remote);
     if (!remote) return tw__out_of_memory();
-    if (!set_base(remote, args->server) || !read_token(args, token)) {
+    bool named = set_base(remote, args->server);
+    if (!named) tw__complain("--server: the address is too long");
+    if (!named || !read_token(args, token)) {
         free(remote);
         return TW__EXIT_USAGE;
     }
@@ -130,21 +135,17 @@ static int complain_of(struct tw__remote *remote, long status)
 {
     if (status == 401 || status == 403)
         tw__complain(
-            "the collector at %s refuses the token (%ld): --token-file, or TRACKWAY_TOKEN; it is the one for reading",
-            remote->base, status);
+            "the collector at %s refuses the token (%ld): --token-file, or TRACKWAY_TOKEN; it is the one for %s",
+            remote->base, status, remote->writes ? "writing" : "reading");
     else
         tw__complain("the collector at %s answers %ld: %s", remote->base, status, told_error(remote));
     return TW__EXIT_FAILED;
 }
 
-/* Asks what path says. *missing: where to note a 404 instead of complaining; may be NULL. */
-static int ask(struct tw__sources *sources, bool *missing)
+/* Goes to path. *status is the answer's. */
+static int perform(struct tw__remote *remote, long *status)
 {
-    struct tw__remote *remote = sources->remote;
-    long status = 0;
-    tw__buf_char(&remote->path, '\0');
     tw__buf_reset(&remote->body);
-    if (remote->path.failed || remote->where.failed) return tw__out_of_memory();
     (void)curl_easy_setopt(remote->curl, CURLOPT_URL, remote->path.ptr);
     CURLcode code = curl_easy_perform(remote->curl);
     if (code == CURLE_COULDNT_CONNECT) {
@@ -156,7 +157,19 @@ static int ask(struct tw__sources *sources, bool *missing)
         tw__complain("%s: %s", remote->base, curl_easy_strerror(code));
         return code == CURLE_URL_MALFORMAT ? TW__EXIT_USAGE : TW__EXIT_FAILED;
     }
-    (void)curl_easy_getinfo(remote->curl, CURLINFO_RESPONSE_CODE, &status);
+    (void)curl_easy_getinfo(remote->curl, CURLINFO_RESPONSE_CODE, status);
+    return TW__EXIT_OK;
+}
+
+/* Asks what path says. *missing: where to note a 404 instead of complaining; may be NULL. */
+static int ask(struct tw__sources *sources, bool *missing)
+{
+    struct tw__remote *remote = sources->remote;
+    long status = 0;
+    tw__buf_char(&remote->path, '\0');
+    if (remote->path.failed || remote->where.failed) return tw__out_of_memory();
+    int code = perform(remote, &status);
+    if (code != TW__EXIT_OK) return code;
     if (missing) *missing = status == 404;
     if (status == 404 && missing) return TW__EXIT_OK;
     if (status != 200) return complain_of(remote, status);
@@ -354,5 +367,45 @@ int tw__remote_ended(struct tw__sources *sources, const struct tw__args *args, u
     int code = ask_spans(sources, args, args->given & TW__OPT_SPANS ? NULL : "root=true");
     if (code == TW__EXIT_OK && sources->remote->spans.more)
         tw__complain("more than %d spans a look: some are not shown", SPANS_LIMIT);
+    return code;
+}
+
+/* -- spans that are sent */
+
+/* The number of a member of a short answer; 0: it is not there. */
+static uint64_t told_number(struct tw__remote *remote, const char *member)
+{
+    tw__buf_char(&remote->body, '\0');
+    const char *at = remote->body.failed ? NULL : strstr(remote->body.ptr, member);
+    return at ? strtoull(at + strlen(member), NULL, 10) : 0;
+}
+
+int tw__remote_send(struct tw__remote *remote, const char *json, size_t len, uint64_t *refused)
+{
+    long status = 0;
+    int code = TW__EXIT_OK;
+    remote->writes = true;
+    begin(remote, "/api/tw/otlp/spans");
+    tw__buf_char(&remote->path, '\0');
+    struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
+    headers = curl_slist_append(headers, "Expect:");
+    if (remote->headers) headers = curl_slist_append(headers, remote->headers->data);
+    if (!headers || remote->path.failed) {
+        curl_slist_free_all(headers);
+        return tw__out_of_memory();
+    }
+    (void)curl_easy_setopt(remote->curl, CURLOPT_HTTPHEADER, headers);
+    (void)curl_easy_setopt(remote->curl, CURLOPT_POSTFIELDS, json);
+    (void)curl_easy_setopt(remote->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len);
+    for (int i = 0; i < SEND_TRIES; i++) {
+        code = perform(remote, &status);
+        if (code != TW__EXIT_OK || (status != 503 && status != 429)) break;
+        tw__os_sleep_ns(TRY_NS);
+    }
+    if (code == TW__EXIT_OK && status != 200) code = complain_of(remote, status);
+    if (code == TW__EXIT_OK) *refused += told_number(remote, "\"rejected\":");
+    (void)curl_easy_setopt(remote->curl, CURLOPT_HTTPHEADER, remote->headers);
+    (void)curl_easy_setopt(remote->curl, CURLOPT_HTTPGET, 1L);
+    curl_slist_free_all(headers);
     return code;
 }

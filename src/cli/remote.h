@@ -34,6 +34,10 @@ int tw__remote_open(struct tw__sources *sources, const struct tw__args *args);
 /* Spans that ended since a time, and began less than ten minutes ago. */
 int tw__remote_ended(struct tw__sources *sources, const struct tw__args *args, uint64_t ended_since_ns);
 
+/* Sends spans as OpenTelemetry's JSON; returns once they are stored, with those refused for their ids added to *refused. A
+ * collector that says try later is tried for a minute. */
+int tw__remote_send(struct tw__remote *remote, const char *json, size_t len, uint64_t *refused);
+
 /* For remote alone: the answer as processes and records; TW_ERR_SYNTAX: it is none. */
 struct tw__remote_spans {
     struct tw__spans spans;

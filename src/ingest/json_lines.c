@@ -1,8 +1,7 @@
-/* json_lines: see the header. One thread with poll; lines gather in a batch while connections have more to read.
+/* json_lines: see the header. One thread with poll; lines gather (ingest/lines.h) while connections have more to read.
  *
  * Invariant: what was read is stored, or counted as lost, before the thread sleeps. Limits: LINE_MAX_BYTES a line, a longer one is
- * passed over and counted; CONNECTIONS at a time; WAITING_BYTES of requests that are waited for: beyond that they are open spans
- * like others.
+ * passed over and counted; CONNECTIONS at a time.
  */
 #include "ingest/json_lines.h"
 
@@ -21,20 +20,11 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/os.h"
-#include "wire/call_json_dec.h"
+#include "ingest/lines.h"
 #include "wire/human.h"
 
-enum { LINE_MAX_BYTES = 1 << 20, CONNECTIONS = 64, READ_BYTES = 64 << 10, TRIES = 20, ENOUGH = 4096, BUCKETS = 4096 };
-enum { WAITING_BYTES = 16 << 20, TICK_MS = 500 };
+enum { LINE_MAX_BYTES = 1 << 20, CONNECTIONS = 64, READ_BYTES = 64 << 10, TRIES = 20, TICK_MS = 500 };
 static const uint64_t RETRY_NS = 25000000, TIMEOUT_NS = 60000000000;
-
-struct waiting {
-    struct waiting *next;
-    uint64_t until_ns;
-    uint8_t span_id[8];
-    size_t len;
-    char line[];
-};
 
 struct connection {
     int fd;
@@ -51,102 +41,35 @@ struct state {
     uint32_t draining, done; /* atomic */
     struct connection connections[CONNECTIONS];
     size_t connection_count;
-    struct tw__spans spans;
-    struct waiting *buckets[BUCKETS];
-    size_t waiting_bytes;
-    uint64_t timeout_ns;
+    struct tw__lines *lines;
+    struct tw__lines_counts told; /* what the door's counters have of them */
     char bytes[READ_BYTES];
 };
 
-static void store(struct state *state)
+/* What the store does not take after TRIES is counted and gone: the sender was not asked to wait for an answer. */
+static int store(void *data, struct tw__spans *spans)
 {
-    int code = tw__intake_write(state->intake, &state->spans, &state->door->stats);
+    struct state *state = data;
+    int code = tw__intake_write(state->intake, spans, &state->door->stats);
     for (int i = 0; i < TRIES && code == TW_ERR_SPACE; i++) {
         tw__os_sleep_ns(RETRY_NS);
-        code = tw__intake_write(state->intake, &state->spans, &state->door->stats);
+        code = tw__intake_write(state->intake, spans, &state->door->stats);
     }
-    if (code < 0) tw__stat_add(&state->door->stats.rejected_spans, state->spans.count);
-    tw__spans_reset(&state->spans);
+    if (code < 0) tw__stat_add(&state->door->stats.rejected_spans, spans->count);
+    return 0;
 }
 
-/* -- requests that are waited for */
-
-static struct waiting **bucket_of(struct state *state, const uint8_t span_id[8])
-{
-    return &state->buckets[((size_t)span_id[0] << 8 | span_id[1]) % BUCKETS];
-}
-
-static void wait_for(struct state *state, const uint8_t span_id[8], const char *line, size_t len)
-{
-    if (state->waiting_bytes + sizeof(struct waiting) + len > WAITING_BYTES) return;
-    struct waiting *waiting = malloc(sizeof *waiting + len);
-    if (!waiting) return;
-    struct waiting **bucket = bucket_of(state, span_id);
-    waiting->until_ns = tw__clock_mono_ns() + state->timeout_ns;
-    waiting->len = len;
-    memcpy(waiting->span_id, span_id, 8);
-    memcpy(waiting->line, line, len);
-    waiting->next = *bucket;
-    *bucket = waiting;
-    state->waiting_bytes += sizeof *waiting + len;
-}
-
-static void forget(struct state *state, struct waiting **at)
-{
-    struct waiting *waiting = *at;
-    *at = waiting->next;
-    state->waiting_bytes -= sizeof *waiting + waiting->len;
-    free(waiting);
-}
-
-static void came(struct state *state, const uint8_t span_id[8])
-{
-    struct waiting **at = bucket_of(state, span_id);
-    while (*at) {
-        if (memcmp((*at)->span_id, span_id, 8) == 0)
-            forget(state, at);
-        else
-            at = &(*at)->next;
-    }
-}
-
-static void give_up(struct state *state, uint64_t now_ns)
-{
-    struct tw__call_found found;
-    for (size_t i = 0; i < BUCKETS; i++) {
-        for (struct waiting **at = &state->buckets[i]; *at;) {
-            if ((*at)->until_ns > now_ns) {
-                at = &(*at)->next;
-                continue;
-            }
-            const char *copy = tw__pool_copy(&state->spans.pool, (*at)->line, (*at)->len);
-            if (copy) (void)tw__call_json_dec(&state->spans, copy, (*at)->len, true, &found);
-            forget(state, at);
-        }
-    }
-    store(state);
-}
-
-/* -- lines */
-
-static void take_line(struct state *state, const char *line, size_t len)
+/* code: of what was just done with the lines. */
+static void count(struct state *state, int code)
 {
     struct tw__door_stats *stats = &state->door->stats;
-    struct tw__call_found found;
-    if (len && line[len - 1] == '\r') len--;
-    if (len == 0) return;
-    tw__stat_add(&stats->requests, 1);
-    const char *copy = tw__pool_copy(&state->spans.pool, line, len);
-    int code = copy ? tw__call_json_dec(&state->spans, copy, len, false, &found) : TW_ERR_MEMORY;
-    if (code == TW_ERR_MEMORY)
-        tw__stat_add(&stats->failures, 1);
-    else if (code < 0)
-        tw__stat_add(&stats->bad, 1);
-    else if (found.is_response)
-        came(state, found.span_id);
-    else
-        wait_for(state, found.span_id, line, len);
-    if (state->spans.count >= ENOUGH) store(state);
+    struct tw__lines_counts now = tw__lines_counts(state->lines);
+    tw__stat_add(&stats->requests, now.lines - state->told.lines);
+    tw__stat_add(&stats->bad, now.bad - state->told.bad);
+    tw__stat_add(&stats->rejected_spans, now.rejected - state->told.rejected);
+    tw__stat_add(&stats->lost_events, now.lost_events - state->told.lost_events);
+    if (code == TW_ERR_MEMORY) tw__stat_add(&stats->failures, 1);
+    state->told = now;
 }
 
 static void take_bytes(struct state *state, struct connection *connection, const char *bytes, size_t len)
@@ -163,7 +86,7 @@ static void take_bytes(struct state *state, struct connection *connection, const
             if (connection->too_long)
                 tw__stat_add(&state->door->stats.too_large, 1);
             else
-                take_line(state, connection->line.ptr, connection->line.len);
+                count(state, tw__lines_take(state->lines, connection->line.ptr, connection->line.len));
             tw__buf_reset(&connection->line);
             connection->too_long = false;
             piece++;
@@ -227,16 +150,16 @@ static void *run(void *data)
     tw__os_name_thread("json-lines");
     for (;;) {
         bool draining = tw__load_acquire(&state->draining) != 0; /* pairs with ask; read before the sockets */
-        bool busy = look(state, draining, draining || state->spans.count ? 0 : TICK_MS) > 0;
-        if (!busy && state->spans.count) store(state);
+        bool busy = look(state, draining, draining || tw__lines_waiting(state->lines) ? 0 : TICK_MS) > 0;
+        if (!busy && tw__lines_waiting(state->lines)) count(state, tw__lines_flush(state->lines));
         uint64_t now_ns = tw__clock_mono_ns();
         if (now_ns >= next_ns) {
-            give_up(state, now_ns);
+            count(state, tw__lines_tick(state->lines));
             next_ns = now_ns + (uint64_t)TICK_MS * 1000000u;
         }
         if (draining && (!busy || tw__load_acquire(&state->draining) > 1)) break; /* pairs with ask */
     }
-    store(state);
+    count(state, tw__lines_end(state->lines, false));
     tw__store_release(&state->done, 1); /* pairs with idle */
     return NULL;
 }
@@ -278,8 +201,6 @@ static int bind_path(struct state *state, const char *path, char why[TW_WHY_MAX]
 
 static void free_state(struct state *state)
 {
-    for (size_t i = 0; i < BUCKETS; i++)
-        while (state->buckets[i]) forget(state, &state->buckets[i]);
     for (size_t i = 0; i < state->connection_count; i++) {
         tw__buf_fini(&state->connections[i].line);
         (void)close(state->connections[i].fd);
@@ -287,7 +208,7 @@ static void free_state(struct state *state)
     if (state->fd >= 0) (void)close(state->fd);
     if (state->wake[0] >= 0) (void)close(state->wake[0]);
     if (state->wake[1] >= 0) (void)close(state->wake[1]);
-    tw__spans_fini(&state->spans);
+    tw__lines_free(state->lines);
     free(state);
 }
 
@@ -300,9 +221,11 @@ static int open_door(struct tw__open_door *door, const struct tw__door_config *c
     state->door = door;
     state->intake = config->intake;
     state->fd = state->wake[0] = state->wake[1] = -1;
-    state->timeout_ns = TIMEOUT_NS;
-    if (timeout) (void)tw__human_parse_duration(timeout, &state->timeout_ns);
-    int code = bind_path(state, config->address, why);
+    struct tw__lines_config lines = {
+        .door = TW__DOOR_JSON, .timeout_ns = TIMEOUT_NS, .waits = true, .take = store, .data = state};
+    if (timeout) (void)tw__human_parse_duration(timeout, &lines.timeout_ns);
+    state->lines = tw__lines_new(&lines);
+    int code = state->lines ? bind_path(state, config->address, why) : TW_ERR_MEMORY;
     if (code == 0 && (pipe(state->wake) < 0 || pthread_create(&state->thread, NULL, run, state) != 0)) {
         (void)snprintf(why, TW_WHY_MAX, "no pipe or no thread could be made");
         code = TW_ERR_SYSTEM;

@@ -50,8 +50,9 @@ int tw__segment_join_begin(struct tw__segment_join *join)
         return TW_ERR_MEMORY;
     }
     for (size_t i = 0; i < count; i++) {
-        if (!is_event(&join->records->items[i])) continue;
-        join->events[join->event_count] = tw__log_event(&join->records->items[i], &join->texts);
+        const struct tw_record *record = &join->records->items[i];
+        if (!is_event(record)) continue;
+        join->events[join->event_count] = join->logs_told ? record : tw__log_event(record, &join->texts);
         if (!join->events[join->event_count++]) {
             free_events(join);
             return TW_ERR_MEMORY;

@@ -20,6 +20,7 @@ struct tw__segment_join {
     uint64_t stored_until_ns;   /* finished spans that ended before are in the store already */
     uint64_t now_ns, before_ns; /* this read, and the one before: decide which open spans are handed on */
     bool dead;                  /* open spans were open at the process's death: all are handed on */
+    bool logs_told;             /* logs have level and message among their tags already */
 
     /* Its own. */
     const struct tw_record **events; /* of spans, sorted; logs with their text */

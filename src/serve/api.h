@@ -6,11 +6,13 @@
 #define TW_SERVE_API_H
 
 #include "ingest/httpd.h"
+#include "ingest/intake.h"
 #include "serve/doors.h"
 #include "store/store.h"
 
 struct tw__api {
     struct tw__store *store;
+    struct tw__intake *intake;
     const struct tw__settings *settings;
     struct tw__doors *doors;
     struct tw__span_metrics *metrics;

@@ -3,6 +3,7 @@
  *     GET /api/tw/otlp/traces?where=&service=&name=&since=&until=&min_trace=&order=&limit=      whole traces
  *     GET /api/tw/otlp/traces/ID?links=1                                  one, and what other traces have to do with it
  *     GET /api/tw/otlp/spans?where=&service=&name=&since=&until=&ended_since=&limit=            the spans that match
+ *     POST /api/tw/otlp/spans                                             spans, with the token for writing
  *
  * An answer has at most SPANS_MAX spans (but one whole trace in any case); "more": true says that there were more.
  * Spans of a resource stand together. Spans in progress have an endTimeUnixNano of 0.
@@ -13,9 +14,10 @@
 #include <string.h>
 
 #include "serve/ask.h"
+#include "wire/otlp_dec.h"
 #include "wire/otlp_json.h"
 
-enum { SPANS_MAX = 200000, LINKS_MAX = 64, FOUND_MAX = 10000 };
+enum { SPANS_MAX = 200000, LINKS_MAX = 64, FOUND_MAX = 10000, POST_MAX_BYTES = 32 << 20 };
 static const uint64_t LINKS_NS = 3600000000000;
 
 static int by_resource(const void *left, const void *right)
@@ -162,9 +164,52 @@ static void spans_found(void *context, const struct tw__request *request, struct
     tw__ask_end(&ask);
 }
 
+/* -- spans that are sent */
+
+struct taking {
+    struct tw__api *api;
+    uint64_t spans;
+};
+
+static int take(void *data, struct tw__spans *spans)
+{
+    struct taking *taking = data;
+    uint64_t count = spans->count;
+    for (size_t i = 0; i < spans->count; i++) spans->items[i].open = spans->items[i].end_ns == 0;
+    int code = tw__intake_write(taking->api->intake, spans, &taking->api->stats);
+    if (code == 0) taking->spans += count;
+    return code;
+}
+
+static void post_spans(void *context, const struct tw__request *request, struct tw__reply *reply)
+{
+    struct tw__ask ask;
+    struct tw__spans spans = {0};
+    struct taking taking = {.api = context};
+    struct tw__otlp_dec dec = {.spans = &spans, .door = TW__DOOR_IMPORT, .take = take, .data = &taking};
+    tw__ask_begin(&ask, context, request, reply);
+    int code = tw__otlp_json_dec(&dec, request->body.ptr, request->body.len);
+    if (code == TW_ERR_SYNTAX) {
+        tw__ask_refuse(&ask, 400, "at byte %zu: %s", dec.error_at, dec.why ? dec.why : "not OpenTelemetry's JSON");
+    } else if (code < 0) {
+        reply->retry_after_s = 1;
+        tw__ask_refuse(&ask, 503, "the store cannot take it now; try again later");
+    } else {
+        reply->type = "application/json";
+        tw__json_open(&ask.json, NULL, '{');
+        tw__json_u64(&ask.json, "spans", taking.spans);
+        tw__json_u64(&ask.json, "rejected", dec.rejected);
+        tw__json_close(&ask.json, '}');
+    }
+    tw__pool_fini(&dec.kept);
+    tw__spans_fini(&spans);
+    tw__ask_end(&ask);
+}
+
 const struct tw__route tw__otlp_routes[] = {
     {"GET", "/api/tw/otlp/traces", TW__ROLE_READ, 0, traces},
     {"GET", "/api/tw/otlp/traces/*", TW__ROLE_READ, 0, trace},
     {"GET", "/api/tw/otlp/spans", TW__ROLE_READ, 0, spans_found},
+    {"POST", "/api/tw/otlp/spans", TW__ROLE_WRITE, POST_MAX_BYTES, post_spans},
     {0},
 };

@@ -272,6 +272,7 @@ int tw__server_open(struct tw__server *server, char why[TW_WHY_MAX])
 {
     server->api.settings = server->settings;
     server->api.doors = &server->doors;
+    server->api.intake = &server->intake;
     server->api.started_ns = tw__clock_wall_ns();
     int code = open_store(server, why);
     if (code == 0) code = open_http(server, why);

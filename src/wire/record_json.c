@@ -59,7 +59,7 @@ const char *tw__process_state_name(enum tw_process_state state)
     return name_at(names, 4, (unsigned)state);
 }
 
-static const char *span_kind_name(enum tw_span_kind kind)
+const char *tw__span_kind_name(enum tw_span_kind kind)
 {
     static const char *const names[] = {"internal", "server", "client", "producer", "consumer"};
     return name_at(names, 5, (unsigned)kind);
@@ -143,7 +143,7 @@ static void write_span(struct tw__json *json, const struct tw_record *record, ui
     else
         tw__json_u64(json, "end_ns", record->end_ns);
     tw__json_u64(json, "duration_ns", end_ns > record->time_ns ? end_ns - record->time_ns : 0);
-    tw__json_cstr(json, "span_kind", span_kind_name(record->span_kind));
+    tw__json_cstr(json, "span_kind", tw__span_kind_name(record->span_kind));
     tw__json_cstr(json, "status", tw__status_name(record->status));
     if (record->status_message.len) tw__json_text(json, "status_message", record->status_message);
     write_parents(json, record);

@@ -12,6 +12,7 @@ void tw__json_record(struct tw__json *json, const struct tw_record *record, cons
 /* Names of the enumerations, as in the output; "unknown" for a number outside. */
 const char *tw__record_kind_name(enum tw_record_kind kind);
 const char *tw__status_name(enum tw_status status);
+const char *tw__span_kind_name(enum tw_span_kind kind);
 const char *tw__process_state_name(enum tw_process_state state);
 
 #endif
