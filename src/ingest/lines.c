@@ -365,7 +365,7 @@ static int take_form(struct tw__lines *lines, enum tw__lines_form form, const ch
 int tw__lines_take(struct tw__lines *lines, const char *text, size_t len)
 {
     while (len && (text[len - 1] == '\r' || text[len - 1] == ' ' || text[len - 1] == '\t')) len--;
-    while (len && (*text == ' ' || *text == '\t')) text++, len--;
+    for (; len && (*text == ' ' || *text == '\t'); len--) text++;
     if (len == 0) return 0;
     lines->counts.lines++;
     enum tw__lines_form form = lines->config.form;
