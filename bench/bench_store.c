@@ -1,37 +1,28 @@
 /* bench_store: the store beside what it could have been.
  *
- * Spans of the generator are written, in batches of BATCH, into a new folder; then they are asked for. What is counted is the
- * process's own processor time, all threads, less what the generator took: the machine is shared, and the target is spans a
- * second of one core. Queries are counted in the asking thread's processor time for the same reason; what the wall clock said
- * stands in the note.
+ * Spans of the generator are written, in batches of STORE_BATCH, into a new folder; then they are asked for. What is counted
+ * is the process's own processor time, all threads, less what the generator took: the machine is shared, and the target is
+ * spans a second of one core. Queries are counted in the asking thread's processor time for the same reason; what the wall
+ * clock said stands in the note.
  *
- *     bench_store                     1 M spans, a fifth of a minute
- *     TRACKWAY_BENCH_SPANS=10000000   what the targets are about
+ *     bench_store                                   1 M spans, some seconds
+ *     TRACKWAY_BENCH_SPANS=10000000                 what the targets are about
+ *     TRACKWAY_BENCH_FOLDER=/tmp/spans              where they are; kept, and used again instead of writing
  *
- * Rival: the same spans as rows of one SQLite table with two indexes, (trace) and (service, begin, duration); tags as one text.
+ * Rivals: store_rivals.c.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include <sqlite3.h>
-
 #include "bench.h"
-#include "generator.h"
-#include "store/store.h"
+#include "store_parts.h"
 
-enum { BATCH = 1000, QUERIES = 200, RIVAL_SPANS = 200000, HEAT_COLUMNS = 200 };
-#define START_NS UINT64_C(1795800000000000000)
-
-static double seconds(clockid_t clock)
-{
-    struct timespec t;
-    (void)clock_gettime(clock, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
+enum { QUERIES = 200, HEAT_COLUMNS = 200 };
 
 static double peak_mib(void)
 {
@@ -40,7 +31,7 @@ static double peak_mib(void)
     return (double)usage.ru_maxrss / 1024;
 }
 
-static void fail(const char *what, int error)
+void store_fail(const char *what, int error)
 {
     (void)fprintf(stderr, "bench_store: %s: %s\n", what, tw_err_text(error));
     exit(1);
@@ -49,35 +40,55 @@ static void fail(const char *what, int error)
 /* -- writing */
 
 static struct generator *generator;
+struct store_ids store_ids;
 
-static bool write_all(struct tw__store *store, size_t count)
+static void keep_id(const uint8_t id[16])
+{
+    if (store_ids.count == store_ids.cap) {
+        store_ids.cap = store_ids.cap ? store_ids.cap * 2 : 1024;
+        store_ids.items = realloc(store_ids.items, store_ids.cap * sizeof *store_ids.items);
+        if (!store_ids.items) store_fail("ids", TW_ERR_MEMORY);
+    }
+    memcpy(store_ids.items[store_ids.count++], id, 16);
+}
+
+double store_fill(struct tw__store *store, struct generator *from, size_t count, double *wall, double *writer)
 {
     struct tw__spans batch = {0};
-    double making = 0, begin = seconds(CLOCK_PROCESS_CPUTIME_ID), wall = seconds(CLOCK_MONOTONIC);
-    for (size_t i = 0; i < count; i += BATCH) {
-        double at = seconds(CLOCK_THREAD_CPUTIME_ID);
-        if (generator_fill(generator, &batch, BATCH, false) < 0) fail("generator", TW_ERR_MEMORY);
-        making += seconds(CLOCK_THREAD_CPUTIME_ID) - at;
+    double making = 0, begin = store_seconds(CLOCK_PROCESS_CPUTIME_ID), thread = store_seconds(CLOCK_THREAD_CPUTIME_ID);
+    *wall = store_seconds(CLOCK_MONOTONIC);
+    for (size_t i = 0; i < count; i += STORE_BATCH) {
+        double at = store_seconds(CLOCK_THREAD_CPUTIME_ID);
+        if (generator_fill(from, &batch, STORE_BATCH, false) < 0) store_fail("generator", TW_ERR_MEMORY);
+        keep_id(batch.items[0].trace_id);
+        making += store_seconds(CLOCK_THREAD_CPUTIME_ID) - at;
         int error = tw__store_write(store, &batch);
         while (error == TW_ERR_SPACE) {
             (void)usleep(1000);
             error = tw__store_write(store, &batch);
         }
-        if (error) fail("write", error);
+        if (error) store_fail("write", error);
     }
+    *writer = store_seconds(CLOCK_THREAD_CPUTIME_ID) - thread - making;
     int error = tw__store_flush(store);
-    if (error) fail("flush", error);
-    double cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - begin - making;
-    wall = seconds(CLOCK_MONOTONIC) - wall;
+    if (error) store_fail("flush", error);
+    *wall = store_seconds(CLOCK_MONOTONIC) - *wall;
     tw__spans_fini(&batch);
+    return store_seconds(CLOCK_PROCESS_CPUTIME_ID) - begin - making;
+}
+
+static bool write_all(struct tw__store *store, size_t count)
+{
+    double wall, writer, cpu = store_fill(store, generator, count, &wall, &writer);
     struct tw__store_info info;
-    error = tw__store_info(store, &info);
-    if (error) fail("info", error);
-    static char note[96];
-    (void)snprintf(note, sizeof note, "%.2f M spans/s a core; wall %.2f M/s with the generator",
-                   (double)count / cpu / 1e6, (double)count / wall / 1e6);
+    int error = tw__store_info(store, &info);
+    if (error) store_fail("info", error);
+    char note[128];
+    (void)snprintf(note, sizeof note,
+                   "%.2f M spans/s a core; %.0f ns of it in the writer; wall %.2f M/s with the generator",
+                   (double)count / cpu / 1e6, writer / (double)count * 1e9, (double)count / wall / 1e6);
     bool passed = bench_report(&(struct bench_row){
-        .name = "write.span", .value = cpu / (double)count * 1e9, .unit = "ns", .limit = 1111, .note = note});
+        .name = "write.span", .value = cpu / (double)count * 1e9, .unit = "ns", .limit = 1000, .note = note});
     passed &= bench_report(&(struct bench_row){
         .name = "write.disk", .value = (double)info.disk_bytes / (double)info.spans, .unit = "B/span", .limit = 60});
     passed &=
@@ -97,8 +108,7 @@ static int ask_trace(struct asking *asking, unsigned n)
 {
     uint8_t id[16];
     struct tw__spans out = {0};
-    (void)n;
-    generator_some_trace(generator, id);
+    memcpy(id, store_ids.items[n * 7919U % store_ids.count], 16);
     int error = tw__store_trace(asking->store, id, TW__PART_ALL, &out);
     asking->found += out.count;
     tw__spans_fini(&out);
@@ -163,15 +173,16 @@ static bool ask_all(struct tw__store *store, bool large)
     struct tw__store_info info;
     if (tw__store_info(store, &info) < 0) return false;
     for (size_t q = 0; q < sizeof questions / sizeof *questions; q++) {
+        if (!bench_wanted(questions[q].name)) continue;
         struct asking asking = {.store = store, .from_ns = info.oldest_ns, .until_ns = info.newest_ns + 1};
         struct bench_samples cpu = {0}, wall = {0};
         for (unsigned n = 0; n < questions[q].count; n++) {
-            double at = seconds(CLOCK_THREAD_CPUTIME_ID), at_wall = seconds(CLOCK_MONOTONIC);
+            double at = store_seconds(CLOCK_THREAD_CPUTIME_ID), at_wall = store_seconds(CLOCK_MONOTONIC);
             int error = questions[q].ask(&asking, n);
-            if (error) fail(questions[q].name, error);
+            if (error) store_fail(questions[q].name, error);
             if (n == 0) continue; /* it opens the partition */
-            bench_add(&cpu, (seconds(CLOCK_THREAD_CPUTIME_ID) - at) * 1e3);
-            bench_add(&wall, (seconds(CLOCK_MONOTONIC) - at_wall) * 1e3);
+            bench_add(&cpu, (store_seconds(CLOCK_THREAD_CPUTIME_ID) - at) * 1e3);
+            bench_add(&wall, (store_seconds(CLOCK_MONOTONIC) - at_wall) * 1e3);
         }
         char note[128];
         (void)snprintf(note, sizeof note, "p99; p50 %.2f; by the wall clock %.2f and %.2f; %zu found",
@@ -190,82 +201,6 @@ static bool ask_all(struct tw__store *store, bool large)
     return passed;
 }
 
-/* -- the rival */
-
-static void put_tags(const struct tw__span *span, char *text, size_t cap, size_t *len)
-{
-    *len = 0;
-    for (uint32_t i = 0; i < span->tag_count && *len + 200 < cap; i++) {
-        const struct tw_tag_value *tag = &span->tags[i];
-        int n = tag->type == TW_TYPE_STR ? snprintf(text + *len, cap - *len, "%.*s=%.*s;", (int)tag->key.len,
-                                                    tag->key.ptr, (int)tag->text.len, tag->text.ptr)
-                                         : snprintf(text + *len, cap - *len, "%.*s=%lld;", (int)tag->key.len,
-                                                    tag->key.ptr, (long long)tag->value.i);
-        *len += n > 0 ? (size_t)n : 0;
-    }
-}
-
-static void insert_batch(sqlite3_stmt *stmt, const struct tw__spans *batch)
-{
-    for (size_t i = 0; i < batch->count; i++) {
-        const struct tw__span *span = &batch->items[i];
-        struct tw_text service = batch->resources[span->resource].service;
-        char text[2048];
-        size_t len;
-        put_tags(span, text, sizeof text, &len);
-        (void)sqlite3_bind_blob(stmt, 1, span->trace_id, 16, SQLITE_STATIC);
-        (void)sqlite3_bind_blob(stmt, 2, span->span_id, 8, SQLITE_STATIC);
-        (void)sqlite3_bind_blob(stmt, 3, span->parent_id, 8, SQLITE_STATIC);
-        (void)sqlite3_bind_text(stmt, 4, service.ptr, (int)service.len, SQLITE_STATIC);
-        (void)sqlite3_bind_text(stmt, 5, span->name.ptr, (int)span->name.len, SQLITE_STATIC);
-        (void)sqlite3_bind_int64(stmt, 6, (sqlite3_int64)span->start_ns);
-        (void)sqlite3_bind_int64(stmt, 7, (sqlite3_int64)(span->end_ns - span->start_ns));
-        (void)sqlite3_bind_int(stmt, 8, span->kind);
-        (void)sqlite3_bind_int(stmt, 9, span->status);
-        (void)sqlite3_bind_text(stmt, 10, text, (int)len, SQLITE_STATIC);
-        if (sqlite3_step(stmt) != SQLITE_DONE) fail("SQLite", TW_ERR_SYSTEM);
-        (void)sqlite3_reset(stmt);
-    }
-}
-
-static void bench_rival(const char *folder)
-{
-    char path[256];
-    sqlite3 *db;
-    sqlite3_stmt *stmt = NULL;
-    struct tw__spans batch = {0};
-    double making = 0;
-    (void)snprintf(path, sizeof path, "%s/rows.sqlite", folder);
-    if (sqlite3_open(path, &db) != SQLITE_OK ||
-        sqlite3_exec(
-            db,
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
-            "CREATE TABLE span(trace BLOB, id BLOB, parent BLOB, service TEXT, name TEXT, start INTEGER, duration "
-            "INTEGER, kind INTEGER, status INTEGER, tags TEXT);"
-            "CREATE INDEX by_trace ON span(trace); CREATE INDEX by_service ON span(service, start, duration);",
-            NULL, NULL, NULL) != SQLITE_OK ||
-        sqlite3_prepare_v2(db, "INSERT INTO span VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", -1, &stmt, NULL) != SQLITE_OK)
-        fail("SQLite", TW_ERR_SYSTEM);
-    double begin = seconds(CLOCK_PROCESS_CPUTIME_ID);
-    for (size_t i = 0; i < RIVAL_SPANS; i += BATCH) {
-        double at = seconds(CLOCK_THREAD_CPUTIME_ID);
-        if (generator_fill(generator, &batch, BATCH, false) < 0) fail("generator", TW_ERR_MEMORY);
-        making += seconds(CLOCK_THREAD_CPUTIME_ID) - at;
-        (void)sqlite3_exec(db, "BEGIN", NULL, NULL, NULL);
-        insert_batch(stmt, &batch);
-        (void)sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
-    }
-    double cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - begin - making;
-    (void)sqlite3_finalize(stmt);
-    (void)sqlite3_close(db);
-    tw__spans_fini(&batch);
-    char note[64];
-    (void)snprintf(note, sizeof note, "%.2f M spans/s a core", RIVAL_SPANS / cpu / 1e6);
-    (void)bench_report(
-        &(struct bench_row){.name = "rival.sqlite_rows", .value = cpu / RIVAL_SPANS * 1e9, .unit = "ns", .note = note});
-    (void)unlink(path);
-}
-
 static void remove_folder(const char *folder)
 {
     char command[300];
@@ -273,29 +208,61 @@ static void remove_folder(const char *folder)
     if (system(command) != 0) (void)fprintf(stderr, "bench_store: %s is left\n", folder);
 }
 
+/* -- a folder that is kept: the ids stand beside the data */
+
+static bool load_ids(const char *path)
+{
+    uint8_t id[16];
+    FILE *file = fopen(path, "rb");
+    if (!file) return false;
+    while (fread(id, sizeof id, 1, file) == 1) keep_id(id);
+    (void)fclose(file);
+    return store_ids.count > 0;
+}
+
+static void save_ids(const char *path)
+{
+    FILE *file = fopen(path, "wb");
+    if (!file || fwrite(store_ids.items, 16, store_ids.count, file) != store_ids.count || fclose(file) != 0)
+        store_fail(path, TW_ERR_SYSTEM);
+}
+
+static bool bench_one_hour(const char *folder, bool kept, size_t count)
+{
+    char data[300], ids[300], why[TW_WHY_MAX];
+    struct tw__store *store;
+    (void)snprintf(data, sizeof data, "%s/data", folder);
+    (void)snprintf(ids, sizeof ids, "%s/ids", folder);
+    bool there = kept && load_ids(ids), passed = true;
+    if (tw__store_open(&(struct tw__store_options){.folder = data}, &store, why) < 0) {
+        (void)fprintf(stderr, "bench_store: %s\n", why);
+        exit(1);
+    }
+    if (!there) passed = write_all(store, count);
+    if (!there && kept) save_ids(ids);
+    if (bench_wanted("query.")) passed &= ask_all(store, count >= 10000000);
+    tw__store_close(store);
+    return passed;
+}
+
 int main(int argc, char **argv)
 {
-    const char *wanted = getenv("TRACKWAY_BENCH_SPANS");
+    const char *wanted = getenv("TRACKWAY_BENCH_SPANS"), *kept = getenv("TRACKWAY_BENCH_FOLDER");
     size_t count = wanted ? strtoul(wanted, NULL, 10) : 1000000;
-    char folder[] = "/dev/shm/bench-store-XXXXXX", why[TW_WHY_MAX];
-    struct tw__store *store;
+    char made[] = "/dev/shm/bench-store-XXXXXX";
     if (!bench_parse(argc, argv)) return 2;
-    if (!mkdtemp(folder)) return 1;
-    char data[64];
-    (void)snprintf(data, sizeof data, "%s/data", folder);
-    generator = generator_new(1, START_NS, 50000);
-    if (!generator || tw__store_open(&(struct tw__store_options){.folder = data}, &store, why) < 0) {
-        (void)fprintf(stderr, "bench_store: %s\n", why);
-        return 1;
-    }
+    if (!kept && !mkdtemp(made)) return 1;
+    const char *folder = kept ? kept : made;
+    generator = generator_new(1, STORE_START_NS, 50000);
+    if (!generator || (kept && mkdir(kept, 0700) != 0 && errno != EEXIST)) return 1;
     char headline[80];
     (void)snprintf(headline, sizeof headline, "the store, %zu spans", count);
     bench_headline(headline);
-    bool passed = write_all(store, count);
-    passed &= ask_all(store, count >= 10000000);
-    tw__store_close(store);
-    bench_rival(folder);
+    bool passed = true;
+    if (bench_wanted("write.") || bench_wanted("query.")) passed = bench_one_hour(folder, kept, count);
+    if (bench_wanted("rival.")) store_bench_rivals(generator, folder);
     generator_free(generator);
-    remove_folder(folder);
+    free(store_ids.items);
+    if (!kept) remove_folder(made);
     return passed ? 0 : 1;
 }
