@@ -22,8 +22,9 @@ struct tw__block_bytes {
     uint64_t min_ns, max_ns; /* begins */
     size_t rows;
 };
-/* Replaces what is in out. 0, TW_ERR_MEMORY. */
-int tw__block_enc(struct tw__block_enc *enc, const struct tw__recent *recent, const uint32_t *rows, size_t count,
+/* Rows of a table, or copies of them, in the order in which they will stand. Replaces what is in out. An encoder is for one
+ * table. 0, TW_ERR_MEMORY. */
+int tw__block_enc(struct tw__block_enc *enc, const struct tw__recent *recent, const struct tw__row *rows, size_t count,
                   struct tw__block_bytes *out);
 
 /* -- the index */
@@ -42,6 +43,7 @@ struct tw__block_index {
 int tw__block_index_read(const void *bytes, size_t len, struct tw__pool *pool, struct tw__block_index *out);
 /* What the filter of values knows a text of a key by; text NULL: that the key has values that are no texts. */
 uint64_t tw__value_hash(struct tw_text key, const struct tw_text *text);
+uint64_t tw__value_hash_of(uint64_t key_hash, const struct tw_text *text);
 bool tw__block_index_may_equal(const struct tw__block_index *index, struct tw_text key, struct tw_text value);
 bool tw__block_index_may_have(const struct tw__block_index *index, const uint8_t trace_id[16]);
 

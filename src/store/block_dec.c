@@ -62,10 +62,14 @@ bool tw__block_index_may_have(const struct tw__block_index *index, const uint8_t
     return may_have(index->bloom, index->bloom_bits, tw__hash(trace_id, 16), TW__BLOOM_PROBES);
 }
 
+uint64_t tw__value_hash_of(uint64_t key_hash, const struct tw_text *text)
+{
+    return text ? tw__hash_seeded(text->ptr, text->len, key_hash) : key_hash ^ UINT64_C(0x9e3779b97f4a7c15);
+}
+
 uint64_t tw__value_hash(struct tw_text key, const struct tw_text *text)
 {
-    uint64_t hash = tw__hash(key.ptr, key.len);
-    return text ? tw__hash_seeded(text->ptr, text->len, hash) : hash ^ UINT64_C(0x9e3779b97f4a7c15);
+    return tw__value_hash_of(tw__hash(key.ptr, key.len), text);
 }
 
 bool tw__block_index_may_equal(const struct tw__block_index *index, struct tw_text key, struct tw_text value)

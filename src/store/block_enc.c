@@ -16,6 +16,7 @@
 #include "store/block_bytes.h"
 #include "store/block_enc.h"
 #include "store/hash.h"
+#include "store/sort.h"
 
 struct tw__block_enc *tw__block_enc_new(void)
 {
@@ -28,6 +29,8 @@ void tw__block_enc_free(struct tw__block_enc *enc)
     tw__columns_fini(&enc->columns);
     tw__pool_fini(&enc->pool);
     free(enc->local);
+    free(enc->field_of);
+    free(enc->fields);
     free(enc);
 }
 
@@ -82,6 +85,7 @@ void tw__put_text_column(struct tw__block_enc *enc, const uint64_t *strings, siz
 struct class_key {
     uint32_t resource, scope, name, flags;
     uint8_t kind, status, door, bits;
+    uint32_t zero;
 };
 
 static struct class_key class_of(const struct tw__row *row)
@@ -99,17 +103,29 @@ static struct class_key class_of(const struct tw__row *row)
                               .bits = (uint8_t)bits};
 }
 
+static size_t class_slot(const uint64_t words[3], size_t mask)
+{
+    uint64_t mixed = (words[0] * UINT64_C(0x9e3779b97f4a7c15) ^ words[1]) * UINT64_C(0xff51afd7ed558ccd) ^ words[2];
+    return (size_t)(mixed * UINT64_C(0xc4ceb9fe1a85ec53) >> 32) & mask;
+}
+
 /* Finds or adds the class of each row. */
 static int find_classes(struct tw__block_enc *enc, struct class_key *classes, uint64_t *of)
 {
     enum { SLOTS = 4 * TW__BLOCK_ROWS };
+    _Static_assert(sizeof *classes == 24, "compared as three words");
     uint16_t *slots = tw__pool_zeroed(&enc->pool, SLOTS, sizeof *slots);
     if (!slots) return TW_ERR_MEMORY;
     uint32_t count = 0;
     for (size_t i = 0; i < enc->count; i++) {
         struct class_key key = class_of(&enc->rows[i]);
-        size_t at = tw__hash(&key, sizeof key) % SLOTS;
-        while (slots[at] && memcmp(&classes[slots[at] - 1], &key, sizeof key) != 0) at = (at + 1) % SLOTS;
+        uint64_t words[3], there[3];
+        memcpy(words, &key, sizeof words);
+        size_t at = class_slot(words, SLOTS - 1);
+        for (; slots[at]; at = (at + 1) % SLOTS) {
+            memcpy(there, &classes[slots[at] - 1], sizeof there);
+            if (there[0] == words[0] && there[1] == words[1] && there[2] == words[2]) break;
+        }
         if (!slots[at]) {
             classes[count] = key;
             slots[at] = (uint16_t)++count;
@@ -169,11 +185,6 @@ static int put_classes(struct tw__block_enc *enc)
 
 /* -- the head */
 
-static bool same_trace(const struct tw__row *a, const struct tw__row *b)
-{
-    return memcmp(a->trace_id, b->trace_id, sizeof a->trace_id) == 0;
-}
-
 static const struct tw__row *row_at(const struct tw__block_enc *enc, size_t index)
 {
     return &enc->rows[index];
@@ -188,7 +199,7 @@ static int find_traces(struct tw__block_enc *enc)
     enc->max_ns = 0;
     for (uint32_t i = 0; i < enc->count; i++) {
         const struct tw__row *row = row_at(enc, i);
-        if (i == 0 || !same_trace(row, row_at(enc, i - 1))) enc->trace_first[enc->trace_count++] = i;
+        if (i == 0 || !tw__same_trace(row, row_at(enc, i - 1))) enc->trace_first[enc->trace_count++] = i;
         if (row->start_ns < enc->min_ns) enc->min_ns = row->start_ns;
         if (row->start_ns > enc->max_ns) enc->max_ns = row->start_ns;
     }
@@ -364,12 +375,22 @@ static void add_u32(struct tw__buf *out, uint64_t value, unsigned bytes)
     for (unsigned i = 0; i < bytes; i++) tw__buf_char(out, (char)(uint8_t)(value >> 8 * i));
 }
 
-void tw__put_value_hash(struct tw__block_enc *enc, struct tw_text key, const struct tw_text *text)
+int tw__reserve_value_hashes(struct tw__block_enc *enc, size_t more)
 {
-    if (tw__pool_grow(&enc->pool, &enc->value_hashes, enc->value_count, &enc->value_cap, sizeof *enc->value_hashes) < 0)
-        enc->columns.failed = true;
-    else
-        enc->value_hashes[enc->value_count++] = tw__value_hash(key, text);
+    size_t cap = enc->value_cap ? enc->value_cap : 4096;
+    while (cap < enc->value_count + more) cap *= 2;
+    if (cap == enc->value_cap) return 0;
+    uint64_t *hashes = tw__pool_take(&enc->pool, cap * sizeof *hashes, 8);
+    if (!hashes) return TW_ERR_MEMORY;
+    if (enc->value_count) memcpy(hashes, enc->value_hashes, enc->value_count * sizeof *hashes);
+    enc->value_hashes = hashes;
+    enc->value_cap = cap;
+    return 0;
+}
+
+void tw__put_value_hash(struct tw__block_enc *enc, uint64_t key_hash, const struct tw_text *text)
+{
+    enc->value_hashes[enc->value_count++] = tw__value_hash_of(key_hash, text);
 }
 
 /* A filter of which an empty one has a word too: it can be asked. */
@@ -379,11 +400,17 @@ static int put_filter(struct tw__block_enc *enc, const uint64_t *hashes, size_t 
     uint32_t bits = ((uint32_t)count * bits_each + 64) / 64 * 64;
     uint8_t *filter = tw__pool_zeroed(&enc->pool, bits / 8, 1);
     if (!filter) return TW_ERR_MEMORY;
-    for (size_t i = 0; i < count; i++)
-        for (unsigned k = 0; k < probes; k++) {
-            uint32_t bit = ((uint32_t)hashes[i] + k * ((uint32_t)(hashes[i] >> 32) | 1)) % bits;
+    /* The remainder, by two multiplications: exact for 32 bits (Lemire, Kaser and Kurz: Faster remainder by direct
+     * computation, 2019). */
+    uint64_t inverse = UINT64_MAX / bits + 1;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t step = (uint32_t)(hashes[i] >> 32) | 1, at = (uint32_t)hashes[i];
+        for (unsigned k = 0; k < probes; k++, at += step) {
+            uint64_t part = inverse * at;
+            uint64_t bit = ((part >> 32) * bits + ((part & UINT32_MAX) * bits >> 32)) >> 32;
             filter[bit / 8] |= (uint8_t)(1 << bit % 8);
         }
+    }
     add_u32(out, bits, 4);
     tw__buf_add(out, filter, bits / 8);
     return 0;
@@ -435,6 +462,7 @@ static int put_index(struct tw__block_enc *enc, struct tw__buf *out)
 static int make_room(struct tw__block_enc *enc, const struct tw__recent *recent)
 {
     size_t need = recent->count.strings;
+    if (recent->count.fields > need) need = recent->count.fields;
     if (recent->count.shapes > need) need = recent->count.shapes;
     if (recent->count.resources > need) need = recent->count.resources;
     if (recent->count.scopes > need) need = recent->count.scopes;
@@ -447,23 +475,48 @@ static int make_room(struct tw__block_enc *enc, const struct tw__recent *recent)
     return 0;
 }
 
-int tw__block_enc(struct tw__block_enc *enc, const struct tw__recent *recent, const uint32_t *rows, size_t count,
+static int compare_fields(const void *a, const void *b)
+{
+    uint32_t one = *(const uint32_t *)a, two = *(const uint32_t *)b;
+    return one < two ? -1 : one > two;
+}
+
+/* Which fields the table's shapes have, once for all blocks. */
+static int find_fields(struct tw__block_enc *enc, const struct tw__recent *recent)
+{
+    size_t count = recent->count.fields, different = 0;
+    if (enc->fields) return 0;
+    enc->fields = malloc((count + 1) * sizeof *enc->fields);
+    enc->field_of = malloc((count + 1) * sizeof *enc->field_of);
+    if (!enc->fields || !enc->field_of) return TW_ERR_MEMORY;
+    if (count) {
+        memcpy(enc->fields, recent->fields, count * sizeof *enc->fields);
+        qsort(enc->fields, count, sizeof *enc->fields, compare_fields);
+    }
+    for (size_t i = 0; i < count; i++)
+        if (i == 0 || enc->fields[i] != enc->fields[different - 1]) enc->fields[different++] = enc->fields[i];
+    for (size_t i = 0; i < count; i++) {
+        const uint32_t *at = bsearch(&recent->fields[i], enc->fields, different, sizeof *enc->fields, compare_fields);
+        enc->field_of[i] = (uint32_t)(at - enc->fields);
+    }
+    enc->field_count = (uint32_t)different;
+    return 0;
+}
+
+int tw__block_enc(struct tw__block_enc *enc, const struct tw__recent *recent, const struct tw__row *rows, size_t count,
                   struct tw__block_bytes *out)
 {
     tw__buf_reset(&out->index);
     tw__buf_reset(&out->head);
     tw__buf_reset(&out->tail);
     tw__pool_reset(&enc->pool);
-    struct tw__row *together = tw__pool_take(&enc->pool, count * sizeof *together, 8);
-    if (!together) return TW_ERR_MEMORY;
-    for (size_t i = 0; i < count; i++) together[i] = recent->rows[rows[i]];
     enc->value_hashes = NULL;
     enc->value_count = enc->value_cap = 0;
     enc->recent = recent;
-    enc->rows = together;
+    enc->rows = rows;
     enc->count = count;
-    if (make_room(enc, recent) < 0 || put_head(enc, &out->head) < 0 || put_tail(enc, &out->tail) < 0 ||
-        put_index(enc, &out->index) < 0)
+    if (make_room(enc, recent) < 0 || find_fields(enc, recent) < 0 || put_head(enc, &out->head) < 0 ||
+        put_tail(enc, &out->tail) < 0 || put_index(enc, &out->index) < 0)
         return TW_ERR_MEMORY;
     out->min_ns = enc->min_ns;
     out->max_ns = enc->max_ns;

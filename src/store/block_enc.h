@@ -16,11 +16,13 @@ struct tw__ids {
 struct tw__block_enc {
     struct tw__columns columns;
     struct tw__pool pool;
-    struct tw__local *local; /* by the table's id: strings, shapes, resources, scopes */
+    struct tw__local *local; /* by the table's id: strings, shapes, resources, scopes, different fields */
     size_t local_cap;
     uint32_t round;
     const struct tw__recent *recent;
-    const struct tw__row *rows; /* copied together: every column walks over all of them */
+    const struct tw__row *rows;
+    uint32_t *field_of, *fields; /* of each field of the table, which of the different ones it is; and those */
+    uint32_t field_count;
     size_t count;
     uint32_t *trace_first;
     uint32_t trace_count, class_count;
@@ -39,8 +41,10 @@ void tw__put_ids_texts(struct tw__block_enc *enc, const struct tw__ids *ids);
 /* Texts of strings: how many different, those, and an index for each. */
 void tw__put_text_column(struct tw__block_enc *enc, const uint64_t *strings, size_t count);
 
-/* Remembers that a key has this text as value; text NULL: values that are no texts. */
-void tw__put_value_hash(struct tw__block_enc *enc, struct tw_text key, const struct tw_text *text);
+/* Remembers that a key has this text as value; text NULL: values that are no texts. key_hash: tw__hash of the key. */
+void tw__put_value_hash(struct tw__block_enc *enc, uint64_t key_hash, const struct tw_text *text);
+/* Room for so many more of them. */
+int tw__reserve_value_hashes(struct tw__block_enc *enc, size_t more);
 
 int tw__put_events(struct tw__block_enc *enc);
 int tw__put_links(struct tw__block_enc *enc);

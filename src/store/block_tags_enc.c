@@ -12,6 +12,9 @@
 
 #include "store/block_bytes.h"
 #include "store/block_enc.h"
+#include "store/hash.h"
+
+enum { AHEAD = 10 };
 
 /* A field of the table, with its values in the block. */
 struct stream {
@@ -25,69 +28,51 @@ struct lists {
     size_t count;
     struct tw__ids shapes;
     uint64_t *shape_of;
+    uint32_t *uses;     /* of each shape */
     uint32_t *shape_at; /* of each shape, its first in places */
     uint32_t *places;   /* stream of each field of each shape */
     struct stream *streams;
     size_t stream_count;
 };
 
-static int compare_fields(const void *a, const void *b)
-{
-    uint32_t one = *(const uint32_t *)a, two = *(const uint32_t *)b;
-    return one < two ? -1 : one > two;
-}
-
-static uint32_t stream_of(const struct lists *lists, uint32_t field)
-{
-    size_t low = 0, high = lists->stream_count;
-    while (high - low > 1) {
-        size_t middle = low + (high - low) / 2;
-        if (lists->streams[middle].field <= field)
-            low = middle;
-        else
-            high = middle;
-    }
-    return (uint32_t)low;
-}
-
-/* Which shapes there are, and which streams they need. */
+/* Which shapes there are, and which streams they need: one for each different field, in the order in which they are met. */
 static int find_streams(struct tw__block_enc *enc, struct lists *lists)
 {
     const struct tw__recent *recent = enc->recent;
+    struct tw__ids fields;
     lists->shape_of = tw__pool_take(&enc->pool, (lists->count + 1) * sizeof *lists->shape_of, 8);
     if (!lists->shape_of || tw__ids_begin(enc, &lists->shapes, lists->count) < 0) return TW_ERR_MEMORY;
     for (size_t i = 0; i < lists->count; i++)
         lists->shape_of[i] = tw__ids_put(enc, &lists->shapes, lists->items[i].shape);
-    size_t fields = 0;
-    for (uint32_t s = 0; s < lists->shapes.count; s++) fields += recent->shapes[lists->shapes.items[s]].count;
-    uint32_t *sorted = tw__pool_take(&enc->pool, (fields + 1) * sizeof *sorted, 4);
-    lists->places = tw__pool_take(&enc->pool, (fields + 1) * sizeof *lists->places, 4);
+    size_t places = 0;
+    for (uint32_t s = 0; s < lists->shapes.count; s++) places += recent->shapes[lists->shapes.items[s]].count;
+    lists->uses = tw__pool_zeroed(&enc->pool, lists->shapes.count + 1, sizeof *lists->uses);
+    lists->places = tw__pool_take(&enc->pool, (places + 1) * sizeof *lists->places, 4);
     lists->shape_at = tw__pool_take(&enc->pool, (lists->shapes.count + 1) * sizeof *lists->shape_at, 4);
-    if (!sorted || !lists->places || !lists->shape_at) return TW_ERR_MEMORY;
-    fields = 0;
+    if (!lists->uses || !lists->places || !lists->shape_at || tw__ids_begin(enc, &fields, places) < 0)
+        return TW_ERR_MEMORY;
+    for (size_t i = 0; i < lists->count; i++) lists->uses[lists->shape_of[i]]++;
+    places = 0;
     for (uint32_t s = 0; s < lists->shapes.count; s++) {
         const struct tw__shape *shape = &recent->shapes[lists->shapes.items[s]];
-        lists->shape_at[s] = (uint32_t)fields;
-        if (shape->count) memcpy(sorted + fields, recent->fields + shape->first, shape->count * sizeof *sorted);
-        fields += shape->count;
+        lists->shape_at[s] = (uint32_t)places;
+        for (uint32_t f = 0; f < shape->count; f++)
+            lists->places[places++] = tw__ids_put(enc, &fields, enc->field_of[shape->first + f]);
     }
-    lists->shape_at[lists->shapes.count] = (uint32_t)fields;
-    memcpy(lists->places, sorted, fields * sizeof *sorted);
-    if (fields) qsort(sorted, fields, sizeof *sorted, compare_fields);
-    lists->streams = tw__pool_zeroed(&enc->pool, fields + 1, sizeof *lists->streams);
+    lists->shape_at[lists->shapes.count] = (uint32_t)places;
+    lists->streams = tw__pool_zeroed(&enc->pool, fields.count + 1, sizeof *lists->streams);
     if (!lists->streams) return TW_ERR_MEMORY;
-    for (size_t i = 0; i < fields; i++)
-        if (i == 0 || sorted[i] != sorted[i - 1]) lists->streams[lists->stream_count++].field = sorted[i];
-    for (size_t i = 0; i < fields; i++) lists->places[i] = stream_of(lists, lists->places[i]);
+    lists->stream_count = fields.count;
+    for (uint32_t f = 0; f < fields.count; f++) lists->streams[f].field = enc->fields[fields.items[f]];
     return 0;
 }
 
 /* Values of all lists, each to its stream. */
 static int fill_streams(struct tw__block_enc *enc, struct lists *lists)
 {
-    for (size_t i = 0; i < lists->count; i++)
-        for (uint32_t f = lists->shape_at[lists->shape_of[i]]; f < lists->shape_at[lists->shape_of[i] + 1]; f++)
-            lists->streams[lists->places[f]].count++;
+    for (uint32_t s = 0; s < lists->shapes.count; s++)
+        for (uint32_t f = lists->shape_at[s]; f < lists->shape_at[s + 1]; f++)
+            lists->streams[lists->places[f]].count += lists->uses[s];
     for (size_t s = 0; s < lists->stream_count; s++) {
         struct stream *stream = &lists->streams[s];
         size_t each = TW__FIELD_CUT(stream->field) ? 2 : 1;
@@ -96,6 +81,12 @@ static int fill_streams(struct tw__block_enc *enc, struct lists *lists)
         stream->fulls = each == 2 ? stream->values + stream->count : NULL;
     }
     for (size_t i = 0; i < lists->count; i++) {
+        /* Rows are sorted, values are where they came in. */
+        if (i + AHEAD < lists->count) {
+            const uint64_t *ahead = enc->recent->values + lists->items[i + AHEAD].values;
+            __builtin_prefetch(ahead);
+            __builtin_prefetch(ahead + 8);
+        }
         const uint64_t *value = enc->recent->values + lists->items[i].values;
         for (uint32_t f = lists->shape_at[lists->shape_of[i]]; f < lists->shape_at[lists->shape_of[i] + 1]; f++) {
             struct stream *stream = &lists->streams[lists->places[f]];
@@ -171,16 +162,19 @@ static int put_stream(struct tw__block_enc *enc, const struct stream *stream, ui
     unsigned base = number >> 24;
     struct tw_text key = enc->recent->strings[TW__FIELD_KEY(stream->field)];
     bool asked = base == TW__TAIL_SPAN_TAGS + TW__TAGS_VALUES || base == TW__TAIL_RESOURCE_TAGS + TW__TAGS_VALUES;
+    uint64_t key_hash = asked ? tw__hash(key.ptr, key.len) : 0;
     tw__column_begin(&enc->columns, number);
+    if (asked && tw__reserve_value_hashes(enc, stream->count + 1) < 0) return TW_ERR_MEMORY;
     if (TW__FIELD_TYPE(stream->field) < TW_TYPE_STR) {
-        if (asked) tw__put_value_hash(enc, key, NULL);
+        if (asked) tw__put_value_hash(enc, key_hash, NULL);
         put_number_stream(enc, stream);
         tw__column_end(&enc->columns);
         return 0;
     }
     if (tw__ids_begin(enc, &ids, stream->count) < 0) return TW_ERR_MEMORY;
     for (size_t i = 0; i < stream->count; i++) stream->values[i] = tw__ids_put(enc, &ids, (uint32_t)stream->values[i]);
-    for (uint32_t i = 0; asked && i < ids.count; i++) tw__put_value_hash(enc, key, &enc->recent->strings[ids.items[i]]);
+    for (uint32_t i = 0; asked && i < ids.count; i++)
+        tw__put_value_hash(enc, key_hash, &enc->recent->strings[ids.items[i]]);
     tw__put_u32(&enc->columns, ids.count);
     tw__put_ids_texts(enc, &ids);
     tw__column_end(&enc->columns);

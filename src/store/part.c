@@ -93,6 +93,16 @@ uint64_t tw__part_key(uint64_t start_ns, uint64_t opened_ns)
     return key_of(KIND_ODD, opened / DAY_S);
 }
 
+void tw__part_key_holds(uint64_t key, uint64_t opened_ns, uint64_t *from_ns, uint64_t *len_ns)
+{
+    uint64_t from = (key & (UINT64_MAX >> (64 - KIND_SHIFT))) * HOUR_S * SECOND_NS;
+    *from_ns = from;
+    *len_ns = 0;
+    if (key >> KIND_SHIFT != KIND_HOUR) return;
+    if (tw__part_key(from, opened_ns) == key && tw__part_key(from + HOUR_S * SECOND_NS - 1, opened_ns) == key)
+        *len_ns = HOUR_S * SECOND_NS;
+}
+
 void tw__part_name_of(uint64_t key, struct tw__part_name *out)
 {
     uint64_t number = key & (UINT64_MAX >> (64 - KIND_SHIFT));

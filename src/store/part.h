@@ -27,6 +27,8 @@ struct tw__part_name {
 /* Number of the partition of a span that began then, in a journal begun at opened_ns: within a day of it the hour; up
  * to 400 days before, the day; else a partition of its own for the day of the journal. */
 uint64_t tw__part_key(uint64_t start_ns, uint64_t opened_ns);
+/* All begins in [from, from + len) have this number too; len may be 0. */
+void tw__part_key_holds(uint64_t key, uint64_t opened_ns, uint64_t *from_ns, uint64_t *len_ns);
 void tw__part_name_of(uint64_t key, struct tw__part_name *out);
 /* false: not the name of a partition. */
 bool tw__part_name_read(const char *text, struct tw__part_name *out);
@@ -74,7 +76,7 @@ int tw__part_mark(struct tw__part *part, uint64_t seq);
 int tw__part_add(struct tw__part *part, uint64_t seq, const struct tw__block_bytes *block);
 int tw__part_drop(struct tw__part *part, int64_t id);
 /* Operations and keys of these rows join the lists. */
-int tw__part_names(struct tw__part *part, const struct tw__recent *recent, const uint32_t *rows, size_t count);
+int tw__part_names(struct tw__part *part, const struct tw__recent *recent, const struct tw__row *rows, size_t count);
 int tw__part_commit(struct tw__part *part);
 void tw__part_rollback(struct tw__part *part);
 void tw__part_close_writer(struct tw__part *part);

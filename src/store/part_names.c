@@ -9,7 +9,6 @@
 
 #include <sqlite3.h>
 
-#include "store/hash.h"
 #include "store/part.h"
 #include "store/part_sql.h"
 #include "store/store.h"
@@ -26,6 +25,12 @@ struct tallies {
     size_t mask, used;
 };
 
+static size_t slot_of(const uint32_t key[3], size_t mask)
+{
+    uint64_t mixed = ((uint64_t)key[0] << 32 | key[1]) * UINT64_C(0x9e3779b97f4a7c15) + key[2];
+    return (size_t)(mixed * UINT64_C(0xff51afd7ed558ccd) >> 32) & mask;
+}
+
 static int grow(struct tallies *tallies)
 {
     size_t cap = tallies->slots ? (tallies->mask + 1) * 2 : 4096;
@@ -33,7 +38,7 @@ static int grow(struct tallies *tallies)
     if (!slots) return TW_ERR_MEMORY;
     for (size_t i = 0; tallies->slots && i <= tallies->mask; i++) {
         if (!tallies->slots[i].count) continue;
-        size_t at = tw__hash(tallies->slots[i].key, sizeof tallies->slots[i].key) & (cap - 1);
+        size_t at = slot_of(tallies->slots[i].key, cap - 1);
         while (slots[at].count) at = (at + 1) & (cap - 1);
         slots[at] = tallies->slots[i];
     }
@@ -47,10 +52,10 @@ static int count_one(struct tallies *tallies, uint32_t a, uint32_t b, uint32_t c
 {
     const uint32_t key[3] = {a, b, c};
     if ((!tallies->slots || tallies->used >= tallies->mask / 2) && grow(tallies) < 0) return TW_ERR_MEMORY;
-    size_t at = tw__hash(key, sizeof key) & tallies->mask;
-    while (tallies->slots[at].count && memcmp(tallies->slots[at].key, key, sizeof key) != 0)
-        at = (at + 1) & tallies->mask;
+    size_t at = slot_of(key, tallies->mask);
     struct tally *tally = &tallies->slots[at];
+    while (tally->count && (tally->key[0] != a || tally->key[1] != b || tally->key[2] != c))
+        tally = &tallies->slots[at = (at + 1) & tallies->mask];
     if (!tally->count) {
         memcpy(tally->key, key, sizeof key);
         tallies->used++;
@@ -112,13 +117,13 @@ static int count_keys(struct tallies *keys, const struct tw__recent *recent, con
     return 0;
 }
 
-static int count_all(const struct tw__recent *recent, const uint32_t *rows, size_t count, uint32_t *uses,
+static int count_all(const struct tw__recent *recent, const struct tw__row *rows, size_t count, uint32_t *uses,
                      struct tallies *operations, struct tallies *keys)
 {
     size_t shapes = recent->count.shapes;
     uint32_t *span = uses, *event = uses + shapes, *resource = uses + 2 * shapes;
     for (size_t i = 0; i < count; i++) {
-        const struct tw__row *row = &recent->rows[rows[i]];
+        const struct tw__row *row = &rows[i];
         const struct tw__origin *origin = &recent->resources[row->resource];
         if (count_one(operations, origin->name, row->name, row->kind, 1) < 0) return TW_ERR_MEMORY;
         span[row->tags.shape]++;
@@ -130,7 +135,7 @@ static int count_all(const struct tw__recent *recent, const uint32_t *rows, size
     return count_keys(keys, recent, resource, TW__SCOPE_RESOURCE);
 }
 
-int tw__part_names(struct tw__part *part, const struct tw__recent *recent, const uint32_t *rows, size_t count)
+int tw__part_names(struct tw__part *part, const struct tw__recent *recent, const struct tw__row *rows, size_t count)
 {
     struct tallies operations = {0}, keys = {0};
     uint32_t *uses = calloc(3 * recent->count.shapes, sizeof *uses);

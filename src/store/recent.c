@@ -5,237 +5,218 @@
  *     values      one number for each field of each list          lists are a shape and a first value
  *     rows        fixed size, 112 bytes a span
  *
+ * Most of a batch was there before. Keys of a list are compared with those that followed last time (ways), other texts with
+ * one that had the same ends and length (seen); only what is not found so is hashed and looked up. Both are guesses that are
+ * checked: a wrong one costs time, a table without any room for more of them is as right as before.
+ *
  * A batch that cannot be added whole is taken back: counts return to what they were, and the sets forget what is beyond
- * them. Limits: 2^28 strings, 2^32 of anything else; the store seals a table long before. Rejected: rows of varying
- * length in one buffer. A block is made from columns, and a column from such rows is a parser.
+ * them. Limits: the store seals a table long before it is full. Rejected: rows of varying length in one buffer. A block is
+ * made from columns, and a column from such rows is a parser.
  */
-#define XXH_INLINE_ALL /* a third of the time of interning is the call */
 #include "store/recent.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include <xxhash.h>
+#include "store/recent_sets.h"
 
-#include "store/hash.h"
-#include "store/store.h"
+#define FAST static inline __attribute__((always_inline))
 
-enum { SET_MIN = 1024, STRINGS_MAX = 1 << 28 };
+enum { SIBLINGS_MAX = 6 /* looked at before a key is looked up instead */ };
 
-static int grow(void *array, size_t count, size_t more, size_t *cap, size_t size)
+FAST uint64_t load(const char *at, size_t len)
 {
-    void **items = array;
-    if (more <= *cap - count) return 0;
-    if (more > UINT32_MAX - count) return TW_ERR_MEMORY;
-    size_t wanted = *cap < 512 ? 1024 : *cap + *cap / 2;
-    if (wanted < count + more) wanted = count + more;
-    if (wanted > SIZE_MAX / 2 / size) return TW_ERR_MEMORY;
-    void *moved = realloc(*items, wanted * size);
-    if (!moved) return TW_ERR_MEMORY;
-    *items = moved;
-    *cap = wanted;
+    uint64_t word = 0;
+    memcpy(&word, at, len);
+    return word;
+}
+
+/* The first and last bytes, up to eight each. */
+FAST void ends_of(const char *ptr, size_t len, uint64_t *first, uint64_t *last)
+{
+    if (len >= 8) {
+        *first = load(ptr, 8);
+        *last = load(ptr + len - 8, 8);
+    } else if (len >= 4) {
+        *first = load(ptr, 4);
+        *last = load(ptr + len - 4, 4);
+    } else {
+        *first = (uint8_t)ptr[0] | (uint64_t)(uint8_t)ptr[len / 2] << 8;
+        *last = (uint8_t)ptr[len - 1];
+    }
+}
+
+/* len > 0. Mostly a few words, and mostly equal: not worth a call. */
+FAST bool same(const char *a, const char *b, size_t len)
+{
+    uint64_t a_first, a_last, b_first, b_last;
+    ends_of(a, len, &a_first, &a_last);
+    ends_of(b, len, &b_first, &b_last);
+    if (a_first != b_first || a_last != b_last) return false;
+    for (size_t at = 8; at + 8 < len; at += 8)
+        if (load(a + at, 8) != load(b + at, 8)) return false;
+    return true;
+}
+
+/* The id of a text that came more than once lately; false: it must be looked up. place: where it would be. */
+FAST bool seen_lately(struct tw__recent *recent, struct tw_text text, uint32_t *out, struct tw__seen **place)
+{
+    uint64_t first, last;
+    ends_of(text.ptr, text.len, &first, &last);
+    uint64_t mixed = ((first ^ text.len) * UINT64_C(0x9e3779b97f4a7c15) ^ last) * UINT64_C(0xff51afd7ed558ccd);
+    struct tw__seen *seen = &recent->seen[mixed >> 53];
+    *place = seen;
+    *out = seen->id;
+    return seen->len == text.len && same(seen->ptr, text.ptr, text.len);
+}
+
+_Static_assert(TW__SEEN == 1 << (64 - 53), "the shift above");
+
+static int look_up(struct tw__recent *recent, struct tw_text text, uint32_t hash, struct tw__seen *seen, uint32_t *out)
+{
+    bool fresh;
+    if (tw__add_string(recent, text, hash, out, &fresh) < 0) return TW_ERR_MEMORY;
+    /* What comes for the first time may never come again. */
+    if (!fresh) *seen = (struct tw__seen){recent->strings[*out].ptr, (uint32_t)text.len, *out};
     return 0;
 }
 
-static int set_grow(struct tw__set *set)
+FAST int intern(struct tw__recent *recent, struct tw_text text, uint32_t *out)
 {
-    size_t cap = set->slots ? (set->mask + 1) * 2 : SET_MIN;
-    struct tw__set_slot *slots = calloc(cap, sizeof *slots);
-    if (!slots) return TW_ERR_MEMORY;
-    for (size_t i = 0; set->slots && i <= set->mask; i++) {
-        if (set->slots[i].id == 0) continue;
-        size_t at = set->slots[i].hash & (cap - 1);
-        while (slots[at].id) at = (at + 1) & (cap - 1);
-        slots[at] = set->slots[i];
+    struct tw__seen *seen;
+    *out = 0;
+    if (text.len == 0 || seen_lately(recent, text, out, &seen)) return 0;
+    return look_up(recent, text, tw__string_hash(text), seen, out);
+}
+
+static int look_up_later(struct tw__recent *recent)
+{
+    for (size_t i = 0; i < recent->later_count; i++) {
+        struct tw__later *later = &recent->later[i];
+        uint32_t id;
+        if (look_up(recent, later->text, later->hash, later->seen, &id) < 0) return TW_ERR_MEMORY;
+        recent->values[later->value] = id;
     }
-    free(set->slots);
-    set->slots = slots;
-    set->mask = cap - 1;
+    recent->later_count = 0;
     return 0;
 }
 
-/* Room for one more, so that a place found stays a place. */
-static int set_room(struct tw__set *set)
+/* A value's text, at once or with others: the set is large, and each look at it a wait for memory. */
+FAST int intern_value(struct tw__recent *recent, struct tw_text text)
 {
-    return set->slots && set->used < set->mask / 2 ? 0 : set_grow(set);
-}
-
-static void set_put(struct tw__set *set, uint32_t hash, size_t id)
-{
-    size_t at = hash & set->mask;
-    while (set->slots[at].id) at = (at + 1) & set->mask;
-    set->slots[at] = (struct tw__set_slot){hash, (uint32_t)id + 1};
-    set->used++;
-}
-
-/* Forgets ids from first on: rebuilt, because open addressing cannot just leave holes. */
-static void set_cut(struct tw__set *set, size_t first)
-{
-    struct tw__set_slot *old = set->slots;
-    size_t cap = old ? set->mask + 1 : 0, kept = 0;
-    for (size_t i = 0; i < cap; i++)
-        if (old[i].id && old[i].id - 1 < first) old[kept++] = old[i];
-    struct tw__set_slot *keep = kept ? malloc(kept * sizeof *keep) : NULL;
-    if (kept && !keep) {
-        /* Without memory texts are found no more, and stand twice: larger, not wrong. */
-        memset(old, 0, cap * sizeof *old);
-        set->used = 0;
-        return;
-    }
-    if (kept) memcpy(keep, old, kept * sizeof *keep);
-    if (cap) memset(old, 0, cap * sizeof *old);
-    set->used = 0;
-    for (size_t i = 0; i < kept; i++) set_put(set, keep[i].hash, keep[i].id - 1);
-    free(keep);
-}
-
-static int intern(struct tw__recent *recent, struct tw_text text, uint32_t *out)
-{
-    if (text.len == 0) {
-        *out = 0;
+    uint32_t id = 0;
+    struct tw__seen *seen;
+    size_t value = recent->count.values++;
+    if (text.len == 0 || seen_lately(recent, text, &id, &seen)) {
+        recent->values[value] = id;
         return 0;
     }
+    if (recent->later_count == TW__LATER && look_up_later(recent) < 0) return TW_ERR_MEMORY;
+    uint32_t hash = tw__string_hash(text);
     struct tw__set *set = &recent->string_set;
-    uint32_t hash = (uint32_t)XXH3_64bits(text.ptr, text.len);
-    if (set_room(set) < 0) return TW_ERR_MEMORY;
-    for (size_t at = hash & set->mask; set->slots[at].id; at = (at + 1) & set->mask) {
-        if (set->slots[at].hash != hash) continue;
-        uint32_t id = set->slots[at].id - 1;
-        const struct tw_text *there = &recent->strings[id];
-        if (there->len == text.len && memcmp(there->ptr, text.ptr, text.len) == 0) {
-            *out = id;
-            return 0;
-        }
-    }
-    if (recent->count.strings >= STRINGS_MAX || text.len > UINT32_MAX) return TW_ERR_MEMORY;
-    if (grow(&recent->strings, recent->count.strings, 1, &recent->cap.strings, sizeof *recent->strings) < 0)
-        return TW_ERR_MEMORY;
-    const char *copy = tw__pool_copy(&recent->pool, text.ptr, text.len);
-    if (!copy) return TW_ERR_MEMORY;
-    *out = (uint32_t)recent->count.strings;
-    recent->strings[recent->count.strings] = (struct tw_text){copy, text.len};
-    set_put(set, hash, recent->count.strings++);
-    recent->count.string_bytes += text.len;
+    __builtin_prefetch(&set->slots[hash & set->mask]);
+    recent->later[recent->later_count++] = (struct tw__later){text, seen, value, hash};
     return 0;
 }
 
-static uint32_t shape_hash(const uint32_t *fields, size_t count)
+/* The way from one to a tag's field; 0: there is none, and no room for one. */
+FAST int way_on(struct tw__recent *recent, uint32_t from, const struct tw_tag_value *tag, uint32_t *out)
 {
-    return (uint32_t)XXH3_64bits(fields, count * sizeof *fields);
-}
-
-static int add_shape(struct tw__recent *recent, const uint32_t *fields, size_t count, uint32_t *out)
-{
-    struct tw__set *set = &recent->shape_set;
-    uint32_t hash = shape_hash(fields, count);
-    if (set_room(set) < 0) return TW_ERR_MEMORY;
-    for (size_t at = hash & set->mask; set->slots[at].id; at = (at + 1) & set->mask) {
-        const struct tw__shape *there = &recent->shapes[set->slots[at].id - 1];
-        if (set->slots[at].hash == hash && there->count == count &&
-            memcmp(recent->fields + there->first, fields, count * sizeof *fields) == 0) {
-            *out = set->slots[at].id - 1;
-            return 0;
+    struct tw__way *ways = recent->ways;
+    uint32_t type = (uint32_t)tag->cut << 3 | ((uint32_t)tag->type & 7), key, before = 0;
+    unsigned tries = 0;
+    for (uint32_t at = ways[from].first; at && tries < SIBLINGS_MAX; before = at, at = ways[at].next, tries++) {
+        if ((ways[at].field & 15) != type || ways[at].key_len != tag->key.len || tag->key.len == 0 ||
+            !same(ways[at].key, tag->key.ptr, tag->key.len))
+            continue;
+        if (before) { /* the last one used stands first */
+            ways[before].next = ways[at].next;
+            ways[at].next = ways[from].first;
+            ways[from].first = at;
         }
+        *out = at;
+        return 0;
     }
-    if (grow(&recent->shapes, recent->count.shapes, 1, &recent->cap.shapes, sizeof *recent->shapes) < 0 ||
-        grow(&recent->fields, recent->count.fields, count, &recent->cap.fields, sizeof *recent->fields) < 0)
-        return TW_ERR_MEMORY;
-    memcpy(recent->fields + recent->count.fields, fields, count * sizeof *fields);
-    recent->shapes[recent->count.shapes] = (struct tw__shape){(uint32_t)recent->count.fields, (uint32_t)count};
-    recent->count.fields += count;
-    *out = (uint32_t)recent->count.shapes;
-    set_put(set, hash, recent->count.shapes++);
-    return 0;
-}
-
-static int add_tag(struct tw__recent *recent, const struct tw_tag_value *tag, uint32_t *field)
-{
-    uint32_t key, text;
-    unsigned type = (unsigned)tag->type & 7;
-    uint64_t value = tag->value.u;
+    *out = 0;
+    if (recent->way_count == TW__WAYS || tag->key.len > UINT32_MAX) return 0;
     if (intern(recent, tag->key, &key) < 0) return TW_ERR_MEMORY;
+    *out = (uint32_t)recent->way_count++;
+    ways[*out] = (struct tw__way){.key = recent->strings[key].ptr,
+                                  .key_len = (uint32_t)tag->key.len,
+                                  .field = TW__FIELD(key, tag->cut, tag->type & 7),
+                                  .next = ways[from].first,
+                                  .before = from};
+    ways[from].first = *out;
+    return 0;
+}
+
+FAST int add_value(struct tw__recent *recent, const struct tw_tag_value *tag)
+{
+    unsigned type = (unsigned)tag->type & 7;
     if (type >= TW_TYPE_STR) {
-        if (intern(recent, tag->text, &text) < 0) return TW_ERR_MEMORY;
-        value = text;
-    } else if (type == TW_TYPE_DOUBLE) {
-        memcpy(&value, &tag->value.d, sizeof value);
-    } else if (type == TW_TYPE_BOOL) {
-        value = value != 0;
-    } else if (type == TW_TYPE_NONE) {
-        value = 0;
+        if (intern_value(recent, tag->text) < 0) return TW_ERR_MEMORY;
+    } else {
+        uint64_t value = tag->value.u;
+        if (type == TW_TYPE_DOUBLE) memcpy(&value, &tag->value.d, sizeof value);
+        if (type == TW_TYPE_BOOL) value = value != 0;
+        if (type == TW_TYPE_NONE) value = 0;
+        recent->values[recent->count.values++] = value;
     }
-    *field = TW__FIELD(key, tag->cut, type);
-    recent->values[recent->count.values++] = value;
     if (tag->cut) recent->values[recent->count.values++] = tag->full_len;
+    return 0;
+}
+
+static uint32_t *scratch_of(struct tw__recent *recent, size_t count)
+{
+    if (count <= recent->scratch_cap) return recent->scratch;
+    uint32_t *scratch = realloc(recent->scratch, count * 2 * sizeof *scratch);
+    if (!scratch) return NULL;
+    recent->scratch = scratch;
+    recent->scratch_cap = count * 2;
+    return scratch;
+}
+
+/* Where no way goes: every key is looked up. */
+static int shape_of_tags(struct tw__recent *recent, const struct tw_tag_value *tags, size_t count, uint32_t *out)
+{
+    uint32_t *scratch = scratch_of(recent, count), key;
+    if (!scratch) return TW_ERR_MEMORY;
+    for (size_t i = 0; i < count; i++) {
+        if (intern(recent, tags[i].key, &key) < 0) return TW_ERR_MEMORY;
+        scratch[i] = TW__FIELD(key, tags[i].cut, tags[i].type & 7);
+    }
+    return tw__add_shape(recent, scratch, count, out);
+}
+
+static int shape_of_way(struct tw__recent *recent, uint32_t way, size_t count, uint32_t *out)
+{
+    uint32_t *scratch = scratch_of(recent, count);
+    if (!scratch) return TW_ERR_MEMORY;
+    uint32_t at = way;
+    for (size_t i = count; i-- > 0; at = recent->ways[at].before) scratch[i] = recent->ways[at].field;
+    if (tw__add_shape(recent, scratch, count, out) < 0) return TW_ERR_MEMORY;
+    recent->ways[way].shape = *out;
     return 0;
 }
 
 static int add_tags(struct tw__recent *recent, const struct tw_tag_value *tags, size_t count, struct tw__tag_list *out)
 {
-    uint32_t *scratch = recent->scratch;
-    if (count == 0) {
-        *out = (struct tw__tag_list){0, (uint32_t)recent->count.values};
-        return 0;
-    }
+    uint32_t way = 0;
+    bool lost = false;
+    *out = (struct tw__tag_list){0, (uint32_t)recent->count.values};
+    if (count == 0) return 0;
     if (count > UINT32_MAX / 4) return TW_ERR_MEMORY;
-    if (count > recent->scratch_cap) {
-        scratch = realloc(scratch, count * 2 * sizeof *scratch);
-        if (!scratch) return TW_ERR_MEMORY;
-        recent->scratch = scratch;
-        recent->scratch_cap = count * 2;
-    }
-    if (grow(&recent->values, recent->count.values, count * 2, &recent->cap.values, sizeof *recent->values) < 0)
+    if (tw__recent_grow(&recent->values, recent->count.values, count * 2, &recent->cap.values, sizeof *recent->values) <
+        0)
         return TW_ERR_MEMORY;
-    out->values = (uint32_t)recent->count.values;
-    for (size_t i = 0; i < count; i++)
-        if (add_tag(recent, &tags[i], &scratch[i]) < 0) return TW_ERR_MEMORY;
-    return add_shape(recent, scratch, count, &out->shape);
-}
-
-/* Values of equal origins are equal numbers: texts are interned. */
-static uint32_t origin_hash(const struct tw__recent *recent, const struct tw__origin *origin, size_t value_count)
-{
-    uint32_t fixed[5] = {origin->name, origin->version, origin->schema_url, origin->tags.shape, origin->dropped_tags};
-    return (uint32_t)tw__hash_seeded(recent->values + origin->tags.values, value_count * sizeof *recent->values,
-                                     tw__hash(fixed, sizeof fixed));
-}
-
-static size_t value_count_of(const struct tw__recent *recent, uint32_t shape)
-{
-    const struct tw__shape *it = &recent->shapes[shape];
-    size_t count = it->count;
-    for (size_t i = 0; i < it->count; i++) count += TW__FIELD_CUT(recent->fields[it->first + i]);
-    return count;
-}
-
-static bool origin_equal(const struct tw__recent *recent, const struct tw__origin *a, const struct tw__origin *b,
-                         size_t value_count)
-{
-    return a->name == b->name && a->version == b->version && a->schema_url == b->schema_url &&
-           a->tags.shape == b->tags.shape && a->dropped_tags == b->dropped_tags &&
-           (value_count == 0 || memcmp(recent->values + a->tags.values, recent->values + b->tags.values,
-                                       value_count * sizeof *recent->values) == 0);
-}
-
-/* The id of an origin whose tags stand at the end of values; they are taken off again when it was there already. */
-static int add_origin(struct tw__recent *recent, struct tw__set *set, const struct tw__origin *origin,
-                      struct tw__origin **items, size_t *count, size_t *cap, uint32_t *out)
-{
-    size_t value_count = value_count_of(recent, origin->tags.shape);
-    uint32_t hash = origin_hash(recent, origin, value_count);
-    if (set_room(set) < 0) return TW_ERR_MEMORY;
-    for (size_t at = hash & set->mask; set->slots[at].id; at = (at + 1) & set->mask) {
-        uint32_t id = set->slots[at].id - 1;
-        if (set->slots[at].hash != hash || !origin_equal(recent, &(*items)[id], origin, value_count)) continue;
-        recent->count.values = origin->tags.values;
-        *out = id;
-        return 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!lost && way_on(recent, way, &tags[i], &way) < 0) return TW_ERR_MEMORY;
+        lost |= way == 0;
+        if (add_value(recent, &tags[i]) < 0) return TW_ERR_MEMORY;
     }
-    if (grow(items, *count, 1, cap, sizeof **items) < 0) return TW_ERR_MEMORY;
-    (*items)[*count] = *origin;
-    *out = (uint32_t)*count;
-    set_put(set, hash, (*count)++);
-    return 0;
+    if (lost) return shape_of_tags(recent, tags, count, &out->shape);
+    out->shape = recent->ways[way].shape;
+    return out->shape ? 0 : shape_of_way(recent, way, count, &out->shape);
 }
 
 static int add_resource(struct tw__recent *recent, const struct tw__resource *in, uint32_t *out)
@@ -244,8 +225,8 @@ static int add_resource(struct tw__recent *recent, const struct tw__resource *in
     if (intern(recent, in->service, &origin.name) < 0 || intern(recent, in->schema_url, &origin.schema_url) < 0 ||
         add_tags(recent, in->tags, in->tag_count, &origin.tags) < 0)
         return TW_ERR_MEMORY;
-    return add_origin(recent, &recent->resource_set, &origin, &recent->resources, &recent->count.resources,
-                      &recent->cap.resources, out);
+    if (look_up_later(recent) < 0) return TW_ERR_MEMORY;
+    return tw__add_origin(recent, false, &origin, out);
 }
 
 static int add_scope(struct tw__recent *recent, const struct tw__scope *in, uint32_t *out)
@@ -255,13 +236,14 @@ static int add_scope(struct tw__recent *recent, const struct tw__scope *in, uint
         intern(recent, in->schema_url, &origin.schema_url) < 0 ||
         add_tags(recent, in->tags, in->tag_count, &origin.tags) < 0)
         return TW_ERR_MEMORY;
-    return add_origin(recent, &recent->scope_set, &origin, &recent->scopes, &recent->count.scopes, &recent->cap.scopes,
-                      out);
+    if (look_up_later(recent) < 0) return TW_ERR_MEMORY;
+    return tw__add_origin(recent, true, &origin, out);
 }
 
 static int add_events(struct tw__recent *recent, const struct tw__span *span, struct tw__row *row)
 {
-    if (grow(&recent->events, recent->count.events, span->event_count, &recent->cap.events, sizeof *recent->events) < 0)
+    if (tw__recent_grow(&recent->events, recent->count.events, span->event_count, &recent->cap.events,
+                        sizeof *recent->events) < 0)
         return TW_ERR_MEMORY;
     for (size_t i = 0; i < span->event_count; i++) {
         const struct tw__span_event *in = &span->events[i];
@@ -276,7 +258,8 @@ static int add_events(struct tw__recent *recent, const struct tw__span *span, st
 
 static int add_links(struct tw__recent *recent, const struct tw__span *span, struct tw__row *row)
 {
-    if (grow(&recent->links, recent->count.links, span->link_count, &recent->cap.links, sizeof *recent->links) < 0)
+    if (tw__recent_grow(&recent->links, recent->count.links, span->link_count, &recent->cap.links,
+                        sizeof *recent->links) < 0)
         return TW_ERR_MEMORY;
     for (size_t i = 0; i < span->link_count; i++) {
         const struct tw__span_link *in = &span->links[i];
@@ -292,32 +275,35 @@ static int add_links(struct tw__recent *recent, const struct tw__span *span, str
     return 0;
 }
 
+/* The row is behind the last one, where there is room. */
 static int add_span(struct tw__recent *recent, const struct tw__span *span, uint32_t resource, uint32_t scope)
 {
-    struct tw__row row = {.start_ns = span->start_ns,
-                          .end_ns = span->end_ns,
-                          .resource = resource,
-                          .scope = scope,
-                          .flags = span->flags,
-                          .first_event = (uint32_t)recent->count.events,
-                          .first_link = (uint32_t)recent->count.links,
-                          .dropped_tags = span->dropped_tags,
-                          .dropped_events = span->dropped_events,
-                          .dropped_links = span->dropped_links,
-                          .kind = span->kind,
-                          .status = span->status,
-                          .door = span->door,
-                          .open = span->open};
-    memcpy(row.trace_id, span->trace_id, sizeof row.trace_id);
-    memcpy(row.span_id, span->span_id, sizeof row.span_id);
-    memcpy(row.parent_id, span->parent_id, sizeof row.parent_id);
-    if (intern(recent, span->name, &row.name) < 0 || intern(recent, span->status_message, &row.status_message) < 0 ||
-        intern(recent, span->trace_state, &row.trace_state) < 0 ||
-        add_tags(recent, span->tags, span->tag_count, &row.tags) < 0 ||
-        (span->event_count && add_events(recent, span, &row) < 0) ||
-        (span->link_count && add_links(recent, span, &row) < 0))
+    struct tw__row *row = &recent->rows[recent->count.rows];
+    memcpy(row->trace_id, span->trace_id, sizeof row->trace_id);
+    memcpy(row->span_id, span->span_id, sizeof row->span_id);
+    memcpy(row->parent_id, span->parent_id, sizeof row->parent_id);
+    row->start_ns = span->start_ns;
+    row->end_ns = span->end_ns;
+    row->resource = resource;
+    row->scope = scope;
+    row->flags = span->flags;
+    row->first_event = (uint32_t)recent->count.events;
+    row->first_link = (uint32_t)recent->count.links;
+    row->event_count = row->link_count = 0;
+    row->dropped_tags = span->dropped_tags;
+    row->dropped_events = span->dropped_events;
+    row->dropped_links = span->dropped_links;
+    row->kind = span->kind;
+    row->status = span->status;
+    row->door = span->door;
+    row->open = span->open;
+    if (intern(recent, span->name, &row->name) < 0 || intern(recent, span->status_message, &row->status_message) < 0 ||
+        intern(recent, span->trace_state, &row->trace_state) < 0 ||
+        add_tags(recent, span->tags, span->tag_count, &row->tags) < 0 ||
+        (span->event_count && add_events(recent, span, row) < 0) ||
+        (span->link_count && add_links(recent, span, row) < 0))
         return TW_ERR_MEMORY;
-    recent->rows[recent->count.rows++] = row;
+    recent->count.rows++;
     return 0;
 }
 
@@ -331,177 +317,15 @@ int tw__recent_add(struct tw__recent *recent, const struct tw__spans *spans)
         error = add_resource(recent, &spans->resources[i], &ids[i]);
     for (size_t i = 0; i < spans->scope_count && !error; i++)
         error = add_scope(recent, &spans->scopes[i], &ids[spans->resource_count + i]);
-    if (!error) error = grow(&recent->rows, recent->count.rows, spans->count, &recent->cap.rows, sizeof *recent->rows);
+    if (!error)
+        error =
+            tw__recent_grow(&recent->rows, recent->count.rows, spans->count, &recent->cap.rows, sizeof *recent->rows);
     for (size_t i = 0; i < spans->count && !error; i++) {
         const struct tw__span *span = &spans->items[i];
         error = add_span(recent, span, ids[span->resource], ids[spans->resource_count + span->scope]);
     }
     free(ids);
+    if (!error) error = look_up_later(recent);
     if (error) tw__recent_undo(recent, &before);
     return error;
-}
-
-void tw__recent_undo(struct tw__recent *recent, const struct tw__recent_counts *before)
-{
-    recent->count = *before; /* bytes of strings stay in the pool until the table goes */
-    set_cut(&recent->string_set, before->strings);
-    set_cut(&recent->shape_set, before->shapes);
-    set_cut(&recent->resource_set, before->resources);
-    set_cut(&recent->scope_set, before->scopes);
-}
-
-int tw__recent_reserve(struct tw__recent *recent, const struct tw__recent_counts *more)
-{
-    if (grow(&recent->strings, recent->count.strings, more->strings, &recent->cap.strings, sizeof *recent->strings) < 0)
-        return TW_ERR_MEMORY;
-#define RESERVE(name, type)                                                                                            \
-    if (grow(&recent->name, recent->count.name, more->name, &recent->cap.name, sizeof(type)) < 0) return TW_ERR_MEMORY;
-    TW__RECENT_ARRAYS(RESERVE)
-#undef RESERVE
-    return 0;
-}
-
-static bool list_valid(const struct tw__recent *recent, const struct tw__tag_list *list)
-{
-    const struct tw__recent_counts *count = &recent->count;
-    if (list->shape >= count->shapes) return false;
-    const struct tw__shape *shape = &recent->shapes[list->shape];
-    size_t at = list->values;
-    for (size_t i = 0; i < shape->count; i++) {
-        uint32_t field = recent->fields[shape->first + i];
-        if (at >= count->values) return false;
-        if (TW__FIELD_TYPE(field) >= TW_TYPE_STR && recent->values[at] >= count->strings) return false;
-        at += 1 + TW__FIELD_CUT(field);
-    }
-    return at <= count->values;
-}
-
-static bool origins_valid(const struct tw__recent *recent, const struct tw__origin *items, size_t first, size_t count)
-{
-    size_t strings = recent->count.strings;
-    for (size_t i = first; i < count; i++)
-        if (items[i].name >= strings || items[i].version >= strings || items[i].schema_url >= strings ||
-            !list_valid(recent, &items[i].tags))
-            return false;
-    return true;
-}
-
-static bool row_valid(const struct tw__recent *recent, const struct tw__row *row)
-{
-    const struct tw__recent_counts *count = &recent->count;
-    return row->name < count->strings && row->status_message < count->strings && row->trace_state < count->strings &&
-           row->resource < count->resources && row->scope < count->scopes && list_valid(recent, &row->tags) &&
-           row->first_event <= count->events && row->event_count <= count->events - row->first_event &&
-           row->first_link <= count->links && row->link_count <= count->links - row->first_link && row->open <= 1;
-}
-
-bool tw__recent_valid(const struct tw__recent *recent, const struct tw__recent_counts *before)
-{
-    const struct tw__recent_counts *count = &recent->count;
-    for (size_t i = before->fields; i < count->fields; i++)
-        if (TW__FIELD_KEY(recent->fields[i]) >= count->strings) return false;
-    for (size_t i = before->shapes; i < count->shapes; i++)
-        if (recent->shapes[i].first > count->fields ||
-            recent->shapes[i].count > count->fields - recent->shapes[i].first)
-            return false;
-    if (!origins_valid(recent, recent->resources, before->resources, count->resources) ||
-        !origins_valid(recent, recent->scopes, before->scopes, count->scopes))
-        return false;
-    for (size_t i = before->events; i < count->events; i++)
-        if (recent->events[i].name >= count->strings || !list_valid(recent, &recent->events[i].tags)) return false;
-    for (size_t i = before->links; i < count->links; i++)
-        if (recent->links[i].trace_state >= count->strings || !list_valid(recent, &recent->links[i].tags)) return false;
-    for (size_t i = before->rows; i < count->rows; i++)
-        if (!row_valid(recent, &recent->rows[i])) return false;
-    return true;
-}
-
-static int adopt_origins(struct tw__recent *recent, struct tw__set *set, const struct tw__origin *items, size_t first,
-                         size_t count)
-{
-    for (size_t i = first; i < count; i++) {
-        if (set_room(set) < 0) return TW_ERR_MEMORY;
-        set_put(set, origin_hash(recent, &items[i], value_count_of(recent, items[i].tags.shape)), i);
-    }
-    return 0;
-}
-
-int tw__recent_adopt(struct tw__recent *recent, const struct tw__recent_counts *before)
-{
-    for (size_t i = before->strings; i < recent->count.strings; i++) {
-        if (set_room(&recent->string_set) < 0) return TW_ERR_MEMORY;
-        set_put(&recent->string_set, (uint32_t)tw__hash(recent->strings[i].ptr, recent->strings[i].len), i);
-    }
-    for (size_t i = before->shapes; i < recent->count.shapes; i++) {
-        const struct tw__shape *shape = &recent->shapes[i];
-        if (set_room(&recent->shape_set) < 0) return TW_ERR_MEMORY;
-        set_put(&recent->shape_set, shape_hash(recent->fields + shape->first, shape->count), i);
-    }
-    if (adopt_origins(recent, &recent->resource_set, recent->resources, before->resources, recent->count.resources) < 0)
-        return TW_ERR_MEMORY;
-    return adopt_origins(recent, &recent->scope_set, recent->scopes, before->scopes, recent->count.scopes);
-}
-
-static int begin(struct tw__recent *recent)
-{
-    struct tw__recent_counts one = {.strings = 1, .shapes = 1, .fields = 1, .values = 1, .scopes = 1};
-    if (tw__recent_reserve(recent, &one) < 0 || set_room(&recent->string_set) < 0 || set_room(&recent->shape_set) < 0) {
-        tw__recent_fini(recent);
-        return TW_ERR_MEMORY;
-    }
-    recent->strings[recent->count.strings++] = (struct tw_text){"", 0};
-    recent->shapes[recent->count.shapes++] = (struct tw__shape){0, 0};
-    uint32_t scope;
-    if (add_scope(recent, &(struct tw__scope){0}, &scope) < 0) {
-        tw__recent_fini(recent);
-        return TW_ERR_MEMORY;
-    }
-    return 0;
-}
-
-static void set_reset(struct tw__set *set)
-{
-    if (set->slots) memset(set->slots, 0, (set->mask + 1) * sizeof *set->slots);
-    set->used = 0;
-}
-
-int tw__recent_reset(struct tw__recent *recent)
-{
-    recent->count = (struct tw__recent_counts){0};
-    tw__pool_reset(&recent->pool);
-    set_reset(&recent->string_set);
-    set_reset(&recent->shape_set);
-    set_reset(&recent->resource_set);
-    set_reset(&recent->scope_set);
-    return begin(recent);
-}
-
-int tw__recent_init(struct tw__recent *recent)
-{
-    *recent = (struct tw__recent){0};
-    return begin(recent);
-}
-
-void tw__recent_fini(struct tw__recent *recent)
-{
-#define FREE(name, type) free(recent->name);
-    TW__RECENT_ARRAYS(FREE)
-#undef FREE
-    free(recent->strings);
-    free(recent->scratch);
-    free(recent->string_set.slots);
-    free(recent->shape_set.slots);
-    free(recent->resource_set.slots);
-    free(recent->scope_set.slots);
-    tw__pool_fini(&recent->pool);
-    *recent = (struct tw__recent){0};
-}
-
-size_t tw__recent_bytes(const struct tw__recent *recent)
-{
-    size_t bytes = recent->count.string_bytes + recent->count.strings * (sizeof *recent->strings + 24);
-#define ADD_BYTES(name, type) bytes += recent->count.name * sizeof(type);
-    TW__RECENT_ARRAYS(ADD_BYTES)
-#undef ADD_BYTES
-    return bytes;
 }

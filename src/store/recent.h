@@ -68,6 +68,29 @@ struct tw__set {
     size_t mask, used;
 };
 
+/* How lists go on: after these fields comes this one, and if it is the last this is the shape. A list like one before is
+ * followed from key to key, and none of them is hashed. */
+struct tw__way {
+    const char *key; /* a string's */
+    uint32_t key_len, field;
+    uint32_t next, first, before; /* another field in its place; the one after; the one before. 0: none */
+    uint32_t shape;               /* 0: not known */
+};
+
+/* Texts that came more than once lately, by their ends and length. */
+struct tw__seen {
+    const char *ptr;
+    uint32_t len, id;
+};
+/* A value whose text is to be looked up. */
+struct tw__later {
+    struct tw_text text;
+    struct tw__seen *seen;
+    size_t value;
+    uint32_t hash;
+};
+enum { TW__WAYS = 4096, TW__SEEN = 2048, TW__LATER = 32 };
+
 /* All that grows. Count and kind of each array, in the order in which the journal writes them. */
 #define TW__RECENT_ARRAYS(X)                                                                                           \
     X(fields, uint32_t)                                                                                                \
@@ -94,6 +117,11 @@ struct tw__recent {
 #undef TW__RECENT_ARRAY
     struct tw__pool pool; /* of the strings' bytes */
     struct tw__set string_set, shape_set, resource_set, scope_set;
+    struct tw__way *ways; /* 0: the beginning */
+    size_t way_count;
+    struct tw__seen *seen;
+    struct tw__later later[TW__LATER];
+    size_t later_count;
     uint32_t *scratch; /* fields of the list being added */
     size_t scratch_cap;
 };

@@ -1,60 +1,71 @@
 /* sort: see the header.
  *
- * Ids are random in most places, so a radix sort on four of their bytes leaves runs of one trace, which are sorted by
- * begin. The four are the first that differ: ids of 64 bits begin with zeros, X-Ray's with the time. Runs of more than
- * one trace (few in honest data, all of it when somebody tries) go through qsort: O(n log n) at worst.
+ * Rows go by a number mixed from their trace id: a radix sort on its upper bits leaves runs of one trace, mostly, which are
+ * sorted by begin. Which trace comes first does not matter, that they stand together does: the number decides, and where two
+ * traces have the same one (once in ten thousand million tables, or when somebody tries) the ids do. Longer runs go through
+ * qsort: O(n log n) at worst. Then the rows are copied, in their order, and everything after walks over them from the first to
+ * the last.
  */
 #include "store/sort.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hex.h"
 #include "store/hash.h"
 
+enum { SHORT = 32, DIGIT = 11, AHEAD = 12 };
+
 struct item {
-    uint32_t key, row;
+    uint64_t mixed, start_ns;
     const struct tw__row *at;
 };
 
+static uint64_t word_of(const uint8_t *bytes)
+{
+    uint64_t word;
+    memcpy(&word, bytes, sizeof word);
+    return word;
+}
+
+static uint64_t mix(const uint8_t id[16])
+{
+    uint64_t mixed = word_of(id) * UINT64_C(0x9e3779b97f4a7c15) + word_of(id + 8) * UINT64_C(0xc2b2ae3d27d4eb4f);
+    mixed ^= mixed >> 29;
+    return mixed * UINT64_C(0xff51afd7ed558ccd);
+}
+
+static bool comes_after(const struct item *one, const struct item *two)
+{
+    if (one->mixed != two->mixed) return one->mixed > two->mixed;
+    if (one->start_ns != two->start_ns) return one->start_ns > two->start_ns;
+    return one->at > two->at;
+}
+
 static int compare(const void *a, const void *b)
+{
+    return comes_after(a, b) ? 1 : comes_after(b, a) ? -1 : 0;
+}
+
+static int compare_ids(const void *a, const void *b)
 {
     const struct item *one = a, *two = b;
     int order = memcmp(one->at->trace_id, two->at->trace_id, sizeof one->at->trace_id);
-    if (order) return order;
-    if (one->at->start_ns != two->at->start_ns) return one->at->start_ns < two->at->start_ns ? -1 : 1;
-    return one->row < two->row ? -1 : one->row > two->row;
+    return order ? order : compare(a, b);
 }
 
-/* First byte in which ids differ, at most 12. */
-static size_t first_difference(const struct item *items, size_t count)
+/* counts: one for each digit. */
+static void radix(const struct item *items, struct item *out, size_t count, unsigned shift, uint32_t *counts)
 {
-    uint8_t differs[16] = {0};
-    for (size_t i = 1; i < count; i++)
-        for (size_t b = 0; b < 16; b++) differs[b] |= items[i].at->trace_id[b] ^ items[0].at->trace_id[b];
-    size_t at = 0;
-    while (at < 12 && !differs[at]) at++;
-    return at;
-}
-
-static void radix(struct item *items, struct item *room, size_t count)
-{
-    enum { DIGITS = 4 };
-    uint32_t counts[256];
-    for (unsigned digit = 0; digit < DIGITS; digit++) {
-        memset(counts, 0, sizeof counts);
-        for (size_t i = 0; i < count; i++) counts[items[i].key >> 8 * digit & 255]++;
-        uint32_t sum = 0;
-        for (size_t d = 0; d < 256; d++) {
-            uint32_t here = counts[d];
-            counts[d] = sum;
-            sum += here;
-        }
-        for (size_t i = 0; i < count; i++) room[counts[items[i].key >> 8 * digit & 255]++] = items[i];
-        struct item *swap = items;
-        items = room;
-        room = swap;
+    const unsigned mask = (1 << DIGIT) - 1;
+    memset(counts, 0, (mask + 1) * sizeof *counts);
+    for (size_t i = 0; i < count; i++) counts[items[i].mixed >> shift & mask]++;
+    uint32_t sum = 0;
+    for (size_t d = 0; d <= mask; d++) {
+        uint32_t here = counts[d];
+        counts[d] = sum;
+        sum += here;
     }
+    for (size_t i = 0; i < count; i++) out[counts[items[i].mixed >> shift & mask]++] = items[i];
 }
 
 static void insertion(struct item *items, size_t count)
@@ -62,89 +73,157 @@ static void insertion(struct item *items, size_t count)
     for (size_t i = 1; i < count; i++) {
         struct item item = items[i];
         size_t at = i;
-        for (; at > 0 && compare(&items[at - 1], &item) > 0; at--) items[at] = items[at - 1];
+        for (; at > 0 && comes_after(&items[at - 1], &item); at--) items[at] = items[at - 1];
         items[at] = item;
     }
 }
 
-int tw__sort_rows(const struct tw__recent *recent, uint32_t *rows, size_t count)
+static void sort(struct item *items, struct item *room, size_t count, uint32_t *counts)
 {
-    struct item *items = malloc((2 * count + 1) * sizeof *items);
-    if (!items) return TW_ERR_MEMORY;
-    for (size_t i = 0; i < count; i++) items[i] = (struct item){.row = rows[i], .at = &recent->rows[rows[i]]};
-    size_t byte = first_difference(items, count);
-    for (size_t i = 0; i < count; i++) {
-        const uint8_t *id = items[i].at->trace_id + byte;
-        items[i].key = (uint32_t)id[0] << 24 | (uint32_t)id[1] << 16 | (uint32_t)id[2] << 8 | id[3];
-    }
-    radix(items, items + count, count);
+    radix(items, room, count, 64 - 2 * DIGIT, counts);
+    radix(room, items, count, 64 - DIGIT, counts);
     for (size_t from = 0, to; from < count; from = to) {
-        for (to = from + 1; to < count && items[to].key == items[from].key;) to++;
-        if (to - from <= 24)
+        for (to = from + 1; to < count && items[to].mixed >> (64 - 2 * DIGIT) == items[from].mixed >> (64 - 2 * DIGIT);)
+            to++;
+        if (to - from <= SHORT)
             insertion(items + from, to - from);
         else
             qsort(items + from, to - from, sizeof *items, compare);
     }
-    for (size_t i = 0; i < count; i++) rows[i] = items[i].row;
-    free(items);
-    return 0;
 }
 
-/* Folds the rows of one trace. slots: a table of at least twice as many, zero before and after. */
-static size_t fold_trace(const struct tw__recent *recent, uint32_t *rows, size_t count, uint32_t *slots, size_t mask)
+/* Copies the rows. false: two traces have the same number. */
+static bool copy(const struct item *items, size_t count, struct tw__row *out)
 {
-    const uint32_t taken = UINT32_C(1) << 31;
-    size_t kept = 0;
+    bool told_apart = true;
     for (size_t i = 0; i < count; i++) {
-        const struct tw__row *row = &recent->rows[rows[i]];
-        if (tw__all_zero(row->span_id, sizeof row->span_id)) continue;
-        size_t at = tw__hash(row->span_id, sizeof row->span_id) & mask;
-        while (slots[at] && memcmp(recent->rows[rows[slots[at] - 1]].span_id, row->span_id, sizeof row->span_id) != 0)
-            at = (at + 1) & mask;
-        if (!slots[at]) {
-            slots[at] = (uint32_t)i + 1;
-            continue;
+        if (i + AHEAD < count) {
+            __builtin_prefetch(items[i + AHEAD].at);
+            __builtin_prefetch((const char *)items[i + AHEAD].at + 64);
         }
-        /* Rows stand by begin; which one was written later is told by their index in the table. */
-        size_t other = slots[at] - 1;
-        bool other_first = rows[other] < rows[i];
-        const struct tw__row *there = &recent->rows[rows[other]];
-        bool replace =
-            other_first ? tw__later_counts(there->open, row->open) : !tw__later_counts(row->open, there->open);
-        if (replace) {
-            /* The slot is found by the id, which both have: it may point at either. */
-            slots[at] = (uint32_t)i + 1;
-            rows[other] |= taken;
-        } else {
-            rows[i] |= taken;
+        out[i] = *items[i].at;
+        if (i > 0 && items[i].mixed == items[i - 1].mixed) told_apart &= tw__same_trace(&out[i], &out[i - 1]);
+    }
+    return told_apart;
+}
+
+/* -- folding */
+
+/* Whether a, of the row with the lower place, stays when both are one span. */
+static bool first_stays(const struct tw__row *a, const struct item *a_item, const struct tw__row *b,
+                        const struct item *b_item)
+{
+    /* Rows stand by begin; which one was written later is told by where it was in the table. */
+    return a_item->at < b_item->at ? !tw__later_counts(a->open, b->open) : tw__later_counts(b->open, a->open);
+}
+
+/* Folds the rows of one trace. gone: zeros, for each row. slots: a table of at least twice as many, zero before and after. */
+static bool fold_trace(const struct tw__row *rows, const struct item *items, size_t count, uint8_t *gone,
+                       uint32_t *slots, size_t mask)
+{
+    bool any = false;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t id = word_of(rows[i].span_id);
+        if (id == 0) continue;
+        size_t at = tw__hash(&id, sizeof id) & mask;
+        while (slots[at] && word_of(rows[slots[at] - 1].span_id) != id) at = (at + 1) & mask;
+        if (slots[at]) {
+            size_t other = slots[at] - 1;
+            any = true;
+            if (first_stays(&rows[other], &items[other], &rows[i], &items[i])) {
+                gone[i] = 1;
+                continue;
+            }
+            gone[other] = 1;
         }
+        slots[at] = (uint32_t)i + 1;
     }
     memset(slots, 0, (mask + 1) * sizeof *slots);
-    for (size_t i = 0; i < count; i++)
-        if (!(rows[i] & taken)) rows[kept++] = rows[i];
-    return kept;
+    return any;
 }
 
-int tw__fold_rows(const struct tw__recent *recent, uint32_t *rows, size_t *count)
+/* The same for few rows, without a table. */
+static bool fold_short(const struct tw__row *rows, const struct item *items, size_t count, uint8_t *gone)
 {
-    size_t cap = 0, kept = 0;
+    uint64_t ids[SHORT];
+    bool any = false;
+    for (size_t i = 0; i < count; i++) {
+        ids[i] = word_of(rows[i].span_id);
+        for (size_t other = 0; other < i && ids[i]; other++) {
+            if (ids[other] != ids[i]) continue;
+            any = true;
+            if (gone[other]) continue;
+            gone[first_stays(&rows[other], &items[other], &rows[i], &items[i]) ? i : other] = 1;
+        }
+    }
+    return any;
+}
+
+static int fold(struct tw__row *rows, const struct item *items, size_t *count)
+{
+    uint8_t *gone = calloc(*count + 1, 1);
     uint32_t *slots = NULL;
+    size_t cap = 0, kept = 0;
+    bool any = false, failed = false;
+    if (!gone) return TW_ERR_MEMORY;
     for (size_t from = 0, to; from < *count; from = to) {
-        const uint8_t *id = recent->rows[rows[from]].trace_id;
-        for (to = from + 1; to < *count && memcmp(recent->rows[rows[to]].trace_id, id, 16) == 0;) to++;
-        size_t need = 2;
+        for (to = from + 1; to < *count && tw__same_trace(&rows[to], &rows[from]);) to++;
+        if (to - from <= SHORT) {
+            any |= fold_short(rows + from, items + from, to - from, gone + from);
+            continue;
+        }
+        size_t need = 4 * SHORT;
         while (need < 2 * (to - from)) need *= 2;
         if (need > cap) {
             free(slots);
             slots = calloc(need, sizeof *slots);
-            if (!slots) return TW_ERR_MEMORY;
+            failed = !slots;
+            if (failed) break;
             cap = need;
         }
-        size_t left = to - from > 1 ? fold_trace(recent, rows + from, to - from, slots, need - 1) : 1;
-        memmove(rows + kept, rows + from, left * sizeof *rows);
-        kept += left;
+        any |= fold_trace(rows + from, items + from, to - from, gone + from, slots, need - 1);
     }
+    for (size_t i = 0; i < *count && any; i++)
+        if (!gone[i]) rows[kept++] = rows[i];
     free(slots);
-    *count = kept;
+    free(gone);
+    if (failed) return TW_ERR_MEMORY;
+    if (any) *count = kept;
     return 0;
+}
+
+/* Sorted rows of a table into out. */
+static void sort_into(const struct tw__recent *recent, const uint32_t *rows, size_t count, struct item *items,
+                      uint32_t *counts, struct tw__row *out)
+{
+    if (count == 0) return;
+    for (size_t i = 0; i < count; i++) {
+        const struct tw__row *row = &recent->rows[rows[i]];
+        items[i] = (struct item){mix(row->trace_id), row->start_ns, row};
+    }
+    sort(items, items + count, count, counts);
+    if (copy(items, count, out)) return;
+    qsort(items, count, sizeof *items, compare_ids);
+    (void)copy(items, count, out);
+}
+
+int tw__sort_rows(const struct tw__recent *recent, const uint32_t *rows, size_t count, struct tw__row **out,
+                  size_t *kept)
+{
+    struct item *items = malloc((2 * count + 1) * sizeof *items);
+    struct tw__row *sorted = malloc((count + 1) * sizeof *sorted);
+    uint32_t *counts = malloc((1 << DIGIT) * sizeof *counts);
+    int error = TW_ERR_MEMORY;
+    *kept = count;
+    if (items && sorted && counts) {
+        sort_into(recent, rows, count, items, counts, sorted);
+        error = fold(sorted, items, kept);
+    }
+    free(items);
+    free(counts);
+    if (error)
+        free(sorted);
+    else
+        *out = sorted;
+    return error;
 }

@@ -3,14 +3,23 @@
 #ifndef TW_STORE_SORT_H
 #define TW_STORE_SORT_H
 
+#include <string.h>
+
 #include "store/recent.h"
 
-/* Sorts row indexes by trace id, begin and index. room: count of them. 0 or TW_ERR_MEMORY. */
-int tw__sort_rows(const struct tw__recent *recent, uint32_t *rows, size_t count);
+/* Copies rows, sorted by trace, begin and place in the table, without copies of a span: same trace, same span id, not zero. A
+ * finished one stays before an open one, then the later one. 0 with *out, to be freed, and *kept of them; or
+ * TW_ERR_MEMORY. */
+int tw__sort_rows(const struct tw__recent *recent, const uint32_t *rows, size_t count, struct tw__row **out,
+                  size_t *kept);
 
-/* Takes copies of a span out of sorted rows: same trace, same span id, not zero. A finished one stays before an open
- * one, then the later one. *count shrinks. 0 or TW_ERR_MEMORY. */
-int tw__fold_rows(const struct tw__recent *recent, uint32_t *rows, size_t *count);
+static inline bool tw__same_trace(const struct tw__row *a, const struct tw__row *b)
+{
+    uint64_t one[2], two[2];
+    memcpy(one, a->trace_id, sizeof one);
+    memcpy(two, b->trace_id, sizeof two);
+    return one[0] == two[0] && one[1] == two[1];
+}
 
 /* Whether b, written later, replaces a of the same id: the rule, for all who fold. */
 static inline bool tw__later_counts(bool a_open, bool b_open)

@@ -179,16 +179,17 @@ static int replace(struct compacting *c, const struct tw__recent *recent, const 
                    uint64_t seq)
 {
     size_t count = recent->count.rows, kept = count;
+    struct tw__row *sorted = NULL;
     uint32_t *rows = malloc((count + 1) * sizeof *rows);
     if (!rows) return TW_ERR_MEMORY;
     for (size_t i = 0; i < count; i++) rows[i] = (uint32_t)i;
-    int error = tw__part_begin(c->part);
-    if (!error) error = tw__sort_rows(recent, rows, count);
-    if (!error) error = tw__fold_rows(recent, rows, &kept);
-    if (!error) error = tw__store_put_blocks(c->part, recent, rows, kept, seq);
+    int error = tw__sort_rows(recent, rows, count, &sorted, &kept);
+    if (!error) error = tw__part_begin(c->part);
+    if (!error) error = tw__store_put_blocks(c->part, recent, sorted, kept, seq);
     for (size_t i = 0; i < done_count && !error; i++) error = tw__part_drop(c->part, c->blocks[done[i]].id);
     if (!error) error = tw__part_commit(c->part);
     if (error) tw__part_rollback(c->part);
+    free(sorted);
     free(rows);
     return error;
 }

@@ -20,23 +20,23 @@
 
 enum { EDGE_ROWS = 512 }; /* a block ends up to so many rows early rather than in the middle of a trace */
 
-static size_t block_end(const struct tw__recent *recent, const uint32_t *rows, size_t from, size_t count)
+static size_t block_end(const struct tw__row *rows, size_t from, size_t count)
 {
     if (count - from <= TW__BLOCK_ROWS) return count;
     size_t end = from + TW__BLOCK_ROWS;
     for (size_t at = end; at > end - EDGE_ROWS; at--)
-        if (memcmp(recent->rows[rows[at]].trace_id, recent->rows[rows[at - 1]].trace_id, 16) != 0) return at;
+        if (!tw__same_trace(&rows[at], &rows[at - 1])) return at;
     return end;
 }
 
-int tw__store_put_blocks(struct tw__part *part, const struct tw__recent *recent, const uint32_t *rows, size_t count,
-                         uint64_t seq)
+int tw__store_put_blocks(struct tw__part *part, const struct tw__recent *recent, const struct tw__row *rows,
+                         size_t count, uint64_t seq)
 {
     struct tw__block_enc *enc = tw__block_enc_new();
     struct tw__block_bytes bytes = {0};
     int error = enc ? 0 : TW_ERR_MEMORY;
     for (size_t from = 0, to; from < count && !error; from = to) {
-        to = block_end(recent, rows, from, count);
+        to = block_end(rows, from, count);
         error = tw__block_enc(enc, recent, rows + from, to - from, &bytes);
         if (!error) error = tw__part_add(part, seq, &bytes);
     }
@@ -47,18 +47,19 @@ int tw__store_put_blocks(struct tw__part *part, const struct tw__recent *recent,
     return error;
 }
 
-int tw__store_put(struct tw__store *store, struct tw__part *part, const struct tw__recent *recent, uint32_t *rows,
+int tw__store_put(struct tw__store *store, struct tw__part *part, const struct tw__recent *recent, const uint32_t *rows,
                   size_t count, uint64_t seq)
 {
     bool has = false;
     size_t kept = count;
+    struct tw__row *sorted = NULL;
     int error = tw__part_begin(part);
     if (!error) error = tw__part_has(part, seq, &has);
-    if (!error && !has) error = tw__sort_rows(recent, rows, count);
-    if (!error && !has) error = tw__fold_rows(recent, rows, &kept);
-    if (!error && !has) error = tw__store_put_blocks(part, recent, rows, kept, seq);
-    if (!error && !has) error = tw__part_names(part, recent, rows, kept);
+    if (!error && !has) error = tw__sort_rows(recent, rows, count, &sorted, &kept);
+    if (!error && !has) error = tw__store_put_blocks(part, recent, sorted, kept, seq);
+    if (!error && !has) error = tw__part_names(part, recent, sorted, kept);
     if (!error && !has) error = tw__part_mark(part, seq);
+    free(sorted);
     if (!error) error = tw__part_commit(part);
     if (error) {
         tw__part_rollback(part);
@@ -77,9 +78,16 @@ int tw__store_put(struct tw__store *store, struct tw__part *part, const struct t
 static size_t find_keys(const struct tw__table *table, uint64_t *keys, uint64_t **found)
 {
     size_t count = 0, cap = 0;
-    uint64_t *items = NULL;
+    uint64_t *items = NULL, from_ns = 0, len_ns = 0;
     for (size_t i = 0; i < table->recent.count.rows; i++) {
-        keys[i] = tw__part_key(table->recent.rows[i].start_ns, table->opened_ns);
+        uint64_t start = table->recent.rows[i].start_ns;
+        /* Mostly the hour of the one before. */
+        if (start - from_ns < len_ns) {
+            keys[i] = keys[i - 1];
+            continue;
+        }
+        keys[i] = tw__part_key(start, table->opened_ns);
+        tw__part_key_holds(keys[i], table->opened_ns, &from_ns, &len_ns);
         size_t at = count;
         while (at > 0 && items[at - 1] != keys[i]) at--;
         if (at > 0) continue;

@@ -156,15 +156,12 @@ static void encode(uint64_t seed, size_t count, struct tw__spans *in, struct tw_
 {
     struct tw__recent recent;
     struct tw__block_enc *enc = tw__block_enc_new();
-    uint32_t *rows = calloc(count, sizeof *rows);
     made_spans(seed, count, in);
     assert_int_equal(tw__recent_init(&recent), 0);
     assert_int_equal(tw__recent_add(&recent, in), 0);
-    for (uint32_t i = 0; i < count; i++) rows[i] = i;
-    assert_int_equal(tw__block_enc(enc, &recent, rows, count, bytes), 0);
+    assert_int_equal(tw__block_enc(enc, &recent, recent.rows, count, bytes), 0);
     tw__block_enc_free(enc);
     tw__recent_fini(&recent);
-    free(rows);
 }
 
 static void fini(struct tw__block_bytes *bytes)
