@@ -234,6 +234,12 @@ void tw_position_free(struct tw_position *position);
  * Returns  how many files were visited, or TW_ERR_NOT_FOUND / TW_ERR_PERMISSION for a dir that was given. */
 int tw_segments_each(const char *dir, bool (*fn)(const char *path, void *data), void *data);
 
+/* Finds what was left by processes that were killed while they made their segment, where the file system knows no files without a
+ * name (elsewhere nothing is left): files named PID.SALT.making, in the same folders, that no process holds locked. They hold
+ * nothing, and no process will come back to one.
+ * Returns  how many, or TW_ERR_NOT_FOUND / TW_ERR_PERMISSION for a dir that was given. */
+int tw_segments_abandoned(const char *dir, bool (*fn)(const char *path, void *data), void *data);
+
 /* The default folder of this user, as text with NUL. Returns its length or TW_ERR_SPACE. */
 int tw_segments_dir(char *path, size_t cap);
 

@@ -11,7 +11,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -144,7 +143,7 @@ const char *tw__os_program(void)
     return name && *name ? name : "unknown";
 }
 
-static int error_of(int number)
+int tw__os_error_of(int number)
 {
     if (number == ENOSPC || number == ENOMEM || number == EDQUOT || number == EFBIG) return TW_ERR_SPACE;
     if (number == EACCES || number == EPERM || number == EROFS) return TW_ERR_PERMISSION;
@@ -156,9 +155,9 @@ int tw__os_make_private_dir(const char *dir)
     int saved = errno, result = 0;
     struct stat st;
     if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
-        result = error_of(errno);
+        result = tw__os_error_of(errno);
     } else if (lstat(dir, &st) != 0) {
-        result = error_of(errno);
+        result = tw__os_error_of(errno);
     } else if (!S_ISDIR(st.st_mode)) {
         result = TW_ERR_SYSTEM;
     } else if (st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
@@ -168,65 +167,14 @@ int tw__os_make_private_dir(const char *dir)
     return result;
 }
 
-/* Maps fd at a multiple of align: reserves more than needed, maps into the middle, gives the ends back. */
-static uint8_t *map_aligned(int fd, size_t len, size_t align)
-{
-    uint8_t *wide = mmap(NULL, len + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (wide == MAP_FAILED) return NULL;
-    size_t before = (align - (uintptr_t)wide % align) % align;
-    uint8_t *map = mmap(wide + before, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
-    if (map == MAP_FAILED) {
-        munmap(wide, len + align);
-        return NULL;
-    }
-    if (before) munmap(wide, before);
-    if (before < align) munmap(map + len, align - before);
-    return map;
-}
-
-int tw__os_map_new(const char *path, size_t len, size_t align, size_t inherited, uint8_t **map)
-{
-    int saved = errno, result = 0;
-    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) {
-        result = error_of(errno);
-        goto restore;
-    }
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < len) {
-        result = TW_ERR_SPACE; /* to try would raise SIGXFSZ, which kills */
-        goto undo_file;
-    }
-    if (ftruncate(fd, (off_t)len) != 0) {
-        result = error_of(errno);
-        goto undo_file;
-    }
-    *map = map_aligned(fd, len, align);
-    if (!*map) {
-        result = error_of(errno);
-        goto undo_file;
-    }
-    madvise(*map + inherited, len - inherited, MADV_DONTFORK);
-    madvise(*map, len, MADV_DONTDUMP);
-    close(fd);
-    goto restore;
-
-undo_file:
-    unlink(path);
-    close(fd);
-restore:
-    errno = saved;
-    return result;
-}
-
 /* For kernels before 5.14: memory through the file, then a touch of every page. */
-static int back_by_file(const char *path, uint8_t *map, size_t at, size_t len)
+static int back_by_file(int given, const char *path, uint8_t *map, size_t at, size_t len)
 {
-    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0) return error_of(errno);
+    int fd = given >= 0 ? given : open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0) return tw__os_error_of(errno);
     int failed = posix_fallocate(fd, (off_t)at, (off_t)len);
-    close(fd);
-    if (failed) return error_of(failed);
+    if (fd != given) close(fd);
+    if (failed) return tw__os_error_of(failed);
     for (size_t i = 0; i < len; i += 4096) {
         volatile uint8_t *page = map + at + i;
         *page = *page;
@@ -234,12 +182,12 @@ static int back_by_file(const char *path, uint8_t *map, size_t at, size_t len)
     return 0;
 }
 
-int tw__os_back(const char *path, const uint8_t *map, size_t at, size_t len)
+int tw__os_back(int fd, const char *path, const uint8_t *map, size_t at, size_t len)
 {
     int saved = errno, result = 0;
     uint8_t *begin = (uint8_t *)(uintptr_t)map;
     if (madvise(begin + at, len, MADV_POPULATE_WRITE) != 0)
-        result = errno == EINVAL ? back_by_file(path, begin, at, len) : TW_ERR_SPACE;
+        result = errno == EINVAL ? back_by_file(fd, path, begin, at, len) : TW_ERR_SPACE;
     errno = saved;
     return result;
 }
@@ -276,6 +224,13 @@ void tw__os_fill_with_zero(uint8_t *at, size_t len)
             tw__os_fill_with_zero(at + half, len - half);
         }
     }
+    errno = saved;
+}
+
+void tw__os_unmap(uint8_t *map, size_t len)
+{
+    int saved = errno;
+    munmap(map, len);
     errno = saved;
 }
 

@@ -41,14 +41,12 @@ const char *tw__os_program(void);
  * write to it; TW_ERR_SYSTEM otherwise. Only the last component is made. */
 int tw__os_make_private_dir(const char *dir);
 
-/* Makes a new file of mode 0600 and len bytes (sparse) and maps it shared, at an address that is a multiple of align.
- * TW_ERR_SPACE when the file system is full, TW_ERR_PERMISSION, TW_ERR_SYSTEM. Of the mapping only the first
- * inherited bytes go on to a forked child. */
-int tw__os_map_new(const char *path, size_t len, size_t align, size_t inherited, uint8_t **map);
+/* An errno as an enum tw_err: TW_ERR_SPACE, TW_ERR_PERMISSION, else TW_ERR_SYSTEM. */
+int tw__os_error_of(int error_number);
 
-/* Gives memory to a part of such a mapping, so that touching it can neither fail nor fault. at and len are multiples of
- * the page size. TW_ERR_SPACE when there is none. [async-signal-safe] */
-int tw__os_back(const char *path, const uint8_t *map, size_t at, size_t len);
+/* Gives memory to a part of a shared mapping of a file, so that touching it can neither fail nor fault. at and len are multiples
+ * of the page size. The file is fd, or, when that is -1, at path. TW_ERR_SPACE when there is none. [async-signal-safe] */
+int tw__os_back(int fd, const char *path, const uint8_t *map, size_t at, size_t len);
 
 /* Gives the memory of a part of the file back; it reads as zero afterwards. */
 void tw__os_unback(uint8_t *map, size_t at, size_t len);
@@ -58,6 +56,8 @@ void tw__os_replace_with_zero(uint8_t *map, size_t len);
 
 /* Puts private zero memory where nothing is mapped; what somebody else has mapped there meanwhile is left alone. */
 void tw__os_fill_with_zero(uint8_t *at, size_t len);
+
+void tw__os_unmap(uint8_t *map, size_t len);
 
 void tw__os_unlink(const char *path);
 

@@ -63,8 +63,9 @@ const struct tw__command tw__commands[] = {
      "exporters have sent, dropped and missed, with their last problem.",
      "trackway stats\ntrackway stats --pid 4711 --json\n", TW__OPTS_SOURCE, tw__cmd_stats},
     {look, "clean", NULL, "remove the segments of dead processes",
-     "Lists the segments whose process is dead or has exited and removes them after asking. Never removes the segment of a "
-     "live process, one whose process cannot be told (another machine, boot or container), or a file that is not a segment.",
+     "Lists the segments whose process is dead or has exited and removes them after asking; also what a process left that was "
+     "killed while it made its segment. Never removes the segment of a live process, one whose process cannot be told (another "
+     "machine, boot or container), or a file that is not a segment.",
      "trackway clean\ntrackway clean --yes\ntrackway clean --pid 4711 --yes\n",
      TW__OPTS_SOURCE | TW__OPT_YES | TW__OPT_ALL_DEAD, tw__cmd_clean},
     {act, "trace", "WHAT [X Y]", "live traces: what running processes do, as lines in a file",

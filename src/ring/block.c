@@ -72,7 +72,7 @@ struct tw__block *tw__block_take(struct tw__segment *segment, enum tw__block_rol
     if (tw__load_acquire(high) <= index || block->random[0] == 0) { /* random: was prepared before */
         size_t at = (size_t)((uint8_t *)block - segment->map);
         int before = tw__os_cancel_not(); /* or the bit would stay set */
-        bool backed = tw__os_back(segment->path, segment->map, at, TW__BLOCK_BYTES) == 0;
+        bool backed = tw__os_back(segment->backing.fd, segment->path, segment->map, at, TW__BLOCK_BYTES) == 0;
         if (backed && block->random[0] == 0) prepare_new(block);
         tw__os_cancel_again(before);
         if (!backed) {

@@ -38,7 +38,7 @@ static uint32_t reserve(struct tw__segment *segment, uint32_t units, uint32_t ma
         uint32_t backed = tw__load_acquire(&segment->dict_backed);
         if ((at + units) * 8 > backed) {
             size_t dict_off = (size_t)(segment->dict - segment->map);
-            if (tw__os_back(segment->path, segment->map, dict_off + backed, TW__DICT_STEP) < 0) return UINT32_MAX;
+            if (tw__os_back(segment->backing.fd, segment->path, segment->map, dict_off + backed, TW__DICT_STEP) < 0) return UINT32_MAX;
             (void)tw__cas_acq_rel(&segment->dict_backed, &backed, backed + TW__DICT_STEP);
             at = tw__load_relaxed(used);
             continue; /* look again; at + units was checked against the old mark */
@@ -128,7 +128,7 @@ int tw__dict_inherit(struct tw__segment *segment, const struct tw__segment *from
     if ((size_t)used * 8 > TW__DICT_BYTES) return TW_ERR_CORRUPT;
     while ((size_t)used * 8 > segment->dict_backed) {
         size_t dict_off = (size_t)(segment->dict - segment->map);
-        int result = tw__os_back(segment->path, segment->map, dict_off + segment->dict_backed, TW__DICT_STEP);
+        int result = tw__os_back(segment->backing.fd, segment->path, segment->map, dict_off + segment->dict_backed, TW__DICT_STEP);
         if (result < 0) return result;
         segment->dict_backed += TW__DICT_STEP;
     }

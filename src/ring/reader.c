@@ -63,8 +63,7 @@ static int check_shape(const struct tw__header *h, uint64_t file_len, struct tw_
     uint64_t dict_end = 0, blocks_end = 0, arena_end = 0;
 
     if (memcmp(h->magic, TW__MAGIC, sizeof h->magic) != 0)
-        return explain(why, TW_ERR_FOREIGN, path,
-                       "not a Trackway segment (no magic); if its process has just begun, try again, else remove the file");
+        return explain(why, TW_ERR_FOREIGN, path, "not a Trackway segment (no magic)");
     if (h->version > TW__VERSION)
         return explain(why, TW_ERR_VERSION, path, "made by a newer Trackway; read it with a trackway of that version");
     if (h->version != TW__VERSION || h->header_bytes != TW__HEADER_BYTES || h->block_bytes != TW__BLOCK_BYTES ||

@@ -1,8 +1,8 @@
 /* segment: makes the file, fills its header, keeps its clock.
  *
  * The file is sparse and as long as it can ever get; memory is given piece by piece (tw__os_back) before anything is stored
- * there, so that a full tmpfs is an error code here and never a SIGBUS in the program. The magic is written last: a file
- * without it is being made, or its maker died while making it.
+ * there, so that a full tmpfs is an error code here and never a SIGBUS in the program. It gets its name last: whoever finds it
+ * finds it whole, and if its maker is killed before there was nothing to find (base/backing.h says what is the exception).
  *
  * Rejected: a memfd (dies with the process unless somebody holds it); keeping the file descriptor (programs close what they
  * did not open).
@@ -112,70 +112,122 @@ static void fill_header(struct tw__segment *segment, const struct tw__segment_op
     tw__os_command(h->command, sizeof h->command);
 }
 
-static int make_path(struct tw__segment *segment, const struct tw__segment_options *options)
+static int make_path(struct tw__segment *segment, const struct tw__segment_options *options, char dir[TW__PATH_MAX])
 {
-    char dir[TW__PATH_MAX];
     uint32_t salt;
     if (options->dir)
-        copy_text(dir, sizeof dir, options->dir);
+        copy_text(dir, TW__PATH_MAX, options->dir);
     else
-        (void)snprintf(dir, sizeof dir, "/dev/shm/trackway-%u", tw__os_uid());
+        (void)snprintf(dir, TW__PATH_MAX, "/dev/shm/trackway-%u", tw__os_uid());
     int result = tw__os_make_private_dir(dir);
     if (result < 0) return result;
     tw__os_random(&salt, sizeof salt);
     /* The salt: after exec, or after shutdown and init, the same process makes another. */
     int n = snprintf(segment->path, sizeof segment->path, "%s/%u.%08x.segment", dir, tw__os_pid(), salt);
-    return n < 0 || (size_t)n >= sizeof segment->path ? TW_ERR_RANGE : 0;
+    if (n < 0 || (size_t)n >= sizeof segment->path) return TW_ERR_RANGE;
+    (void)snprintf(segment->spare, sizeof segment->spare, "%.*s.making", n - (int)strlen(".segment"), segment->path);
+    return 0;
 }
 
-int tw__segment_open(struct tw__segment *segment, const struct tw__segment_options *options, const char **what)
+struct plan {
+    size_t arena, reserve, live_off, dict_off, blocks_off, arena_off;
+};
+
+static struct plan plan_of(size_t arena)
 {
-    size_t arena = round_up(options->arena_bytes, TW__CHUNK_BYTES);
-    size_t reserve = arena < ((size_t)64 << 20) ? (size_t)256 << 20 : arena * 4; /* room to grow; costs address space only */
-    size_t live_off = TW__HEADER_BYTES, dict_off = live_off + TW__LIVE_BYTES;
-    size_t blocks_off = round_up(dict_off + TW__DICT_BYTES, TW__BLOCK_BYTES);
-    size_t arena_off = blocks_off + (size_t)TW__BLOCK_MAX * TW__BLOCK_BYTES;
-    int result;
+    struct plan plan = {.arena = arena, .live_off = TW__HEADER_BYTES};
+    plan.reserve =
+        arena < ((size_t)64 << 20) ? (size_t)256 << 20 : arena * 4; /* room to grow; costs address space only */
+    plan.dict_off = plan.live_off + TW__LIVE_BYTES;
+    plan.blocks_off = round_up(plan.dict_off + TW__DICT_BYTES, TW__BLOCK_BYTES);
+    plan.arena_off = plan.blocks_off + (size_t)TW__BLOCK_MAX * TW__BLOCK_BYTES;
+    return plan;
+}
 
-    *what = "arena size";
-    if (arena < TW__ARENA_MIN || arena > TW__ARENA_MAX) return TW_ERR_RANGE;
-    memset(segment, 0, sizeof *segment);
-    segment->keep_file = options->keep_file;
-    segment->tsc = !options->force_monotonic && tw__clock_tsc_trusted();
-    *what = "folder of the segment";
-    result = make_path(segment, options);
-    if (result < 0) return result;
-    *what = "segment file";
-    segment->map_len = arena_off + reserve;
-    result = tw__os_map_new(segment->path, segment->map_len, 65536, blocks_off, &segment->map);
-    if (result < 0) return result;
+/* Everything that is in a segment before its first thread. */
+static int fill(struct tw__segment *segment, const struct tw__segment_options *options, const struct plan *plan)
+{
     segment->header = (struct tw__header *)(void *)segment->map;
-    segment->live = (struct tw__live_page *)(void *)(segment->map + live_off);
-    segment->dict = segment->map + dict_off;
-    segment->blocks = segment->map + blocks_off;
-    segment->arena = segment->map + arena_off;
+    segment->live = (struct tw__live_page *)(void *)(segment->map + plan->live_off);
+    segment->dict = segment->map + plan->dict_off;
+    segment->blocks = segment->map + plan->blocks_off;
+    segment->arena = segment->map + plan->arena_off;
 
-    *what = "memory of the segment (is the tmpfs full?)";
-    result = tw__os_back(segment->path, segment->map, 0, dict_off + TW__DICT_STEP);
-    if (result < 0) goto undo_file;
+    int result = tw__os_back(segment->backing.fd, segment->path, segment->map, 0, plan->dict_off + TW__DICT_STEP);
+    if (result < 0) return result;
     segment->dict_backed = TW__DICT_STEP;
-    fill_header(segment, options, reserve);
+    fill_header(segment, options, plan->reserve);
     segment->header->first_calibration = read_clocks(segment);
     (void)tw__dict_text(segment, "?", 1); /* id 0 */
     if (options->previous) result = tw__dict_inherit(segment, options->previous);
-    if (result < 0) goto undo_file;
-    result = tw__segment_resize(segment, arena / TW__CHUNK_BYTES); /* some ms: the baseline of the clock's first rate */
-    if (result < 0) goto undo_file;
+    if (result == 0)
+        result = tw__segment_resize(segment, plan->arena / TW__CHUNK_BYTES); /* ms: the clock's first baseline */
+    if (result < 0) return result;
     segment->ticks_per_second = segment->tsc ? 1 : 1000000000u;
     tw__segment_calibrate(segment, segment->header->first_calibration.tick + 2);
     /* pairs with every reader: all the above is there when the magic is */
     __atomic_thread_fence(__ATOMIC_RELEASE);
     memcpy(segment->header->magic, TW__MAGIC, sizeof segment->header->magic);
     return 0;
+}
 
-undo_file:
-    tw__os_unlink(segment->path);
-    tw__os_replace_with_zero(segment->map, segment->map_len);
+static int give_name(struct tw__segment *segment, const struct plan *plan)
+{
+    bool unnamed = !segment->backing.spare, again = false;
+    int result = tw__backing_name(&segment->backing, segment->path);
+    if (result < 0 || !unnamed) return result;
+    result = tw__backing_map_again(&segment->backing, segment->path, segment->map, segment->map_len, plan->blocks_off,
+                                   &again);
+    if (result == 0 && again)
+        result =
+            tw__os_back(segment->backing.fd, segment->path, segment->map, 0, plan->dict_off + segment->dict_backed);
+    if (result == 0 && again)
+        result = tw__os_back(segment->backing.fd, segment->path, segment->map, plan->arena_off, plan->arena);
+    if (result < 0) tw__os_unlink(segment->path);
+    return result;
+}
+
+static int make(struct tw__segment *segment, const struct tw__segment_options *options, const char *dir, bool spare,
+                const char **what)
+{
+    const struct plan plan = plan_of(round_up(options->arena_bytes, TW__CHUNK_BYTES));
+    *what = "segment file";
+    segment->map_len = plan.arena_off + plan.reserve;
+    int result = tw__backing_new(&segment->backing, dir, segment->spare, spare, segment->map_len);
+    if (result < 0) return result;
+    result = tw__backing_map(&segment->backing, segment->map_len, 65536, plan.blocks_off, &segment->map);
+    if (result < 0) goto close_file;
+    *what = "memory of the segment (is the tmpfs full?)";
+    result = fill(segment, options, &plan);
+    if (result < 0) goto unmap;
+    *what = "name of the segment file";
+    result = give_name(segment, &plan);
+unmap:
+    if (result < 0) tw__os_unmap(segment->map, segment->map_len);
+close_file:
+    tw__backing_close(&segment->backing);
+    return result;
+}
+
+int tw__segment_open(struct tw__segment *segment, const struct tw__segment_options *options, const char **what)
+{
+    size_t arena = round_up(options->arena_bytes, TW__CHUNK_BYTES);
+    char dir[TW__PATH_MAX];
+    int result = TW_ERR_SYSTEM;
+
+    *what = "arena size";
+    if (arena < TW__ARENA_MIN || arena > TW__ARENA_MAX) return TW_ERR_RANGE;
+    for (int spare = options->force_spare; spare < 2 && (result == TW_ERR_SYSTEM || result == TW_ERR_PERMISSION);
+         spare++) {
+        memset(segment, 0, sizeof *segment);
+        segment->backing.fd = -1;
+        segment->keep_file = options->keep_file;
+        segment->tsc = !options->force_monotonic && tw__clock_tsc_trusted();
+        *what = "folder of the segment";
+        result = make_path(segment, options, dir);
+        if (result < 0) return result;
+        result = make(segment, options, dir, spare, what);
+    }
     return result;
 }
 
@@ -186,8 +238,8 @@ int tw__segment_resize(struct tw__segment *segment, size_t chunks)
     uint32_t count = tw__load_relaxed(&h->chunk_count), high = tw__load_relaxed(&h->chunk_high);
     size_t arena_off = (size_t)(segment->arena - segment->map);
     if (chunks > count) {
-        int result = tw__os_back(segment->path, segment->map, arena_off + (size_t)count * TW__CHUNK_BYTES,
-                                 (chunks - count) * TW__CHUNK_BYTES);
+        int result = tw__os_back(segment->backing.fd, segment->path, segment->map,
+                                 arena_off + (size_t)count * TW__CHUNK_BYTES, (chunks - count) * TW__CHUNK_BYTES);
         if (result < 0) return result;
     }
     if (chunks > high) tw__store_release(&h->chunk_high, (uint32_t)chunks); /* pairs with the reader's scan */

@@ -11,6 +11,7 @@
 
 #include <trackway/read.h>
 
+#include "base/backing.h"
 #include "ring/layout.h"
 
 enum { TW__PATH_MAX = 256, TW__DEDUP_SLOTS = 8192 };
@@ -47,6 +48,8 @@ struct tw__segment {
     bool dropped;   /* the arena is zero memory that goes on to a forked child */
     bool forgotten; /* so are the blocks */
     char path[TW__PATH_MAX];
+    char spare[TW__PATH_MAX]; /* its name while it is made, where it must have one */
+    struct tw__backing backing;
 };
 
 struct tw__segment_options {
@@ -57,6 +60,7 @@ struct tw__segment_options {
     bool keep_file;
     const struct tw__segment *previous; /* NULL, or one whose dictionary ids stay valid in this: sites remember theirs */
     bool force_monotonic; /* tests: behave as on a machine without a trusted TSC */
+    bool force_spare;     /* tests: behave as on a file system that has no files without a name */
 };
 
 enum {
@@ -65,8 +69,8 @@ enum {
 };
 #define TW__ARENA_MAX ((size_t)4 << 30)
 
-/* Makes the file, gives it memory, fills the header. On error nothing is left behind and *segment is unusable; what says
- * which step failed (a static text). About 0.6 ms a MiB.
+/* Makes the file, gives it memory, fills the header, and only then gives it its name: see base/backing.h. On error nothing is
+ * left behind and *segment is unusable; what says which step failed (a static text). About 0.6 ms a MiB.
  * Errors  TW_ERR_SPACE, TW_ERR_PERMISSION, TW_ERR_SYSTEM, TW_ERR_RANGE. */
 int tw__segment_open(struct tw__segment *segment, const struct tw__segment_options *options, const char **what);
 

@@ -18,11 +18,13 @@
 
 #include <trackway/read.h>
 
+#include "base/backing.h"
 #include "base/os.h"
 
-#define SHM "/dev/shm"
+#define SHM    "/dev/shm"
 #define PREFIX "trackway-"
 #define SUFFIX ".segment"
+#define MAKING ".making"
 
 enum { FILES_MAX = 65536 };
 
@@ -81,12 +83,21 @@ static int list(int dir_fd, wanted_fn *wanted, struct names *names)
     return names->no_memory ? TW_ERR_MEMORY : 0;
 }
 
+static bool ends_in(const char *name, const char *suffix)
+{
+    size_t len = strlen(name), suffix_len = strlen(suffix);
+    return len > suffix_len && strcmp(name + len - suffix_len, suffix) == 0;
+}
+
 static bool is_segment(int dir_fd, const char *name)
 {
     struct stat st;
-    size_t len = strlen(name), suffix = sizeof SUFFIX - 1;
-    return len > suffix && strcmp(name + len - suffix, SUFFIX) == 0 &&
-           fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+    return ends_in(name, SUFFIX) && fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+}
+
+static bool is_abandoned(int dir_fd, const char *name)
+{
+    return *name >= '1' && *name <= '9' && ends_in(name, MAKING) && tw__backing_is_abandoned(dir_fd, name);
 }
 
 static bool is_default_folder(int dir_fd, const char *name)
@@ -108,35 +119,41 @@ static int open_dir(const char *path, int more)
     return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? TW_ERR_NOT_FOUND : TW_ERR_SYSTEM;
 }
 
-/* Visits the segments of one folder. *go_on: fn wants more. */
-static int visit(const char *dir, int more, bool (*fn)(const char *path, void *data), void *data, bool *go_on)
+struct visit {
+    wanted_fn *wanted;
+    bool (*fn)(const char *path, void *data);
+    void *data;
+    bool done; /* fn wants no more */
+};
+
+/* Visits the files of one folder. */
+static int visit(const char *dir, int more, struct visit *v)
 {
     struct names names = {0};
     char path[PATH_MAX / 2];
     int visited = 0, fd = open_dir(dir, more);
     if (fd < 0) return fd;
-    int result = list(fd, is_segment, &names);
-    for (size_t i = 0; i < names.count && result == 0 && *go_on; i++) {
+    int result = list(fd, v->wanted, &names);
+    for (size_t i = 0; i < names.count && result == 0 && !v->done; i++) {
         int n = snprintf(path, sizeof path, "%s/%s", dir, names.items[i]);
         if (n < 0 || (size_t)n >= sizeof path) continue;
         visited++;
-        *go_on = fn(path, data);
+        v->done = !v->fn(path, v->data);
     }
     names_free(&names);
     return result < 0 ? result : visited;
 }
 
-static int visit_all_users(bool (*fn)(const char *path, void *data), void *data)
+static int visit_all_users(struct visit *v)
 {
     struct names folders = {0};
     char path[sizeof SHM + NAME_MAX + 2];
-    bool go_on = true;
     int visited = 0, fd = open_dir(SHM, 0);
     if (fd < 0) return 0;
     int result = list(fd, is_default_folder, &folders);
-    for (size_t i = 0; i < folders.count && result == 0 && go_on; i++) {
+    for (size_t i = 0; i < folders.count && result == 0 && !v->done; i++) {
         (void)snprintf(path, sizeof path, "%s/%s", SHM, folders.items[i]);
-        int n = visit(path, O_NOFOLLOW, fn, data, &go_on);
+        int n = visit(path, O_NOFOLLOW, v);
         if (n > 0) visited += n;
         if (n == TW_ERR_MEMORY) result = n;
     }
@@ -144,26 +161,36 @@ static int visit_all_users(bool (*fn)(const char *path, void *data), void *data)
     return result < 0 ? result : visited;
 }
 
-int tw_segments_each(const char *dir, bool (*fn)(const char *path, void *data), void *data)
+static int visit_folders(const char *dir, struct visit *v)
 {
     const char *chosen = dir ? dir : getenv("TRACKWAY_DIR");
     char own[64];
-    bool go_on = true;
     int more = 0;
 
     if (!chosen || !*chosen) {
-        if (tw__os_uid() == 0) return visit_all_users(fn, data);
+        if (tw__os_uid() == 0) return visit_all_users(v);
         (void)snprintf(own, sizeof own, SHM "/" PREFIX "%u", (unsigned)tw__os_uid());
         chosen = own;
         more = O_NOFOLLOW;
     }
-    int visited = visit(chosen, more, fn, data, &go_on);
+    int visited = visit(chosen, more, v);
     return visited == TW_ERR_NOT_FOUND && !dir ? 0 : visited;
+}
+
+int tw_segments_each(const char *dir, bool (*fn)(const char *path, void *data), void *data)
+{
+    return visit_folders(dir, &(struct visit){.wanted = is_segment, .fn = fn, .data = data});
+}
+
+int tw_segments_abandoned(const char *dir, bool (*fn)(const char *path, void *data), void *data)
+{
+    return visit_folders(dir, &(struct visit){.wanted = is_abandoned, .fn = fn, .data = data});
 }
 
 int tw_segments_dir(char *path, size_t cap)
 {
     const char *dir = getenv("TRACKWAY_DIR");
-    int n = dir && *dir ? snprintf(path, cap, "%s", dir) : snprintf(path, cap, SHM "/" PREFIX "%u", (unsigned)tw__os_uid());
+    int n =
+        dir && *dir ? snprintf(path, cap, "%s", dir) : snprintf(path, cap, SHM "/" PREFIX "%u", (unsigned)tw__os_uid());
     return n < 0 || (size_t)n >= cap ? TW_ERR_SPACE : n;
 }

@@ -4,6 +4,7 @@
 Needs $TRACKWAY_BUILD (default build/) with trackway and tests/prog_story built. Each function below is a test; its name says
 what is promised. Prints one line each; exit code 1 if one failed, 77 if nothing was built.
 """
+import fcntl
 import json
 import os
 import pty
@@ -324,8 +325,16 @@ def clean_removes_the_dead_and_nothing_else():
     os.write(master, b"n\n")
     assert asking.wait(timeout=20) == 1 and len(segments()) == 3
     os.close(master)
+    for name, age in (("77.0123abcd.making", 3600), ("78.0123abcd.making", 0), ("79.0123abcd.making", 3600)):
+        with open(os.path.join(folder, name), "w", encoding="utf-8"):
+            os.utime(os.path.join(folder, name), (time.time() - age,) * 2)
+    held = os.open(os.path.join(folder, "79.0123abcd.making"), os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    assert "77  -        unborn" in run("clean", code=1)[0]
     removed = rows("clean", "--yes", code=1)  # 1: one file is no segment
-    assert [r["pid"] for r in removed] == [dead.pid], removed
+    assert [r["pid"] for r in removed] == [dead.pid, 77], removed
+    assert sorted(n for n in os.listdir(folder) if n.endswith(".making")) == ["78.0123abcd.making", "79.0123abcd.making"]
+    os.close(held)
     assert os.path.exists(stranger) and [r["pid"] for r in rows("ps", code=1)] == [live.pid]
 
 
