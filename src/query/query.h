@@ -16,10 +16,23 @@
 
 /* Traces of which one span fulfils spans, and which themselves fulfil the rest. The duration of a span and that of the
  * trace are two conditions. */
+struct tw__trace_view;
 struct tw__search {
     struct tw__store_query spans; /* its order tells by what traces are listed: newest or slowest matching span */
     uint64_t min_trace_ns, max_trace_ns; /* from the first begin to the last end; 0: no condition */
     size_t limit;                        /* traces; 0: 20 */
+    unsigned matched_parts;              /* enum tw__store_part: of the spans in tw__summary.matched; TAGS and RESOURCES */
+
+    /* What can be told of a span only when its whole trace is known. Then spans is how candidates are found, and the spans that
+     * match are looked for in the whole trace. */
+    struct {
+        bool (*match)(void *data, const struct tw__spans *trace, size_t index, const struct tw__trace_view *of);
+        void *data;      /* match NULL: every span */
+        unsigned parts;  /* that it needs */
+        bool needed;     /* spans alone lets more through */
+        bool by_root;    /* spans.roots is a way to find the traces, no condition on the spans that match */
+    } whole;
+    uint64_t min_matched, max_matched; /* how many spans of the trace match; 0: no condition */
 };
 
 struct tw__summary_service {
@@ -36,7 +49,8 @@ struct tw__summary {
     const struct tw__summary_service *services; /* by name */
     uint32_t service_count;
     uint32_t matched_count;
-    const struct tw__span *matched; /* up to TW__MATCHED_MAX, newest or slowest first; with names, without tags */
+    const struct tw__span *matched; /* up to TW__MATCHED_MAX, newest or slowest first; with names, and tags if wanted */
+    const struct tw__resource *matched_resources; /* of each of them, if wanted */
 };
 enum { TW__MATCHED_MAX = 8 };
 

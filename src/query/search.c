@@ -3,14 +3,16 @@
  *     find spans -> their traces, in the order of the first span of each -> summary of each whole trace -> conditions on it
  *
  * As many spans are asked for as are likely to be needed, and more if that was wrong, up to what the store gives at once.
+ * Limits: where the whole trace has to be asked, WHOLE_MAX traces are.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/hex.h"
+#include "model/span_fields.h"
 #include "query/query.h"
 
-enum { LIMIT_DEFAULT = 20, LIMIT_MAX = 1000, SPANS_A_TRACE = 8, SPANS_MIN = 128, SPANS_MAX = 20000 };
+enum { WHOLE_MAX = 4000, LIMIT_DEFAULT = 20, LIMIT_MAX = 1000, SPANS_A_TRACE = 8, SPANS_MIN = 128, SPANS_MAX = 20000 };
 
 /* -- summaries */
 
@@ -94,25 +96,144 @@ static bool same_trace(const uint8_t *a, const uint8_t *b)
     return memcmp(a, b, 16) == 0;
 }
 
-/* The first spans of the trace among those found. */
-static int take_matched(const struct tw__spans *found, struct tw__pool *pool, struct tw__summary *summary)
+static int copy_text(struct tw__pool *pool, struct tw_text *text)
 {
-    struct tw__span *matched = tw__pool_take(pool, TW__MATCHED_MAX * sizeof *matched, 8);
-    uint32_t kept = 0;
-    if (!matched) return TW_ERR_MEMORY;
-    for (size_t i = 0; i < found->count; i++) {
-        const struct tw__span *span = &found->items[i];
-        if (!same_trace(span->trace_id, summary->trace_id)) continue;
-        if (summary->matched_count++ >= TW__MATCHED_MAX) continue;
-        matched[kept] = *span;
-        matched[kept].name = (struct tw_text){tw__pool_copy(pool, span->name.ptr, span->name.len), span->name.len};
-        matched[kept].status_message = matched[kept].trace_state = (struct tw_text){"", 0};
-        matched[kept].tags = NULL;
-        matched[kept].tag_count = 0;
-        if (!matched[kept++].name.ptr) return TW_ERR_MEMORY;
+    text->ptr = tw__pool_copy(pool, text->ptr, text->len);
+    return text->ptr ? 0 : TW_ERR_MEMORY;
+}
+
+static int copy_tags(struct tw__pool *pool, const struct tw_tag_value **tags, uint32_t count)
+{
+    struct tw_tag_value *own = tw__pool_zeroed(pool, count ? count : 1, sizeof *own);
+    if (!own) return TW_ERR_MEMORY;
+    for (uint32_t i = 0; i < count; i++) {
+        own[i] = (*tags)[i];
+        if (copy_text(pool, &own[i].key) < 0 || copy_text(pool, &own[i].text) < 0) return TW_ERR_MEMORY;
     }
-    summary->matched = matched;
+    *tags = own;
     return 0;
+}
+
+/* The spans of a summary as they are taken; places[i] is where matched[i] lies in the batch that it comes from. */
+struct matched {
+    struct tw__span *items;
+    struct tw__resource *resources;
+    size_t places[TW__MATCHED_MAX];
+};
+
+static bool comes_before(const struct tw__search *search, const struct tw__span *a, const struct tw__span *b)
+{
+    if (search->spans.order == TW__ORDER_SLOWEST) return tw__span_duration_ns(a) > tw__span_duration_ns(b);
+    return a->start_ns > b->start_ns;
+}
+
+static int copy_matched(const struct tw__search *search, const struct tw__spans *from, struct tw__pool *pool,
+                        struct matched *matched, uint32_t count)
+{
+    bool tags = search->matched_parts & TW__PART_TAGS, resources = search->matched_parts & TW__PART_RESOURCES;
+    for (uint32_t i = 0; i < count; i++) {
+        struct tw__span *span = &matched->items[i];
+        *span = from->items[matched->places[i]];
+        matched->resources[i] = from->resources[span->resource];
+        span->resource = i;
+        span->trace_state = (struct tw_text){"", 0};
+        span->events = NULL;
+        span->links = NULL;
+        span->event_count = span->link_count = 0;
+        if (!tags) span->tag_count = 0;
+        if (!resources) matched->resources[i].tag_count = 0;
+        if (copy_text(pool, &span->name) < 0 || copy_text(pool, &span->status_message) < 0 ||
+            copy_tags(pool, &span->tags, span->tag_count) < 0 || copy_text(pool, &matched->resources[i].service) < 0 ||
+            copy_tags(pool, &matched->resources[i].tags, matched->resources[i].tag_count) < 0)
+            return TW_ERR_MEMORY;
+    }
+    return 0;
+}
+
+static bool equal_text(struct tw_text wanted, struct tw_text text)
+{
+    return !wanted.ptr || (wanted.len == text.len && memcmp(wanted.ptr, text.ptr, text.len) == 0);
+}
+
+/* The conditions of the query but its filter, which is asked as a whole. */
+static bool fits(const struct tw__search *search, const struct tw__spans *trace, const struct tw__span *span)
+{
+    const struct tw__store_query *query = &search->spans;
+    uint64_t duration_ns = tw__span_duration_ns(span);
+    uint32_t kind = span->kind == TW__KIND_UNSPECIFIED ? (uint32_t)TW__KINDS_UNSPECIFIED : 1u << (span->kind & 31);
+    if (!equal_text(query->service, trace->resources[span->resource].service) || !equal_text(query->name, span->name))
+        return false;
+    if (query->kinds && !(query->kinds & kind)) return false;
+    if (query->statuses && !(query->statuses & 1u << (span->status & 31))) return false;
+    if (duration_ns < query->min_duration_ns) return false;
+    if (query->max_duration_ns && duration_ns > query->max_duration_ns) return false;
+    return !query->roots || search->whole.by_root || tw__all_zero(span->parent_id, sizeof span->parent_id);
+}
+
+static struct tw__trace_view view_of(const struct tw__summary *summary)
+{
+    struct tw__trace_view view = {
+        .duration_ns = summary->duration_ns, .spans = summary->span_count, .errors = summary->error_count};
+    if (!summary->rootless) {
+        view.name = summary->root_name;
+        view.service = summary->root_service;
+    }
+    return view;
+}
+
+/* The spans of the trace that match: among those found, or in the whole of it. */
+static int take_matched(const struct tw__search *search, const struct tw__spans *from, bool whole,
+                        struct tw__pool *pool, struct tw__summary *summary)
+{
+    const struct tw__trace_view view = view_of(summary);
+    struct matched matched = {.items = tw__pool_take(pool, TW__MATCHED_MAX * sizeof *matched.items, 8),
+                              .resources = tw__pool_zeroed(pool, TW__MATCHED_MAX, sizeof *matched.resources)};
+    uint32_t kept = 0;
+    if (!matched.items || !matched.resources) return TW_ERR_MEMORY;
+    for (size_t i = 0; i < from->count; i++) {
+        const struct tw__span *span = &from->items[i];
+        if (!whole && !same_trace(span->trace_id, summary->trace_id)) continue;
+        if (whole && (!fits(search, from, span) ||
+                      (search->whole.match && !search->whole.match(search->whole.data, from, i, &view))))
+            continue;
+        summary->matched_count++;
+        uint32_t at = kept;
+        while (at > 0 && comes_before(search, span, &from->items[matched.places[at - 1]])) at--;
+        if (at == TW__MATCHED_MAX) continue;
+        if (kept < TW__MATCHED_MAX) kept++;
+        memmove(matched.places + at + 1, matched.places + at, (kept - at - 1) * sizeof *matched.places);
+        matched.places[at] = i;
+    }
+    summary->matched = matched.items;
+    summary->matched_resources = matched.resources;
+    return copy_matched(search, from, pool, &matched, kept);
+}
+
+static bool is_wanted(const struct tw__search *search, const struct tw__summary *summary, bool whole)
+{
+    if (summary->duration_ns < search->min_trace_ns) return false;
+    if (search->max_trace_ns && summary->duration_ns > search->max_trace_ns) return false;
+    if (!whole) return true;
+    return summary->matched_count && summary->matched_count >= search->min_matched &&
+           (!search->max_matched || summary->matched_count <= search->max_matched);
+}
+
+/* One trace. *wanted: it meets the conditions. */
+static int take_trace(struct tw__store *store, const struct tw__search *search, const struct tw__spans *found,
+                      struct tw__spans *trace, struct tw__pool *pool, struct tw__summary *summary, bool *wanted)
+{
+    bool whole = search->whole.needed || search->min_matched || search->max_matched;
+    unsigned parts = whole ? search->whole.parts | search->matched_parts : 0;
+    *wanted = false;
+    tw__spans_reset(trace);
+    int error = tw__store_trace(store, summary->trace_id, parts, trace);
+    if (error == TW_ERR_NOT_FOUND || error == TW_ERR_CORRUPT) error = 0;
+    if (error || trace->count == 0) return error;
+    error = tw__query_summary(trace, pool, summary);
+    if (error || !is_wanted(search, summary, false)) return error;
+    error = take_matched(search, whole ? trace : found, whole, pool, summary);
+    *wanted = !error && is_wanted(search, summary, whole);
+    return error;
 }
 
 static bool seen_before(const struct tw__spans *found, size_t index)
@@ -122,30 +243,24 @@ static bool seen_before(const struct tw__spans *found, size_t index)
     return false;
 }
 
-/* One trace after the other until there are enough. *enough: there are, or all spans have been looked at. */
+/* One trace after the other until there are enough. */
 static int take_traces(struct tw__store *store, const struct tw__search *search, size_t limit,
                        const struct tw__spans *found, struct tw__pool *pool, struct tw__summaries *out)
 {
     struct tw__spans trace = {0};
     int error = 0;
+    size_t looked = 0;
     for (size_t i = 0; i < found->count && !error; i++) {
         struct tw__summary summary;
+        bool wanted;
         if (seen_before(found, i)) continue;
-        if (out->count == limit) {
+        if (out->count == limit || (search->whole.needed && looked++ == WHOLE_MAX)) {
             out->more = true;
             break;
         }
-        tw__spans_reset(&trace);
-        error = tw__store_trace(store, found->items[i].trace_id, 0, &trace);
-        bool gone = error == TW_ERR_NOT_FOUND || (error == TW_ERR_CORRUPT && trace.count == 0);
-        if (gone || error == TW_ERR_CORRUPT) error = 0;
-        if (error || gone) continue;
-        error = tw__query_summary(&trace, pool, &summary);
-        if (error || summary.duration_ns < search->min_trace_ns ||
-            (search->max_trace_ns && summary.duration_ns > search->max_trace_ns))
-            continue;
-        error = take_matched(found, pool, &summary);
-        if (!error) out->items[out->count++] = summary;
+        memcpy(summary.trace_id, found->items[i].trace_id, sizeof summary.trace_id);
+        error = take_trace(store, search, found, &trace, pool, &summary, &wanted);
+        if (!error && wanted) out->items[out->count++] = summary;
     }
     tw__spans_fini(&trace);
     return error;
@@ -164,7 +279,7 @@ int tw__query_search(struct tw__store *store, const struct tw__search *search, s
     int error;
     for (;;) {
         tw__spans_reset(&found);
-        error = tw__store_find(store, &query, 0, &found);
+        error = tw__store_find(store, &query, search->matched_parts, &found);
         summaries.count = 0;
         summaries.more = false;
         if (!error) error = take_traces(store, search, limit, &found, pool, &summaries);

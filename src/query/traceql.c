@@ -11,7 +11,7 @@
 struct reader {
     const char *text;
     size_t len, at;
-    struct tw__buf *out;
+    struct tw__buf *out, *fields;
     struct tw__refusal *refusal;
 };
 
@@ -105,7 +105,13 @@ static enum field key_of(const struct tw__buf *word, struct tw__buf *key)
         {"span:duration", "duration"},
         {"traceDuration", "trace.duration"},
         {"trace:duration", "trace.duration"},
+        {"rootName", "trace.name"},
+        {"trace:rootName", "trace.name"},
+        {"rootServiceName", "trace.service"},
+        {"trace:rootService", "trace.service"},
+        {"trace:rootServiceName", "trace.service"},
         {"span:id", "span_id"},
+        {"span:parentID", "parent_id"},
         {"trace:id", "trace_id"},
         {"resource.service.name", "service"},
         {".service.name", "service"},
@@ -128,6 +134,17 @@ static enum field key_of(const struct tw__buf *word, struct tw__buf *key)
     }
     if (word->ptr[0] == '.' && word->len > 1) return FIELD_EITHER;
     return FIELD_UNKNOWN;
+}
+
+/* Notes a name that was read, once. */
+static void note_field(struct reader *r, const struct tw__buf *word)
+{
+    enum { FIELDS_BYTES = 2048 };
+    for (size_t at = 0; at < r->fields->len; at += strlen(r->fields->ptr + at) + 1)
+        if (same(word, r->fields->ptr + at)) return;
+    if (r->fields->len + word->len >= FIELDS_BYTES || (word->len && memchr(word->ptr, 0, word->len))) return;
+    tw__buf_add(r->fields, word->ptr, word->len);
+    tw__buf_char(r->fields, 0);
 }
 
 struct value {
@@ -246,6 +263,7 @@ static int read_condition(struct reader *r)
             r->at = begin;
             code = refuse(r, "not an attribute or intrinsic that is known here");
         } else {
+            note_field(r, &word);
             code = read_comparison(r, &word, field, &key, &value);
         }
     }
@@ -360,13 +378,14 @@ static int read_metric(struct reader *r, struct tw__traceql *out, enum tw__trace
     return take(r, ")") ? 0 : refuse(r, ") is expected; by one attribute only");
 }
 
-/* select(a, b): names are read and forgotten. */
+/* select(a, b) */
 static int read_select(struct reader *r)
 {
     struct tw__buf word = {0};
     int code = take(r, "(") ? 0 : refuse(r, "( is expected");
     while (code == 0) {
         code = read_name(r, &word);
+        if (code == 0) note_field(r, &word);
         if (code == 0 && take(r, ")")) break;
         if (code == 0 && !take(r, ",")) code = refuse(r, ", or ) is expected");
     }
@@ -378,7 +397,7 @@ int tw__traceql_parse(const char *text, size_t len, struct tw__traceql *out, str
 {
     *out = (struct tw__traceql){.count_max = UINT64_MAX};
     *refusal = (struct tw__refusal){0};
-    struct reader r = {.text = text, .len = len, .out = &out->where, .refusal = refusal};
+    struct reader r = {.text = text, .len = len, .out = &out->where, .fields = &out->fields, .refusal = refusal};
     int code = 0;
     space(&r);
     if (len - r.at == 0) return 0;
@@ -403,7 +422,7 @@ int tw__traceql_parse(const char *text, size_t len, struct tw__traceql *out, str
     if (code == 0 && take(&r, "with")) r.at = len; /* hints, such as with (most_recent=true) */
     space(&r);
     if (code == 0 && r.at != len) code = refuse(&r, "one spanset, then | and functions");
-    if (code == 0 && (out->where.failed || out->by.failed)) code = TW_ERR_MEMORY;
+    if (code == 0 && (out->where.failed || out->by.failed || out->fields.failed)) code = TW_ERR_MEMORY;
     return code;
 }
 
@@ -412,4 +431,5 @@ void tw__traceql_fini(struct tw__traceql *traceql)
     tw__buf_fini(&traceql->where);
     tw__buf_fini(&traceql->by);
     tw__buf_fini(&traceql->by_label);
+    tw__buf_fini(&traceql->fields);
 }

@@ -23,7 +23,10 @@ static const int64_t exact_in_any_form = 1000000000000000; /* beyond 15 digits a
 
 struct tw__where {
     struct tw__filter *filter;
-    bool of_trace; /* has conditions on the trace: to a span they are neither true nor false */
+    bool of_trace;   /* has conditions on the trace: to a span they are neither true nor false */
+    bool whole;      /* they have to be asked of the whole trace */
+    bool root_names; /* of candidates without a parent the trace's name and service are their own */
+    bool by_root;    /* traces are found by their roots */
     struct tw_text service, name;
     uint32_t kinds, statuses;
     uint64_t min_duration_ns, max_duration_ns, min_trace_ns, max_trace_ns;
@@ -47,12 +50,30 @@ static bool matches(void *data, const struct tw__spans *spans, size_t index)
     const struct tw__where *where = data;
     struct tw__span_view view;
     tw__span_view_span(&view, spans, &spans->items[index]);
+    struct tw__trace_view own = {.name = view.name, .service = view.service};
+    if (where->root_names) view.trace = &own;
     return tw__filter_match(where->filter, tw__span_field, &view);
 }
 
-static enum tw__known known(const void *view, const struct tw__field_key *key, struct tw__field *out)
+static bool matches_whole(void *data, const struct tw__spans *trace, size_t index, const struct tw__trace_view *of)
 {
-    if (is_trace_field(key->id)) return TW__KNOWN_NOT;
+    const struct tw__where *where = data;
+    struct tw__span_view view;
+    tw__span_view_span(&view, trace, &trace->items[index]);
+    view.trace = of;
+    return tw__filter_match(where->filter, tw__span_field, &view);
+}
+
+static bool is_root_name(uint32_t id)
+{
+    return id == TW__SPAN_TRACE_NAME || id == TW__SPAN_TRACE_SERVICE;
+}
+
+/* With a trace in the view, its name and service are known; the rest of it is not, before all of it has been read. */
+static enum tw__known known(const void *data, const struct tw__field_key *key, struct tw__field *out)
+{
+    const struct tw__span_view *view = data;
+    if (is_trace_field(key->id) && !(view->trace && is_root_name(key->id))) return TW__KNOWN_NOT;
     return tw__span_field(view, key, out) ? TW__KNOWN_VALUE : TW__KNOWN_ABSENT;
 }
 
@@ -61,6 +82,8 @@ static bool may_match(void *data, const struct tw__spans *spans, size_t index)
     const struct tw__where *where = data;
     struct tw__span_view view;
     tw__span_view_span(&view, spans, &spans->items[index]);
+    struct tw__trace_view own = {.name = view.name, .service = view.service};
+    if (where->by_root) view.trace = &own;
     return tw__filter_site(where->filter, known, &view) != TW__VERDICT_NO;
 }
 
@@ -165,28 +188,34 @@ static bool is_order(const struct tw__filter_leaf *leaf)
            leaf->op == TW__FILTER_GE;
 }
 
-/* Takes what must hold; says of the trace's fields where they stand and must not. Children stand before their parents, so
- * one pass from the end knows of each node whether only "and" stands above it. */
-static int look(struct tw__where *where, struct tw__refusal *refusal)
+/* Takes what must hold, and sees what of the filter is about traces. Children stand before their parents, so one pass from the
+ * end knows of each node whether only "and" stands above it. */
+static void look(struct tw__where *where)
 {
     const struct tw__filter *filter = where->filter;
-    bool must[TW__FILTER_NODES_MAX] = {false};
+    bool must[TW__FILTER_NODES_MAX] = {false}, of_spans = false, other = false, names = false, must_name = false;
     must[filter->node_count - 1] = true;
     for (unsigned i = filter->node_count; i-- > 0;) {
         const struct tw__filter_node *node = &filter->nodes[i];
         if (node->kind == TW__FILTER_AND) must[node->a] = must[node->b] = must[i];
         if (node->kind != TW__FILTER_LEAF) continue;
         const struct tw__filter_leaf *leaf = &filter->leaves[node->a];
-        if (leaf->op > TW__FILTER_FALSE && is_trace_field(filter->keys[leaf->key].id)) {
-            bool range = filter->keys[leaf->key].id == TW__SPAN_TRACE_DURATION && is_order(leaf) && leaf->value.i > 0;
-            if (!range || !must[i])
-                return tw__refuse(refusal, TW_ERR_SYNTAX, 0,
-                                  "of trace.* only trace.duration < <= > >= is searched by, and only beside and");
-            where->of_trace = true;
-        }
         if (must[i]) want(where, leaf);
+        if (leaf->op <= TW__FILTER_FALSE) continue;
+        uint32_t id = filter->keys[leaf->key].id;
+        of_spans |= !is_trace_field(id);
+        if (!is_trace_field(id)) continue;
+        where->of_trace = true;
+        names |= is_root_name(id);
+        must_name |= is_root_name(id) && must[i] && leaf->op != TW__FILTER_ABSENT;
+        /* A range of durations that must hold is the search's own condition. */
+        other |=
+            !is_root_name(id) && !(id == TW__SPAN_TRACE_DURATION && is_order(leaf) && leaf->value.i > 0 && must[i]);
     }
-    return 0;
+    where->root_names = where->roots && names && !other && where->min_trace_ns == 0 && where->max_trace_ns == 0;
+    if (where->root_names) where->of_trace = false;
+    where->whole = where->of_trace && (names || other);
+    where->by_root = where->whole && must_name && !of_spans;
 }
 
 static void collect_keys(struct tw__where *where)
@@ -208,10 +237,11 @@ int tw__where_new(const char *text, size_t len, struct tw__where **out, struct t
         (void)tw__refuse(refusal, TW_ERR_MEMORY, 0, "out of memory");
         return TW_ERR_MEMORY;
     }
-    if (tw__filter_compile(text, len, &tw__span_schema, &where->filter, refusal) < 0 || look(where, refusal) < 0) {
+    if (tw__filter_compile(text, len, &tw__span_schema, &where->filter, refusal) < 0) {
         tw__where_free(where);
         return refusal->code;
     }
+    look(where);
     collect_keys(where);
     *out = where;
     return 0;
@@ -242,6 +272,14 @@ void tw__where_apply(struct tw__where *where, struct tw__search *search)
     if (where->min_trace_ns > search->min_trace_ns) search->min_trace_ns = where->min_trace_ns;
     search->max_trace_ns = least_of(search->max_trace_ns, where->max_trace_ns);
     spans->roots |= where->roots;
+    if (where->by_root && !spans->service.ptr && !spans->name.ptr && !spans->roots) {
+        spans->roots = true;
+        search->whole.by_root = true;
+    }
+    search->whole.match = matches_whole;
+    search->whole.data = where;
+    search->whole.parts = TW__PART_TAGS | TW__PART_RESOURCES;
+    search->whole.needed = where->whole;
     spans->equals = where->equals;
     spans->equal_count = where->equal_count;
     spans->filter = (struct tw__store_filter){.match = where->of_trace ? may_match : matches,

@@ -8,8 +8,8 @@
  *     tw__where_free(where);
  *
  * Conditions that the store knows how to skip by (service, name, kind, status, duration, root, equal tags, as far as all of
- * the filter must hold them) are handed to it; the whole filter is then asked of the spans that are left. trace.duration
- * becomes the search's condition on the whole trace. */
+ * the filter must hold them) are handed to it; the whole filter is then asked of the spans that are left. What is about
+ * the trace (trace.*) is asked when all of it has been read, but for the name and the service of a root, which are the trace's. */
 #ifndef TW_QUERY_WHERE_H
 #define TW_QUERY_WHERE_H
 
@@ -18,13 +18,13 @@
 
 struct tw__where;
 
-/* Returns 0 and *out, or a negative enum tw_err with the refusal filled (may be NULL). trace.* other than trace.duration, and
- * trace.duration other than as a condition that must hold beside all others (<, <=, >, >=), is refused. */
+/* Returns 0 and *out, or a negative enum tw_err with the refusal filled (may be NULL). */
 int tw__where_new(const char *text, size_t len, struct tw__where **out, struct tw__refusal *refusal);
 void tw__where_free(struct tw__where *where);
 
 /* Adds its conditions to those that the search has. Of what both say of one field (another service, a smaller least
  * duration), both hold.
+ * With search->whole.needed set, spans.filter alone lets more through: scans and heat maps cannot ask it.
  * Owns     the search borrows from where. Its spans.filter and spans.equals must be empty; they are set.
  * Threads  a where by one search at a time. */
 void tw__where_apply(struct tw__where *where, struct tw__search *search);

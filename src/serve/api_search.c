@@ -109,7 +109,7 @@ static void heatmap(void *context, const struct tw__request *request, struct tw_
     if (!what.spans.since_ns)
         what.spans.since_ns = what.spans.until_ns > 3600000000000u ? what.spans.until_ns - 3600000000000u : 1;
     if (what.spans.since_ns >= what.spans.until_ns) tw__ask_refuse(&ask, 400, "since: not before until");
-    if (what.min_trace_ns || what.max_trace_ns)
+    if (what.min_trace_ns || what.max_trace_ns || what.whole.needed)
         tw__ask_refuse(&ask, 400, "a heat map is of spans: it has no condition on traces");
     heat.from_ns = what.spans.since_ns;
     heat.step_ns = (what.spans.until_ns - what.spans.since_ns + heat.columns - 1) / heat.columns;

@@ -9,6 +9,8 @@
  * /api/traces/{id} is Jaeger's here unless Accept asks for protobuf: both ask for the same path. TraceQL is query/traceql.h's.
  * Source   backend-and-ui.md section 4.2; grafana/tempo docs, api.
  */
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "query/traceql.h"
@@ -159,7 +161,71 @@ static void read_tags(struct tw__ask *ask, const char *text, struct tw__search *
     tw__buf_fini(&query);
 }
 
-static void put_span(struct tw__json *json, const struct tw__span *span)
+static void put_attribute(struct tw__json *json, struct tw_text key, const struct tw_tag_value *tag)
+{
+    char number[24];
+    tw__json_open(json, NULL, '{');
+    tw__json_text(json, "key", key);
+    tw__json_open(json, "value", '{');
+    if (tag->type == TW_TYPE_INT || tag->type == TW_TYPE_UINT) {
+        int len = tag->type == TW_TYPE_INT ? snprintf(number, sizeof number, "%" PRId64, tag->value.i)
+                                           : snprintf(number, sizeof number, "%" PRIu64, tag->value.u);
+        tw__json_text(json, "intValue", (struct tw_text){number, (size_t)len});
+    } else if (tag->type == TW_TYPE_DOUBLE) {
+        tw__json_f64(json, "doubleValue", tag->value.d);
+    } else if (tag->type == TW_TYPE_BOOL) {
+        tw__json_bool(json, "boolValue", tag->value.u != 0);
+    } else {
+        tw__json_text(json, "stringValue", tag->text);
+    }
+    tw__json_close(json, '}');
+    tw__json_close(json, '}');
+}
+
+static void put_text_attribute(struct tw__json *json, const char *key, struct tw_text text)
+{
+    put_attribute(json, tw__ask_as_text(key), &(struct tw_tag_value){.type = TW_TYPE_STR, .text = text});
+}
+
+static const struct tw_tag_value *scoped_tag(const struct tw__span *span, const struct tw__resource *resource,
+                                             const char *field, const char **key)
+{
+    bool of_span = strncmp(field, "span.", 5) == 0, of_resource = strncmp(field, "resource.", 9) == 0;
+    const struct tw_tag_value *tag = NULL;
+    if (!of_span && !of_resource && *field != '.') return NULL;
+    *key = field + (of_span ? 5 : of_resource ? 9 : 1);
+    if (!of_resource) tag = tw__tag_find(span->tags, span->tag_count, *key);
+    if (!tag && !of_span) tag = tw__tag_find(resource->tags, resource->tag_count, *key);
+    return tag && tag->type != TW_TYPE_BYTES ? tag : NULL;
+}
+
+/* What the query names: Grafana makes columns of it. Name, begin and duration are there in any case. */
+static void put_field(struct tw__json *json, const struct tw__summary *of, const struct tw__span *span,
+                      const char *field)
+{
+    static const char *const statuses[] = {"unset", "ok", "error"};
+    static const char *const kinds[] = {"internal", "server", "client", "producer", "consumer"};
+    const struct tw__resource *resource = &of->matched_resources[span->resource];
+    const char *key = strchr(field, ':') ? strchr(field, ':') + 1 : field;
+    const struct tw_tag_value *tag = scoped_tag(span, resource, field, &key);
+    if (tag)
+        put_attribute(json, tw__ask_as_text(key), tag);
+    else if (strcmp(key, "service.name") == 0)
+        put_text_attribute(json, "service.name", resource->service);
+    else if (strcmp(key, "status") == 0)
+        put_text_attribute(json, "status", tw__ask_as_text(statuses[span->status % 3]));
+    else if (strcmp(key, "statusMessage") == 0)
+        put_text_attribute(json, "statusMessage", span->status_message);
+    else if (strcmp(key, "kind") == 0)
+        put_text_attribute(json, "kind", tw__ask_as_text(span->kind < 5 ? kinds[span->kind] : "unspecified"));
+    else if (strcmp(key, "rootName") == 0 && !of->rootless)
+        put_text_attribute(json, key, of->root_name);
+    else if ((strcmp(key, "rootServiceName") == 0 || strcmp(key, "rootService") == 0) && !of->rootless)
+        put_text_attribute(json, key, of->root_service);
+}
+
+static void put_span(struct tw__json *json, const struct tw__summary *of, const struct tw__span *span,
+                     const struct tw__buf *fields)
 {
     tw__json_open(json, NULL, '{');
     tw__json_hex(json, "spanID", span->span_id, 8);
@@ -167,11 +233,13 @@ static void put_span(struct tw__json *json, const struct tw__span *span)
     tw__ask_put_time(json, "durationNanos", tw__span_duration_ns(span));
     tw__json_text(json, "name", span->name);
     tw__json_open(json, "attributes", '[');
+    for (size_t at = 0; at < fields->len; at += strlen(fields->ptr + at) + 1)
+        put_field(json, of, span, fields->ptr + at);
     tw__json_close(json, ']');
     tw__json_close(json, '}');
 }
 
-static void put_found(struct tw__json *json, const struct tw__summary *one, uint64_t most)
+static void put_found(struct tw__json *json, const struct tw__summary *one, const struct tw__buf *fields, uint64_t most)
 {
     tw__json_open(json, NULL, '{');
     tw__json_hex(json, "traceID", one->trace_id, 16);
@@ -189,7 +257,7 @@ static void put_found(struct tw__json *json, const struct tw__summary *one, uint
         }
         tw__json_open(json, "spans", '[');
         for (uint32_t i = 0; i < one->matched_count && i < TW__MATCHED_MAX && i < most; i++)
-            put_span(json, &one->matched[i]);
+            put_span(json, one, &one->matched[i], fields);
         tw__json_close(json, ']');
         tw__json_u64(json, "matched", one->matched_count);
         tw__json_close(json, '}');
@@ -229,12 +297,15 @@ static void search(void *context, const struct tw__request *request, struct tw__
     what.spans.until_ns = tw__ask_time(&ask, "end");
     what.limit = (size_t)tw__ask_number(&ask, "limit", 20, 1000);
     uint64_t most = tw__ask_number(&ask, "spss", 3, 100);
+    what.matched_parts = TW__PART_TAGS | TW__PART_RESOURCES;
+    what.min_matched = traceql.count_min;
+    what.max_matched = traceql.count_max == UINT64_MAX ? 0 : traceql.count_max;
+    if (traceql.count_max == 0) what.min_matched = UINT64_MAX; /* fewer than one: no trace that is found */
     if (!ask.failed && !tw__ask_failed(&ask, tw__query_search(ask.api->store, &what, &ask.pool, &found))) {
         tw__json_open(&ask.json, NULL, '{');
         tw__json_open(&ask.json, "traces", '[');
         for (size_t i = 0; i < found.count; i++)
-            if (found.items[i].matched_count >= traceql.count_min && found.items[i].matched_count <= traceql.count_max)
-                put_found(&ask.json, &found.items[i], most ? most : UINT64_MAX);
+            put_found(&ask.json, &found.items[i], &traceql.fields, most ? most : UINT64_MAX);
         tw__json_close(&ask.json, ']');
         tw__json_open(&ask.json, "metrics", '{');
         tw__json_u64(&ask.json, "completedJobs", 1);
@@ -248,8 +319,11 @@ static void search(void *context, const struct tw__request *request, struct tw__
 
 /* -- tags */
 
-static const char *const intrinsics[] = {"duration",        "kind",   "name",          "rootName",
-                                         "rootServiceName", "status", "statusMessage", "traceDuration"};
+static const char *const intrinsics[] = {
+    "duration",       "instrumentation:name", "kind",          "name",          "nestedSetParent",
+    "rootName",       "rootServiceName",      "span:duration", "span:kind",     "span:name",
+    "span:status",    "span:statusMessage",   "status",        "statusMessage", "trace:duration",
+    "trace:rootName", "trace:rootService",    "traceDuration"};
 
 static void put_scope(struct tw__ask *ask, const char *name, unsigned scopes)
 {
@@ -316,6 +390,11 @@ static void read_values(struct tw__ask *ask, const char *name, size_t len, struc
 {
     static const char *const statuses[] = {"error", "ok", "unset"}, *const kinds[] = {"client", "consumer", "internal",
                                                                                       "producer", "server"};
+    if ((len > 5 && memcmp(name, "span:", 5) == 0) || (len > 6 && memcmp(name, "trace:", 6) == 0)) {
+        size_t prefix = name[0] == 's' ? 5 : 6;
+        name += prefix;
+        len -= prefix;
+    }
     const char *const *fixed = name_is(name, len, "status") ? statuses : name_is(name, len, "kind") ? kinds : NULL;
     size_t fixed_count = fixed == statuses ? 3 : 5, limit = (size_t)tw__ask_number(ask, "limit", 1000, 5000);
     uint64_t since_ns = tw__ask_time(ask, "start"), until_ns = tw__ask_time(ask, "end");
@@ -329,7 +408,8 @@ static void read_values(struct tw__ask *ask, const char *name, size_t len, struc
     } else if (name_is(name, len, "name") || name_is(name, len, "rootName")) {
         (void)tw__ask_failed(ask, tw__store_operations(ask->api->store, (struct tw_text){NULL, 0}, &ask->pool, names));
     } else if (name_is(name, len, "resource.service.name") || name_is(name, len, ".service.name") ||
-               name_is(name, len, "service.name") || name_is(name, len, "rootServiceName")) {
+               name_is(name, len, "service.name") || name_is(name, len, "rootServiceName") ||
+               name_is(name, len, "rootService")) {
         (void)tw__ask_failed(ask, tw__store_services(ask->api->store, &ask->pool, names));
     } else {
         static const struct {
@@ -364,8 +444,9 @@ static void values(void *context, const struct tw__request *request, struct tw__
         tw__ask_refuse(&ask, 404, "not found");
     if (!ask.failed) read_values(&ask, request->rest, len - (sizeof end - 1), &names);
     if (!ask.failed) {
-        bool keyword = name_is(request->rest, len - (sizeof end - 1), "status") ||
-                       name_is(request->rest, len - (sizeof end - 1), "kind");
+        const char *bare = strncmp(request->rest, "span:", 5) == 0 ? request->rest + 5 : request->rest;
+        size_t bare_len = strlen(bare) - (sizeof end - 1);
+        bool keyword = name_is(bare, bare_len, "status") || name_is(bare, bare_len, "kind");
         tw__json_open(&ask.json, NULL, '{');
         tw__json_open(&ask.json, "tagValues", '[');
         for (size_t i = 0; i < names.count; i++) {

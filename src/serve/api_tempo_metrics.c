@@ -131,6 +131,10 @@ static void put_one(struct tw__ask *ask, const struct tw__traceql *traceql, cons
     ask->where = NULL;
     if (!heat.cells) (void)tw__ask_failed(ask, TW_ERR_MEMORY);
     if (*where) tw__ask_where(ask, where, &search);
+    if (search.whole.needed || search.min_trace_ns || search.max_trace_ns)
+        tw__ask_refuse(ask, 400,
+                       "metrics are of spans: rootName and rootServiceName need nestedSetParent < 0 beside them, and "
+                       "traceDuration cannot be asked");
     search.spans.since_ns = range->from_ns;
     search.spans.until_ns = range->from_ns + range->steps * range->step_ns;
     uint64_t all = 0;
@@ -149,21 +153,25 @@ static void put_one(struct tw__ask *ask, const struct tw__traceql *traceql, cons
     free(heat.cells);
 }
 
+static bool is(struct tw_text text, const char *word)
+{
+    return text.len == strlen(word) && memcmp(text.ptr, word, text.len) == 0;
+}
+
 /* The values of the attribute that by() names; key is quoted, as the filter language has it. */
 static void values_of(struct tw__ask *ask, const struct tw__buf *key, struct tw__store_names *names)
 {
     struct tw_text bare = {key->ptr + 1, key->len - 2}, none = {NULL, 0};
     static const char *const statuses[] = {"error", "ok", "unset"}, *const kinds[] = {"client", "consumer", "internal",
                                                                                       "producer", "server"};
-    bool status = bare.len == 6 && memcmp(bare.ptr, "status", 6) == 0,
-         kind = bare.len == 4 && memcmp(bare.ptr, "kind", 4) == 0;
+    bool status = is(bare, "status"), kind = is(bare, "kind");
     if (status || kind) {
         names->items = tw__pool_zeroed(&ask->pool, 5, sizeof *names->items);
         for (names->count = 0; names->items && names->count < (status ? 3u : 5u); names->count++)
             names->items[names->count].name = tw__ask_as_text(status ? statuses[names->count] : kinds[names->count]);
-    } else if (bare.len == 4 && memcmp(bare.ptr, "name", 4) == 0) {
+    } else if (is(bare, "name") || is(bare, "trace.name")) {
         (void)tw__ask_failed(ask, tw__store_operations(ask->api->store, none, &ask->pool, names));
-    } else if (bare.len == 7 && memcmp(bare.ptr, "service", 7) == 0) {
+    } else if (is(bare, "service") || is(bare, "trace.service")) {
         (void)tw__ask_failed(ask, tw__store_services(ask->api->store, &ask->pool, names));
     } else {
         bool resource = bare.len > 9 && memcmp(bare.ptr, "resource.", 9) == 0,

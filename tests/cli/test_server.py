@@ -117,7 +117,8 @@ def tables_and_lines_are_the_same(folder):
         world.collected()
         for args in (("traces",), ("traces", "--status", "error"), ("traces", "--name", "POST*"), ("traces", "--limit", "2"),
                      ("traces", "--min-duration", "1ms", "--status", "error"), ("traces", "--since", "1h"), ("traces", "--service", "prog_*"),
-                     ("traces", "--where", "name~^sqlite"), ("traces", "--where", "user.id=* vip=true", "--sort", "duration"),
+                     ("traces", "--where", "name~^sqlite"), ("traces", "--where", "trace.spans>2"),
+                     ("traces", "--where", "trace.name~^GET trace.service=prog_story"), ("traces", "--where", "user.id=* vip=true", "--sort", "duration"),
                      ("traces", "--where", "[{name, \"commit batch\"}]"), ("traces", "--name", "G?T /cart"), ("traces", "--service", "prog_story"),
                      ("open",), ("open", "--name", "select*"), ("open", "--limit", "1"), ("open", "--where", "days=3650")):
             local, remote = world.both(*args, "--json")
@@ -186,7 +187,7 @@ def what_goes_wrong_is_said(folder):
                 (("traces", "--server", world.server, "--token-file", folder + "/none"), {}, 2, "no token"),
                 (("show", NOTHING, "--server", world.server, "--token-file", token), {}, 1, "is not in the collector"),
                 (("traces", "--server", world.server, "--file", "x"), {}, 2, "not both"),
-                (("traces", "--server", world.server, "--token-file", token, "--where", "trace.spans>3"), {}, 1, "trace.duration"),
+                (("traces", "--server", world.server, "--token-file", token, "--where", "trace.spans>"), {}, 2, "--where"),
                 (("ps", "--server", world.server), {}, 2, "no option --server")):
             done = world.run(*args, **env)
             assert done.returncode == code and word in done.stderr and "wonderland" not in done.stderr, (args, done.returncode, done.stderr)

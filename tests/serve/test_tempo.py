@@ -56,13 +56,24 @@ def searches_of_grafana_find_by_traceql(folder):
                          ('{ .db.system =~ "sql.*" } | count() > 1', 1), ('{ .db.system =~ "sql.*" } | count() > 2', 0),
                          ('{ .db.system =~ "sql" }', 0), ('{ nestedSetParent < 0 && !(kind = client) }', 1), ('{ span.user.id != nil }', 1),
                          ('{ traceDuration > 1s }', 0), ('{ name = `commit` || name = "none" }', 1), ('{ .service.name = "back" && kind = server }', 1),
-                         ('{ span:name = "SELECT" && trace:duration >= 5ms } with (most_recent=true)', 1)):
+                         ('{ span:name = "SELECT" && trace:duration >= 5ms } with (most_recent=true)', 1),
+                         ('{ rootName = "GET /cart" && rootServiceName = "front" }', 1), ('{ rootName = "SELECT" }', 0),
+                         ('{ trace:rootName =~ "GET.*" && trace:rootService != "back" && status = error }', 1),
+                         ('{ rootServiceName = "back" || traceDuration < 1ms }', 0), ('{ rootName != nil }', 1),
+                         ('{ rootServiceName = "front" } | count() > 5', 1), ('{ rootServiceName = "front" } | count() > 6', 0),
+                         ('{ nestedSetParent < 0 && rootName = "GET /cart" }', 1), ('{ nestedSetParent = -1 && kind = server }', 1),
+                         ('{} | count() < 1', 0), ('{} | count() = 6', 1)):
             found = collector.get(f"/api/search?{WINDOW}&" + quoted(q=q, limit=20, spss=3))["traces"]
             assert len(found) == count, (q, found)
         one = collector.get("/api/search?" + quoted(q="{ status = error }"))["traces"][0]
         assert (one["traceID"], one["rootServiceName"], one["rootTraceName"], one["startTimeUnixNano"], one["durationMs"]) == \
             (TRACE, "front", "GET /cart", str(T0), 5), one
         assert one["spanSets"][0]["matched"] == 1 and one["spanSets"][0]["spans"][0]["durationNanos"] == "4500000", one
+        selected = collector.get("/api/search?" + quoted(q='{ span.http.status_code = 500 && .db.system = nil } | select(status, resource.service.name, rootName, kind)'))
+        attributes = selected["traces"][0]["spanSets"][0]["spans"][0]["attributes"]
+        assert attributes == [{"key": "http.status_code", "value": {"intValue": "500"}}, {"key": "status", "value": {"stringValue": "unset"}},
+                              {"key": "service.name", "value": {"stringValue": "front"}}, {"key": "rootName", "value": {"stringValue": "GET /cart"}},
+                              {"key": "kind", "value": {"stringValue": "server"}}], attributes
         assert len(collector.get("/api/search?" + quoted(tags='service.name=front http.status_code=500', minDuration="1ms"))["traces"]) == 1
         for q in ("{ name = }", "{ name = 1", "{ nothing = 1 }", "{} | max(duration)", "{} >> {}", "{ (name=`a` }"):
             status, text = collector.ask("/api/search?" + quoted(q=q))
@@ -76,7 +87,8 @@ def tags_and_values_complete_a_query(folder):
         assert scopes["span"] == ["db.system", "http.status_code", "user.id"] and scopes["resource"] == ["service.name"], scopes
         assert "status" in scopes["intrinsic"]
         for tag, expected in (("resource.service.name", ["back", "front"]), ("span.db.system", ["sqlite"]), (".db.system", ["sqlite"]),
-                              ("status", ["error", "ok", "unset"])):
+                              ("status", ["error", "ok", "unset"]), ("rootServiceName", ["back", "front"]),
+                              ("trace:rootService", ["back", "front"]), ("span:kind", ["client", "consumer", "internal", "producer", "server"])):
             answer = collector.get("/api/v2/search/tag/" + urllib.parse.quote(tag, safe="") + "/values?limit=10")
             assert [value["value"] for value in answer["tagValues"]] == expected, (tag, answer)
         assert collector.get("/api/search/tag/service.name/values") == {"tagValues": ["back", "front"]}
@@ -93,6 +105,10 @@ def metrics_are_counts_over_time(folder):
         assert [sample["value"] for sample in series("{ status = error } | count_over_time()")[0]["samples"]] == [0, 1]
         by = {one["labels"][0]["value"]["stringValue"]: one for one in series("{} | count_over_time() by(resource.service.name)")}
         assert {name: one["samples"][1]["value"] for name, one in by.items()} == {"front": 2, "back": 4}, by
+        roots = series("{ nestedSetParent < 0 && true } | rate() by(rootName)")
+        assert [one["labels"][0] for one in roots] == [{"key": "rootName", "value": {"stringValue": "GET /cart"}}], roots
+        for q in ('{ rootName = "GET /cart" } | rate()', "{ traceDuration > 1ms } | rate()"):
+            assert collector.ask("/api/metrics/query_range?" + quoted(q=q))[0] == 400, q
         quantiles = series("{ resource.service.name = `back` } | quantile_over_time(duration, .5, .99)")
         assert [one["labels"][-1]["value"]["stringValue"] for one in quantiles] == ["0.5", "0.99"], quantiles
         assert 0.0002 <= quantiles[0]["samples"][0]["value"] < quantiles[1]["samples"][0]["value"] <= 0.0056, quantiles  # a bin is a quarter of a power of two
