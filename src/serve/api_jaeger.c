@@ -10,12 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "serve/ask.h"
-#include "wire/human.h"
+#include "serve/jaeger_tags.h"
 #include "wire/jaeger.h"
-#include "wire/json_read.h"
-
-enum { TAGS_MAX = 32 };
 
 static void open_data(struct tw__ask *ask, char bracket)
 {
@@ -125,67 +121,11 @@ static void service_operations(void *context, const struct tw__request *request,
 
 /* -- search */
 
-struct conditions {
-    struct tw__ask *ask;
-    struct tw__store_equal items[TAGS_MAX];
-    size_t count;
-    struct tw__search *search;
-};
-
-static void add_condition(struct conditions *c, struct tw_text key, struct tw_text value)
-{
-    if (same(key, tw__ask_as_text("error")) &&
-        (same(value, tw__ask_as_text("true")) || same(value, tw__ask_as_text("false")))) {
-        c->search->spans.statuses =
-            value.ptr[0] == 't' ? 1u << TW_STATUS_ERROR : 1u << TW_STATUS_OK | 1u << TW_STATUS_UNSET;
-        return;
-    }
-    if (same(key, tw__ask_as_text("span.kind"))) {
-        for (uint8_t kind = 0; kind < 5; kind++)
-            if (same(value, tw__ask_as_text(tw__jaeger_kind(kind)))) c->search->spans.kinds = 1u << kind;
-        return;
-    }
-    if (c->count == TAGS_MAX) {
-        tw__ask_refuse(c->ask, 400, "more than %d tags", TAGS_MAX);
-        return;
-    }
-    struct tw_text kept_key = {tw__pool_copy(&c->ask->pool, key.ptr, key.len), key.len};
-    struct tw_text kept = {tw__pool_copy(&c->ask->pool, value.ptr, value.len), value.len};
-    if (kept_key.ptr && kept.ptr)
-        c->items[c->count++] = (struct tw__store_equal){kept_key, kept};
-    else
-        (void)tw__ask_failed(c->ask, TW_ERR_MEMORY);
-}
-
-/* tags={"key":"value",...} */
-static void add_json_tags(struct conditions *c, const char *text)
-{
-    char scratch[1024];
-    struct tw_text key = {0};
-    struct tw__json_reader json = {
-        .text = text, .len = strlen(text), .last = true, .scratch = scratch, .scratch_cap = sizeof scratch};
-    enum tw__json_event event = tw__json_read(&json);
-    bool whole = event == TW__JSON_OBJECT;
-    while (whole && (event = tw__json_read(&json)) != TW__JSON_DONE && event != TW__JSON_OBJECT_END) {
-        if (event == TW__JSON_NAME) {
-            key = (struct tw_text){tw__pool_copy(&c->ask->pool, json.string.ptr, json.string.len), json.string.len};
-            whole = key.ptr != NULL;
-        } else if (event == TW__JSON_STRING || event == TW__JSON_NUMBER) {
-            add_condition(c, key, json.string);
-        } else if (event == TW__JSON_BOOL) {
-            add_condition(c, key, tw__ask_as_text(json.boolean ? "true" : "false"));
-        } else {
-            whole = false;
-        }
-    }
-    if (!whole) tw__ask_refuse(c->ask, 400, "malformed 'tags' parameter, expecting a JSON object of strings");
-}
-
-static void read_search(struct tw__ask *ask, struct tw__search *search, struct conditions *c)
+static void read_search(struct tw__ask *ask, struct tw__search *search, struct tw__jaeger_tags *conditions)
 {
     const char *service = tw__ask_text(ask, "service"), *operation = tw__ask_text(ask, "operation"), *tags, *tag;
     *search = (struct tw__search){.limit = (size_t)tw__ask_number(ask, "limit", 100, 1000)};
-    *c = (struct conditions){.ask = ask, .search = search};
+    *conditions = (struct tw__jaeger_tags){.ask = ask, .search = search};
     search->spans.since_ns = tw__ask_time(ask, "start");
     search->spans.until_ns = tw__ask_time(ask, "end");
     search->spans.min_duration_ns = tw__ask_duration(ask, "minDuration");
@@ -193,16 +133,16 @@ static void read_search(struct tw__ask *ask, struct tw__search *search, struct c
     if (service) search->spans.service = tw__ask_as_text(service);
     if (operation) search->spans.name = tw__ask_as_text(operation);
     if (!service) tw__ask_refuse(ask, 400, "parameter 'service' is required");
-    for (size_t i = 0; (tags = tw__request_query(ask->request, "tags", i)) && !ask->failed; i++) add_json_tags(c, tags);
+    for (size_t i = 0; (tags = tw__request_query(ask->request, "tags", i)) && !ask->failed; i++)
+        tw__jaeger_tags_add_json(conditions, "tags", tags);
     for (size_t i = 0; (tag = tw__request_query(ask->request, "tag", i)) && !ask->failed; i++) {
         const char *colon = strchr(tag, ':');
         if (colon)
-            add_condition(c, (struct tw_text){tag, (size_t)(colon - tag)}, tw__ask_as_text(colon + 1));
+            tw__jaeger_tags_add(conditions, (struct tw_text){tag, (size_t)(colon - tag)}, tw__ask_as_text(colon + 1));
         else
             tw__ask_refuse(ask, 400, "malformed 'tag' parameter, expecting key:value");
     }
-    search->spans.equals = c->items;
-    search->spans.equal_count = c->count;
+    tw__jaeger_tags_apply(conditions);
 }
 
 static void put_trace(struct tw__ask *ask, const char *id, bool must)
@@ -225,7 +165,7 @@ static void traces(void *context, const struct tw__request *request, struct tw__
 {
     struct tw__ask ask;
     struct tw__search search;
-    struct conditions conditions;
+    struct tw__jaeger_tags conditions;
     struct tw__summaries found = {0};
     const char *id = tw__request_query(request, "traceID", 0);
     tw__ask_begin(&ask, context, request, reply);

@@ -9,12 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "serve/ask.h"
+#include "serve/jaeger_tags.h"
 #include "wire/jaeger.h"
-#include "wire/json_read.h"
 #include "wire/otlp_json.h"
-
-enum { TAGS_MAX = 32 };
 
 static void finish(struct tw__ask *ask)
 {
@@ -101,35 +98,14 @@ static const char *either(struct tw__ask *ask, const char *camel, const char *sn
     return tw__ask_text(ask, camel) ? camel : snake;
 }
 
-static void add_attributes(struct tw__ask *ask, const char *text, struct tw__store_equal *equals, size_t *count)
-{
-    char scratch[1024];
-    struct tw__json_reader json = {
-        .text = text, .len = strlen(text), .last = true, .scratch = scratch, .scratch_cap = sizeof scratch};
-    bool whole = tw__json_read(&json) == TW__JSON_OBJECT;
-    enum tw__json_event event = TW__JSON_OBJECT;
-    while (whole && (event = tw__json_read(&json)) == TW__JSON_NAME && *count < TAGS_MAX) {
-        struct tw__store_equal *equal = &equals[*count];
-        equal->key = (struct tw_text){tw__pool_copy(&ask->pool, json.string.ptr, json.string.len), json.string.len};
-        event = tw__json_read(&json);
-        struct tw_text value = event == TW__JSON_BOOL ? tw__ask_as_text(json.boolean ? "true" : "false") : json.string;
-        whole = event == TW__JSON_STRING || event == TW__JSON_NUMBER || event == TW__JSON_BOOL;
-        if (!whole) break;
-        equal->value = (struct tw_text){tw__pool_copy(&ask->pool, value.ptr, value.len), value.len};
-        ++*count;
-    }
-    if (!whole || event != TW__JSON_OBJECT_END)
-        tw__ask_refuse(ask, 400, "query.attributes: expecting a JSON object of strings");
-}
-
-static void read_search(struct tw__ask *ask, struct tw__search *search, struct tw__store_equal *equals)
+static void read_search(struct tw__ask *ask, struct tw__search *search, struct tw__jaeger_tags *conditions)
 {
     const char *service = tw__ask_text(ask, either(ask, "query.serviceName", "query.service_name"));
     const char *operation = tw__ask_text(ask, either(ask, "query.operationName", "query.operation_name"));
     const char *attributes = tw__ask_text(ask, "query.attributes");
     const char *depth = either(ask, "query.searchDepth",
                                tw__ask_text(ask, "query.search_depth") ? "query.search_depth" : "query.num_traces");
-    size_t count = 0;
+    *conditions = (struct tw__jaeger_tags){.ask = ask, .search = search};
     *search = (struct tw__search){.limit = (size_t)tw__ask_number(ask, depth, 100, 1000)};
     search->spans.since_ns = tw__ask_time(ask, either(ask, "query.startTimeMin", "query.start_time_min"));
     search->spans.until_ns = tw__ask_time(ask, either(ask, "query.startTimeMax", "query.start_time_max"));
@@ -139,21 +115,20 @@ static void read_search(struct tw__ask *ask, struct tw__search *search, struct t
     search->spans.max_duration_ns = tw__ask_duration(ask, either(ask, "query.durationMax", "query.duration_max"));
     if (service) search->spans.service = tw__ask_as_text(service);
     if (operation) search->spans.name = tw__ask_as_text(operation);
-    if (attributes) add_attributes(ask, attributes, equals, &count);
-    search->spans.equals = equals;
-    search->spans.equal_count = count;
-    if (!count) tw__ask_where(ask, tw__ask_text(ask, "query.filter"), search);
+    if (attributes) tw__jaeger_tags_add_json(conditions, "query.attributes", attributes);
+    tw__ask_where(ask, tw__ask_text(ask, "query.filter"), search);
+    tw__jaeger_tags_apply(conditions);
 }
 
 static void traces(void *context, const struct tw__request *request, struct tw__reply *reply)
 {
     struct tw__ask ask;
     struct tw__search search;
-    struct tw__store_equal equals[TAGS_MAX];
+    struct tw__jaeger_tags conditions;
     struct tw__summaries found = {0};
     struct tw__spans spans = {0};
     tw__ask_begin(&ask, context, request, reply);
-    read_search(&ask, &search, equals);
+    read_search(&ask, &search, &conditions);
     if (!ask.failed && !tw__ask_failed(&ask, tw__query_search(ask.api->store, &search, &ask.pool, &found))) {
         for (size_t i = 0; i < found.count && !ask.failed; i++) {
             int code = tw__store_trace(ask.api->store, found.items[i].trace_id, TW__PART_ALL, &spans);
@@ -169,10 +144,10 @@ static void summaries(void *context, const struct tw__request *request, struct t
 {
     struct tw__ask ask;
     struct tw__search search;
-    struct tw__store_equal equals[TAGS_MAX];
+    struct tw__jaeger_tags conditions;
     struct tw__summaries found = {0};
     tw__ask_begin(&ask, context, request, reply);
-    read_search(&ask, &search, equals);
+    read_search(&ask, &search, &conditions);
     if (!ask.failed && !tw__ask_failed(&ask, tw__query_search(ask.api->store, &search, &ask.pool, &found))) {
         struct tw__json *json = &ask.json;
         tw__json_open(json, NULL, '{');

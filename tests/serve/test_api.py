@@ -9,9 +9,11 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.parse
+
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+from _run import run_tests  # noqa: E402
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 ROOT = os.path.join(HERE, "../..")
@@ -140,18 +142,6 @@ def a_large_trace_is_a_skeleton_and_pages(folder):
         assert time.monotonic() - began < 30  # not a measurement: it ends
 
 
-def main():
-    failed = 0
-    for test in (every_example_of_the_docs_is_true, what_is_not_understood_is_an_error_that_names_it, a_large_trace_is_a_skeleton_and_pages):
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                test(folder)
-                print(f"passed {test.__name__}", flush=True)
-            except Exception as error:  # pylint: disable=broad-except
-                failed += 1
-                print(f"FAILED {test.__name__}: {type(error).__name__} {error}", flush=True)
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_tests(every_example_of_the_docs_is_true, what_is_not_understood_is_an_error_that_names_it,
+                       a_large_trace_is_a_skeleton_and_pages))

@@ -6,10 +6,10 @@ Needs $TRACKWAY_BUILD (default build/).
 import json
 import os
 import sys
-import tempfile
 import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+from _run import run_tests  # noqa: E402
 from test_api import STORY, T0, TRACE, Collector  # noqa: E402
 
 
@@ -89,6 +89,12 @@ def version_three_answers_in_otlp(folder):
             # Grafana does not encode times: a plus arrives as a space
             path = "/api/v3/traces?" + urllib.parse.urlencode(query, safe=":+")
             assert collector.get(path)["result"]["resourceSpans"] == trace, path
+        for attributes, where, count in (('{"http.status_code":"500"}', "duration>1ms", 1), ('{"http.status_code":"500"}', "duration>1s", 0),
+                                         ('{"http.status_code":"404"}', "duration>1ms", 0), ('{"span.kind":"server","error":false}', "", 1),
+                                         ('{"error":true}', "", 0)):
+            query = dict(window, **{"query.serviceName": "front", "query.attributes": attributes, "query.filter": where})
+            found = collector.get("/api/v3/trace-summaries?" + urllib.parse.urlencode(query))["summaries"]
+            assert len(found) == count, (attributes, where, found)
         one = collector.get("/api/v3/trace-summaries?" + urllib.parse.urlencode(camel))["summaries"][0]
         assert (one["traceId"], one["rootServiceName"], one["rootOperationName"], one["spanCount"], one["errorSpanCount"]) == \
             (TRACE, "front", "GET /cart", 6, 1), one
@@ -97,18 +103,6 @@ def version_three_answers_in_otlp(folder):
         assert code == 400 and json.loads(text)["error"]["httpCode"] == 400, text
 
 
-def main():
-    failed = 0
-    for test in (the_sequence_of_grafana_finds_the_trace, the_jaeger_page_asks_by_kind_tag_and_several_ids, version_three_answers_in_otlp):
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                test(folder)
-                print(f"passed {test.__name__}", flush=True)
-            except Exception as error:  # pylint: disable=broad-except
-                failed += 1
-                print(f"FAILED {test.__name__}: {type(error).__name__} {error}", flush=True)
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_tests(the_sequence_of_grafana_finds_the_trace, the_jaeger_page_asks_by_kind_tag_and_several_ids,
+                       version_three_answers_in_otlp))

@@ -7,10 +7,9 @@ checks: each series once, families in one piece, histograms cumulative and whole
 import os
 import re
 import sys
-import tempfile
-import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+from _run import run_tests  # noqa: E402
 from test_api import Collector, resource, span  # noqa: E402  pylint: disable=wrong-import-position
 
 NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
@@ -163,19 +162,5 @@ TESTS = (each_operation_has_its_rate_errors_and_durations, calls_between_service
          names_of_any_bytes_leave_the_page_readable, operations_have_a_bound_and_what_is_beyond_it_is_counted)
 
 
-def main():
-    failed = 0
-    for test in TESTS:
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                test(folder)
-                print(f"passed {test.__name__}", flush=True)
-            except Exception:  # pylint: disable=broad-except
-                traceback.print_exc()
-                print(f"FAILED {test.__name__}", flush=True)
-                failed += 1
-    return failed > 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_tests(*TESTS))

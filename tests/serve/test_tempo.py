@@ -7,11 +7,11 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import urllib.parse
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path.insert(0, HERE)
+from _run import run_tests  # noqa: E402
 from test_api import STORY, T0, TRACE, Collector  # noqa: E402
 
 SECOND = T0 // 10**9
@@ -119,19 +119,6 @@ def metrics_are_counts_over_time(folder):
         assert collector.ask("/api/metrics/query_range?" + quoted(q="{}"))[0] == 400
 
 
-def main():
-    failed = 0
-    for test in (a_trace_by_id_is_protobuf_or_json, searches_of_grafana_find_by_traceql, tags_and_values_complete_a_query,
-                 metrics_are_counts_over_time):
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                test(folder)
-                print(f"passed {test.__name__}", flush=True)
-            except Exception as error:  # pylint: disable=broad-except
-                failed += 1
-                print(f"FAILED {test.__name__}: {type(error).__name__} {error}", flush=True)
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_tests(a_trace_by_id_is_protobuf_or_json, searches_of_grafana_find_by_traceql, tags_and_values_complete_a_query,
+                       metrics_are_counts_over_time))
