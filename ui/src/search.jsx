@@ -1,6 +1,6 @@
 /* search: what is asked, the heat of it, and the traces found. The address holds the question; the fields are a draft of the next. */
 import { signal } from "@preact/signals";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import * as api from "./api.js";
 import { serviceColor } from "./color.js";
 import * as format from "./format.js";
@@ -40,7 +40,8 @@ function Field({ label, children }) {
 function Form({ query, error }) {
   const [draft, setDraft] = useState(query);
   const [operations, setOperations] = useState([]);
-  useEffect(() => setDraft(query), [query]);
+  /* Before the next key can come: an effect after the paint would take back what was typed meanwhile. */
+  useLayoutEffect(() => setDraft(query), [query]);
   useEffect(() => {
     setOperations([]);
     if (!draft.service) return;
