@@ -35,7 +35,7 @@ cd "$work"
 . ./conf_flags
 # The library's place is written into the module, as it is for programs in the build folder. An installed one needs none.
 export TRACKWAY_INCLUDE=$root/include TRACKWAY_LIBS="-L$build -Wl,-rpath,$build -ltrackway"
-if ! { ./configure "${NGX_CONF_FLAGS[@]}" --with-cc="${CC:-cc}" --with-cc-opt=-O2 --add-dynamic-module="$here" &&
+if ! { ./configure "${NGX_CONF_FLAGS[@]}" --with-cc="${CC:-cc}" --with-cc-opt="-O2 -fno-plt" --add-dynamic-module="$here" &&
        make -f objs/Makefile modules; } >"$out/log" 2>&1; then
     tail -n 40 "$out/log" >&2
     exit 1

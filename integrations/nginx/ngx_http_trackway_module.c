@@ -6,7 +6,7 @@
  *     log phase         end: status, bytes and upstream, all known by now
  *
  * A worker has many requests in hand on one thread, in no order. So the spans are detached: none is ever the thread's
- * current one, each is kept by its request. It lives in a clean-up entry of the request's pool, because an internal redirect
+ * current one, each is kept by its request. It is found by a clean-up entry of the request's pool, because an internal redirect
  * (error_page, try_files, index) forgets the module's context; and should the log phase never come, the clean-up ends it.
  *
  * The rewrite phase is the first in which the location, and with it `trackway on|off`, is known. A dynamic module comes before
@@ -19,6 +19,9 @@
  * new value; one that was given twice cannot be taken out of nginx's list (others point at its elements), so it becomes an
  * empty `keep-alive`, a name no proxy may forward and nginx's does not. If the caller spoke X-Ray or B3, its headers are
  * brought up to date too; else the upstream would see the caller's old one beside our traceparent.
+ *
+ * Where the trace begins here, and nothing but traceparent (and baggage) is written, a traceparent is all that goes upstream: our
+ * member of tracestate would say the same again, and cost the proxy and whoever is behind it as much as the traceparent does.
  *
  * The library belongs to the workers. The master only reads the configuration: it must not leave a segment, nor threads that
  * would not survive the fork. After a reload the old workers finish their requests and close their own segments.
@@ -40,8 +43,8 @@ enum { FOUND_MAX = 16, SHUTDOWN_NS = 1000000000, NS_PER_MS = 1000000 };
 
 typedef struct {
     ngx_str_t service;
-    ngx_flag_t used; /* some location has `trackway on` */
-    ngx_int_t request_id; /* index of $request_id */
+    ngx_flag_t used;      /* some location has `trackway on` */
+    ngx_int_t request_id; /* index of $request_id, NGX_ERROR when the configuration has no use for it */
     ngx_flag_t shows_ids; /* the configuration has one of our variables */
 } main_conf;
 
@@ -55,17 +58,28 @@ typedef struct {
     ngx_array_t *skip; /* of ngx_str_t */
     struct tw_site *sites[METHODS];
     struct tw_key *route;
-} location_conf;
+} location_conf; /* a line of the cache, of a request's the only one for this */
 
 /* One request. done: the span has ended, and variables still answer; or, without a span, it is not to be traced. */
-typedef struct {
+typedef struct request_state request_state;
+struct request_state {
     tw_span span;
     struct tw_context context;
-    struct tw_carried *carried; /* what came with the caller's context; NULL: nothing came */
     unsigned done : 1, injected : 1, known : 1; /* known: context is there */
-} request_state;
+    struct tw_carried *carried;                 /* what came with the caller's context; NULL: nothing came */
+    const ngx_list_part_t *last;                /* where the headers ended when they were read, to see whether */
+    ngx_uint_t last_count;                      /* somebody has added one */
+    ngx_pool_cleanup_t entry;
+    request_state *next_idle;
+    u_char traceparent[TW_TRACEPARENT_LEN + 1];
+};
 
 extern ngx_module_t ngx_http_trackway_module;
+
+/* Of this worker: states of requests that are gone, for the next ones, the warmest first; what is written; its names' hashes. */
+static request_state *idle;
+static struct tw_propagation propagation;
+static ngx_uint_t traceparent_hash, tracestate_hash;
 
 static main_conf *main_conf_of(ngx_http_request_t *r)
 {
@@ -133,12 +147,11 @@ static bool get_header(void *carrier, const char *name, unsigned index, const ch
     return false;
 }
 
-/* What is written to every request that goes on; a hash costs as much as the rest of the header. */
+/* What is written most; a hash costs as much as the rest of the header. */
 static ngx_uint_t hash_of(u_char *name, size_t len)
 {
-    static ngx_uint_t parent, state;
-    if (len == 11 && ngx_memcmp(name, "traceparent", 11) == 0) return parent ? parent : (parent = ngx_hash_key(name, len));
-    if (len == 10 && ngx_memcmp(name, "tracestate", 10) == 0) return state ? state : (state = ngx_hash_key(name, len));
+    if (len == 11 && ngx_memcmp(name, "traceparent", 11) == 0) return traceparent_hash;
+    if (len == 10 && ngx_memcmp(name, "tracestate", 10) == 0) return tracestate_hash;
     return ngx_hash_key(name, len);
 }
 
@@ -213,9 +226,13 @@ static void end_span(request_state *state)
     tw_span_end(state->span);
 }
 
+/* The pool goes on from the entry after this returns, so that stays as it is. */
 static void clean_up(void *data)
 {
-    end_span(data);
+    request_state *state = data;
+    end_span(state);
+    state->next_idle = idle;
+    idle = state;
 }
 
 /* The main request's state, or NULL. An internal redirect has cleared the context, never the pool. */
@@ -232,19 +249,22 @@ static request_state *state_of(ngx_http_request_t *r)
     return NULL;
 }
 
-/* What ngx_pool_cleanup_add does, with one piece of memory for the entry and what it cleans up. */
+/* What ngx_pool_cleanup_add does, in memory that is the module's own: a request's pool is often nearly full, and one block more costs
+ * as much as the span. Never given back: there are as many as there were requests at once. */
 static request_state *new_state(ngx_http_request_t *r)
 {
-    struct {
-        ngx_pool_cleanup_t entry;
-        request_state state;
-    } *both = ngx_palloc(r->pool, sizeof *both);
-    if (both == NULL) return NULL;
-    both->state = (request_state){.done = 0};
-    both->entry = (ngx_pool_cleanup_t){.handler = clean_up, .data = &both->state, .next = r->pool->cleanup};
-    r->pool->cleanup = &both->entry;
-    ngx_http_set_ctx(r, &both->state, ngx_http_trackway_module);
-    return &both->state;
+    request_state *state = idle;
+    if (state)
+        idle = state->next_idle;
+    else if ((state = ngx_alloc(sizeof *state, r->connection->log)) == NULL)
+        return NULL;
+    state->span = (tw_span){NULL, 0};
+    state->done = state->injected = state->known = 0;
+    state->carried = NULL;
+    state->entry = (ngx_pool_cleanup_t){.handler = clean_up, .data = state, .next = r->pool->cleanup};
+    r->pool->cleanup = &state->entry;
+    ngx_http_set_ctx(r, state, ngx_http_trackway_module);
+    return state;
 }
 
 static void not_traced(ngx_http_request_t *r)
@@ -262,6 +282,7 @@ static void print_name(ngx_http_request_t *r, const ngx_str_t *location, char na
     *end = '\0';
 }
 
+/* NULL: a method that has no site. */
 static struct tw_site **site_place(const ngx_http_request_t *r, location_conf *conf)
 {
     switch (r->method) {
@@ -276,39 +297,89 @@ static struct tw_site **site_place(const ngx_http_request_t *r, location_conf *c
     }
 }
 
-/* NULL: for this method there is none. Sites stay as long as the process: spans point to them. */
-static struct tw_site *site_of(ngx_http_request_t *r, location_conf *conf, const ngx_str_t *location)
+/* The location's name. Memory that a request has no other use for: asked for only where no site or route is yet. */
+static const ngx_str_t *location_of(ngx_http_request_t *r)
 {
-    struct tw_site **place = site_place(r, conf);
+    const ngx_http_core_loc_conf_t *core = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+    return &core->name;
+}
+
+/* Sites stay as long as the process: spans point to them. */
+static __attribute__((noinline, cold)) struct tw_site *make_site(ngx_http_request_t *r)
+{
     char name[TW_NAME_MAX + 1];
-    if (place == NULL || *place) return place ? *place : NULL;
-    print_name(r, location, name);
+    print_name(r, location_of(r), name);
     const size_t size = ngx_strlen(name) + 1;
     struct tw_site *site = ngx_calloc(sizeof *site + size, r->connection->log);
     if (site == NULL) return NULL;
     ngx_memcpy(site + 1, name, size);
     *site = (struct tw_site){.name = (const char *)(site + 1), .module = "nginx", .function = "", .type = 1};
-    *place = site;
     return site;
 }
 
-/* Stays as long as the process, as sites do. */
-static void tag_route(ngx_http_request_t *r, tw_span span, location_conf *conf, const ngx_str_t *location)
+/* NULL: for this method there is none. */
+static struct tw_site *site_of(ngx_http_request_t *r, location_conf *conf)
 {
-    if (conf->route == NULL) {
-        struct tw_key *key = ngx_calloc(sizeof *key + location->len + 1, r->connection->log);
-        if (key == NULL) return;
-        ngx_memcpy(key + 1, location->data, location->len);
-        *key = (struct tw_key){.size = TW__KEY_NEW, .name = "http.route"};
-        conf->route = key;
-    }
-    tw__tag_literal(span, conf->route, (const char *)(conf->route + 1));
+    struct tw_site **place = site_place(r, conf);
+    if (place == NULL) return NULL;
+    if (*place == NULL) *place = make_site(r);
+    return *place;
 }
 
-static void tag_request(ngx_http_request_t *r, tw_span span, location_conf *conf, const ngx_str_t *location)
+/* Stays as long as the process, as sites do. Its value, perhaps empty, follows it. */
+static __attribute__((noinline, cold)) struct tw_key *make_route(ngx_http_request_t *r)
 {
+    const ngx_str_t *location = location_of(r);
+    struct tw_key *key = ngx_calloc(sizeof *key + location->len + 1, r->connection->log);
+    if (key == NULL) return NULL;
+    ngx_memcpy(key + 1, location->data, location->len);
+    *key = (struct tw_key){.size = TW__KEY_NEW, .name = "http.route"};
+    return key;
+}
+
+/* Between two requests nginx and the kernel have used the whole cache, so that what costs is to fetch code. Hence a loop and calls
+ * here, where tw_tag would be the same instructions again for each tag. */
+enum {
+    STATUS,
+    BODY_SIZE,
+    REQUEST_SIZE,
+    RESPONSE_NUMBERS,
+    UPSTREAM_STATUS = RESPONSE_NUMBERS,
+    UPSTREAM_CONNECT,
+    UPSTREAM_HEADER,
+    UPSTREAM_RESPONSE,
+    UPSTREAM_TRIES,
+    ALL_NUMBERS
+};
+
+static struct tw_key number_keys[ALL_NUMBERS] = {
+    [STATUS] = {.size = TW__KEY_NEW, .name = "http.response.status_code"},
+    [BODY_SIZE] = {.size = TW__KEY_NEW, .name = "http.response.body.size"},
+    [REQUEST_SIZE] = {.size = TW__KEY_NEW, .name = "http.request.size"},
+    [UPSTREAM_STATUS] = {.size = TW__KEY_NEW, .name = "nginx.upstream.status"},
+    [UPSTREAM_CONNECT] = {.size = TW__KEY_NEW, .name = "nginx.upstream.connect_time_ms"},
+    [UPSTREAM_HEADER] = {.size = TW__KEY_NEW, .name = "nginx.upstream.header_time_ms"},
+    [UPSTREAM_RESPONSE] = {.size = TW__KEY_NEW, .name = "nginx.upstream.response_time_ms"},
+    [UPSTREAM_TRIES] = {.size = TW__KEY_NEW, .name = "nginx.upstream.tries"},
+};
+
+/* Of values those that are not negative. */
+static __attribute__((noinline)) void tag_numbers(tw_span span, const int64_t *values, unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++)
+        if (values[i] >= 0) tw__tag_int(span, &number_keys[i], values[i]);
+}
+
+static __attribute__((noinline)) void tag_literal(tw_span span, struct tw_key *key, const char *text)
+{
+    tw__tag_literal(span, key, text);
+}
+
+static void tag_method(ngx_http_request_t *r, tw_span span)
+{
+    static struct tw_key method = {.size = TW__KEY_NEW, .name = "http.request.method"};
     if (r->method == NGX_HTTP_GET) {
-        tw_tag(span, "http.request.method", "GET");
+        tag_literal(span, &method, "GET");
     } else if (r->method == NGX_HTTP_UNKNOWN || r->method_name.len == 0) {
         tw_tag(span, "http.request.method", "_OTHER");
         if (r->method_name.len)
@@ -316,39 +387,50 @@ static void tag_request(ngx_http_request_t *r, tw_span span, location_conf *conf
     } else {
         tw_tag_strn(span, "http.request.method", (const char *)r->method_name.data, r->method_name.len);
     }
+}
+
+static void tag_request(ngx_http_request_t *r, tw_span span, struct tw_key *route)
+{
+    const ngx_str_t *server = &r->headers_in.server, *client = &r->connection->addr_text;
+    const ngx_table_elt_t *agent = r->headers_in.user_agent;
+    tag_method(r, span);
     if (r->uri.len) tw_tag_strn(span, "url.path", (const char *)r->uri.data, r->uri.len);
-    if (location->len) tag_route(r, span, conf, location);
-    if (r->headers_in.server.len)
-        tw_tag_strn(span, "server.address", (const char *)r->headers_in.server.data, r->headers_in.server.len);
-    if (r->connection->addr_text.len)
-        tw_tag_strn(span, "client.address", (const char *)r->connection->addr_text.data, r->connection->addr_text.len);
-    if (r->headers_in.user_agent)
-        tw_tag_strn(span, "user_agent.original", (const char *)r->headers_in.user_agent->value.data,
-                    r->headers_in.user_agent->value.len);
+    if (route && *(const char *)(route + 1)) tag_literal(span, route, (const char *)(route + 1));
+    if (server->len) tw_tag_strn(span, "server.address", (const char *)server->data, server->len);
+    if (client->len) tw_tag_strn(span, "client.address", (const char *)client->data, client->len);
+    if (agent) tw_tag_strn(span, "user_agent.original", (const char *)agent->value.data, agent->value.len);
 }
 
 /* Adds the caller's own format to those written. */
 static struct tw_propagation answering_in(unsigned format)
 {
-    struct tw_propagation how = tw_propagation_default();
+    struct tw_propagation how = propagation;
     for (unsigned i = 0; i < how.write.count; i++)
         if (how.write.list[i] == format) return how;
-    if (format != TW_FORMAT_NONE && how.write.count < TW_FORMATS_MAX) how.write.list[how.write.count++] = (uint8_t)format;
+    if (format != TW_FORMAT_NONE && how.write.count < TW_FORMATS_MAX)
+        how.write.list[how.write.count++] = (uint8_t)format;
     return how;
 }
 
-/* Reads the caller's context. What came with it is kept only if something came: it is 9 KB. */
-static int extract(ngx_http_request_t *r, struct tw_context *caller, struct tw_carried **carried)
+/* What a request with headers of a trace begins with. */
+struct caller {
+    struct tw_context context;
+    struct tw_carried *carried; /* NULL: nothing came. Of its baggage only what came is there */
+    int asked;                  /* whether the decision about sampling is ours */
+};
+
+static __attribute__((noinline)) struct tw_span_options extract(ngx_http_request_t *r, headers *hs,
+                                                                struct caller *caller)
 {
     static struct tw_carried read; /* a worker has one thread */
-    headers hs;
-    *carried = NULL;
-    find_headers(r, &hs);
-    if (hs.count == 0) return TW_EXTRACT_NONE;
-    const int found = tw_extract(NULL, get_header, &hs, caller, &read);
-    *carried = ngx_palloc(r->pool, sizeof read);
-    if (*carried) ngx_memcpy(*carried, &read, sizeof read);
-    return found;
+    const int found = tw_extract(NULL, get_header, hs, &caller->context, &read);
+    const size_t used =
+        offsetof(struct tw_carried, baggage) + read.baggage_len + 1; /* what is behind is 8 KB, and mostly empty */
+    caller->carried = ngx_palloc(r->pool, used);
+    caller->asked = read.format == TW_FORMAT_XRAY && read.sampling == TW_SAMPLING_UNDECIDED;
+    const struct tw_span_options options = tw_span_options_of(found, &caller->context, &read);
+    if (caller->carried) ngx_memcpy(caller->carried, &read, used);
+    return options;
 }
 
 /* A caller of X-Ray's has left the decision about sampling to us, and is told. */
@@ -365,26 +447,25 @@ static void answer(ngx_http_request_t *r, tw_span span)
     header->value = (ngx_str_t){(size_t)len, text};
 }
 
-/* start_ns 0: now. Returns the request's new state, or NULL when nothing is recorded. */
-static request_state *begin_span(ngx_http_request_t *r, uint64_t start_ns)
+/* start_ns 0: now; else the request never came to a location. Returns the request's new state, or NULL when nothing is recorded. */
+static request_state *begin_span(ngx_http_request_t *r, location_conf *conf, uint64_t start_ns)
 {
     static const ngx_str_t none = ngx_null_string;
-    location_conf *conf = ngx_http_get_module_loc_conf(r, ngx_http_trackway_module);
-    const ngx_http_core_loc_conf_t *core = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
-    const ngx_str_t *location = start_ns ? &none : &core->name; /* begun late, it never came to a location */
+    struct caller caller = {.carried = NULL};
+    struct tw_span_options options = {.root = true, .kind = TW_KIND_SERVER};
     char room[TW_NAME_MAX + 1];
-    struct tw_context caller;
-    struct tw_carried *carried;
+    headers hs;
 
     if (!tw__gate) return NULL;
-    const int found = extract(r, &caller, &carried);
-    struct tw_site *site = start_ns ? NULL : site_of(r, conf, location);
-    if (site == NULL) print_name(r, location, room);
-    const int asked = carried && carried->format == TW_FORMAT_XRAY && carried->sampling == TW_SAMPLING_UNDECIDED;
-    struct tw_span_options options = tw_span_options_of(found, &caller, carried);
+    find_headers(r, &hs);
+    if (hs.count) options = extract(r, &hs, &caller);
+    struct tw_site *site = start_ns ? NULL : site_of(r, conf);
+    if (site == NULL) {
+        print_name(r, start_ns ? &none : location_of(r), room);
+        options.name = room;
+    }
     options.detached = true;
     options.start_ns = start_ns;
-    options.name = site ? NULL : room;
     const tw_span span = site ? tw__span_begin_with(site, &options) : tw_span_begin_with("request", &options);
     if (!span.slot) return NULL;
     request_state *state = new_state(r);
@@ -393,9 +474,12 @@ static request_state *begin_span(ngx_http_request_t *r, uint64_t start_ns)
         return NULL;
     }
     state->span = span;
-    state->carried = carried;
-    if (asked) answer(r, span);
-    tag_request(r, span, conf, location);
+    state->carried = caller.carried;
+    state->last = r->headers_in.headers.last;
+    state->last_count = state->last ? state->last->nelts : 0; /* no list yet: its first line was malformed */
+    if (caller.asked) answer(r, span);
+    if (!start_ns && conf->route == NULL) conf->route = make_route(r);
+    tag_request(r, span, start_ns ? NULL : conf->route);
     return state;
 }
 
@@ -418,24 +502,56 @@ static int own_headers(ngx_http_request_t *r)
     return 1;
 }
 
+/* Whether a traceparent is all there is to write, and there is none to be replaced. Our member of tracestate would only repeat it. */
+static int is_plain(const ngx_http_request_t *r, const request_state *state)
+{
+    const ngx_list_part_t *last = r->headers_in.headers.last;
+    if (state->carried || r != r->main || last != state->last || last->nelts != state->last_count) return 0;
+    for (unsigned i = 0; i < propagation.write.count; i++)
+        if (propagation.write.list[i] != TW_FORMAT_TRACECONTEXT && propagation.write.list[i] != TW_FORMAT_BAGGAGE)
+            return 0;
+    return propagation.write.count > 0 && propagation.write.list[0] == TW_FORMAT_TRACECONTEXT;
+}
+
+static void add_traceparent(ngx_http_request_t *r, request_state *state)
+{
+    static u_char name[] = "traceparent";
+    if (tw_traceparent_format(&state->context, (char *)state->traceparent, TW_TRACEPARENT_LEN) < 0) return;
+    state->traceparent[TW_TRACEPARENT_LEN] = '\0';
+    ngx_table_elt_t *h = ngx_list_push(&r->headers_in.headers);
+    if (h == NULL) return;
+    *h = (ngx_table_elt_t){
+        .hash = traceparent_hash,
+        .key = {sizeof name - 1, name},
+        .value = {TW_TRACEPARENT_LEN, state->traceparent},
+        .lowcase_key = name,
+    };
+}
+
 static void inject(ngx_http_request_t *r, request_state *state)
 {
     static const struct tw_carried nothing;
     const struct tw_carried *carried = state->carried ? state->carried : &nothing;
     const struct tw_context *context = context_of(state);
     headers hs;
-    if (context == NULL || (r != r->main && !own_headers(r))) return;
+    if (context == NULL) return;
+    if (is_plain(r, state)) {
+        state->injected = 1;
+        add_traceparent(r, state);
+        return;
+    }
+    if (r != r->main && !own_headers(r)) return;
     if (r == r->main) state->injected = 1;
     find_headers(r, &hs);
     const struct tw_propagation how = answering_in(carried->format);
     tw_inject(&how, context, carried, set_header, &hs);
 }
 
-static void tag_upstream(ngx_http_request_t *r, tw_span span)
+/* Text and numbers of the last upstream asked. */
+static void tag_upstream(ngx_http_request_t *r, tw_span span, int64_t *numbers)
 {
-    if (r->upstream_states == NULL || r->upstream_states->nelts == 0) return;
     const ngx_http_upstream_state_t *states = r->upstream_states->elts, *last = NULL;
-    unsigned tries = 0;
+    int64_t tries = 0;
     for (ngx_uint_t i = 0; i < r->upstream_states->nelts; i++) {
         if (states[i].peer == NULL) continue; /* a mark between two upstreams */
         last = &states[i];
@@ -443,12 +559,12 @@ static void tag_upstream(ngx_http_request_t *r, tw_span span)
     }
     if (last == NULL) return;
     tw_tag_strn(span, "nginx.upstream.address", (const char *)last->peer->data, last->peer->len);
-    if (last->status) tw_tag(span, "nginx.upstream.status", (int)last->status);
-    if (last->connect_time != (ngx_msec_t)-1) tw_tag(span, "nginx.upstream.connect_time_ms", (uint64_t)last->connect_time);
-    if (last->header_time != (ngx_msec_t)-1) tw_tag(span, "nginx.upstream.header_time_ms", (uint64_t)last->header_time);
-    if (last->response_time != (ngx_msec_t)-1)
-        tw_tag(span, "nginx.upstream.response_time_ms", (uint64_t)last->response_time);
-    if (tries > 1) tw_tag(span, "nginx.upstream.tries", tries);
+    numbers[UPSTREAM_STATUS] = last->status ? (int64_t)last->status : -1;
+    numbers[UPSTREAM_CONNECT] = (int64_t)last->connect_time; /* of all three, -1 is none */
+    numbers[UPSTREAM_HEADER] = (int64_t)last->header_time;
+    numbers[UPSTREAM_RESPONSE] = (int64_t)last->response_time;
+    numbers[UPSTREAM_TRIES] = tries > 1 ? tries : -1;
+    tag_numbers(span, numbers, RESPONSE_NUMBERS, ALL_NUMBERS);
 }
 
 /* What $status shows. */
@@ -457,17 +573,19 @@ static ngx_uint_t status_of(const ngx_http_request_t *r)
     return r->err_status ? r->err_status : r->headers_out.status;
 }
 
-static void tag_response(ngx_http_request_t *r, tw_span span)
+static void tag_response(ngx_http_request_t *r, tw_span span, ngx_int_t request_id)
 {
-    const main_conf *conf = main_conf_of(r);
     const ngx_uint_t status = status_of(r);
     const off_t body = r->connection->sent - (off_t)r->header_size;
-    if (status) tw_tag(span, "http.response.status_code", (int)status);
-    if (body > 0) tw_tag(span, "http.response.body.size", (int64_t)body);
-    tw_tag(span, "http.request.size", (int64_t)r->request_length);
-    tag_upstream(r, span);
-    const ngx_http_variable_value_t *id = conf->request_id == NGX_ERROR ? NULL : &r->variables[conf->request_id];
-    if (id && id->valid && !id->not_found && id->len) tw_tag_strn(span, "nginx.request_id", (const char *)id->data, id->len);
+    int64_t numbers[ALL_NUMBERS];
+    numbers[STATUS] = status ? (int64_t)status : -1;
+    numbers[BODY_SIZE] = body > 0 ? (int64_t)body : -1;
+    numbers[REQUEST_SIZE] = (int64_t)r->request_length;
+    tag_numbers(span, numbers, 0, RESPONSE_NUMBERS);
+    if (r->upstream_states) tag_upstream(r, span, numbers);
+    const ngx_http_variable_value_t *id = request_id == NGX_ERROR ? NULL : &r->variables[request_id];
+    if (id && id->valid && !id->not_found && id->len)
+        tw_tag_strn(span, "nginx.request_id", (const char *)id->data, id->len);
     if (status >= NGX_HTTP_INTERNAL_SERVER_ERROR) {
         char code[NGX_INT_T_LEN + 1];
         *ngx_sprintf((u_char *)code, "%ui", status) = '\0';
@@ -502,9 +620,8 @@ static int matches(const ngx_str_t *pattern, const ngx_str_t *text)
     return p == pattern->len;
 }
 
-static int is_traced(ngx_http_request_t *r)
+static int is_traced(const ngx_http_request_t *r, const location_conf *conf)
 {
-    const location_conf *conf = ngx_http_get_module_loc_conf(r, ngx_http_trackway_module);
     if (!conf->on) return 0;
     if (conf->skip == NULL) return 1;
     const ngx_str_t *patterns = conf->skip->elts;
@@ -516,9 +633,10 @@ static int is_traced(ngx_http_request_t *r)
 /* Decides once: whatever error_page or try_files make of the request afterwards, it stays traced or not. */
 static ngx_int_t on_rewrite(ngx_http_request_t *r)
 {
-    if (r != r->main || !main_conf_of(r)->used || state_of(r)) return NGX_DECLINED;
-    if (is_traced(r))
-        begin_span(r, 0);
+    if (r != r->main || state_of(r)) return NGX_DECLINED;
+    location_conf *conf = ngx_http_get_module_loc_conf(r, ngx_http_trackway_module);
+    if (is_traced(r, conf))
+        begin_span(r, conf, 0);
     else
         not_traced(r);
     return NGX_DECLINED;
@@ -536,13 +654,17 @@ static ngx_int_t on_preaccess(ngx_http_request_t *r)
 
 static ngx_int_t on_log(ngx_http_request_t *r)
 {
-    if (r != r->main || !main_conf_of(r)->used) return NGX_OK;
+    if (r != r->main) return NGX_OK;
     request_state *state = state_of(r);
-    if (state == NULL && is_traced(r))
-        state = begin_span(r, (uint64_t)r->start_sec * 1000000000 + (uint64_t)r->start_msec * NS_PER_MS);
+    if (state == NULL) {
+        location_conf *conf = ngx_http_get_module_loc_conf(r, ngx_http_trackway_module);
+        if (is_traced(r, conf))
+            state = begin_span(r, conf, (uint64_t)r->start_sec * 1000000000 + (uint64_t)r->start_msec * NS_PER_MS);
+    }
     if (state == NULL || state->done) return NGX_OK;
-    tag_response(r, state->span);
-    if (main_conf_of(r)->shows_ids) (void)context_of(state); /* for the access log, which is written after us */
+    const main_conf *conf = main_conf_of(r);
+    tag_response(r, state->span, conf->request_id);
+    if (conf->shows_ids) (void)context_of(state); /* for the access log, which is written after us */
     end_span(state);
     return NGX_OK;
 }
@@ -653,8 +775,8 @@ static ngx_command_t commands[] = {
     {ngx_string("trackway_inject"), ANYWHERE | NGX_CONF_FLAG, ngx_conf_set_flag_slot, NGX_HTTP_LOC_CONF_OFFSET,
      offsetof(location_conf, inject), NULL},
     {ngx_string("trackway_skip"), ANYWHERE | NGX_CONF_1MORE, set_skip, NGX_HTTP_LOC_CONF_OFFSET, 0, NULL},
-    {ngx_string("trackway_service"), NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, ngx_conf_set_str_slot, NGX_HTTP_MAIN_CONF_OFFSET,
-     offsetof(main_conf, service), NULL},
+    {ngx_string("trackway_service"), NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, ngx_conf_set_str_slot,
+     NGX_HTTP_MAIN_CONF_OFFSET, offsetof(main_conf, service), NULL},
     ngx_null_command,
 };
 
@@ -666,25 +788,29 @@ static ngx_int_t add_handler(ngx_http_core_main_conf_t *core, ngx_uint_t phase, 
     return NGX_OK;
 }
 
-static int uses_our_variables(const ngx_http_core_main_conf_t *core)
-{
-    const ngx_http_variable_t *used = core->variables.elts;
-    for (ngx_uint_t i = 0; i < core->variables.nelts; i++)
-        if (used[i].name.len > 9 && ngx_strncmp(used[i].name.data, "trackway_", 9) == 0) return 1;
-    return 0;
-}
-
 static ngx_int_t add_handlers(ngx_conf_t *cf)
 {
     ngx_http_core_main_conf_t *core = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
     main_conf *conf = ngx_http_conf_get_module_main_conf(cf, ngx_http_trackway_module);
-    ngx_str_t request_id = ngx_string("request_id");
     if (!conf->used) return NGX_OK;
-    conf->shows_ids = uses_our_variables(core);
-    conf->request_id = ngx_http_get_variable_index(cf, &request_id);
     if (add_handler(core, NGX_HTTP_REWRITE_PHASE, on_rewrite) != NGX_OK) return NGX_ERROR;
     if (add_handler(core, NGX_HTTP_PREACCESS_PHASE, on_preaccess) != NGX_OK) return NGX_ERROR;
     return add_handler(core, NGX_HTTP_LOG_PHASE, on_log);
+}
+
+/* The whole configuration is read: which variables does it use? */
+static ngx_int_t look_at_variables(ngx_cycle_t *cycle)
+{
+    main_conf *conf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_trackway_module);
+    if (conf == NULL) return NGX_OK;
+    const ngx_http_core_main_conf_t *core = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module);
+    const ngx_http_variable_t *used = core->variables.elts;
+    for (ngx_uint_t i = 0; i < core->variables.nelts; i++) {
+        const ngx_str_t *name = &used[i].name;
+        if (name->len > 9 && ngx_strncmp(name->data, "trackway_", 9) == 0) conf->shows_ids = 1;
+        if (name->len == 10 && ngx_strncmp(name->data, "request_id", 10) == 0) conf->request_id = (ngx_int_t)i;
+    }
+    return NGX_OK;
 }
 
 /* ---- the worker's life */
@@ -716,6 +842,9 @@ static ngx_int_t begin_worker(ngx_cycle_t *cycle)
     /* nginx does the same in a moment; now, so that the recording does not begin under the master's name */
     if (ngx_process == NGX_PROCESS_WORKER) ngx_setproctitle("worker process");
     const int result = tw_init(&config);
+    propagation = tw_propagation_default();
+    traceparent_hash = ngx_hash_key((u_char *)"traceparent", 11);
+    tracestate_hash = ngx_hash_key((u_char *)"tracestate", 10);
     if (result != 0 && result != TW_ERR_OFF && result != TW_ERR_STATE) {
         char why[TW_WHY_MAX];
         tw_recorder_error(why, sizeof why);
@@ -745,12 +874,12 @@ ngx_module_t ngx_http_trackway_module = {
     &hooks,
     commands,
     NGX_HTTP_MODULE,
-    NULL,         /* init master */
-    NULL,         /* init module */
-    begin_worker, /* init process */
-    NULL,         /* init thread */
-    NULL,         /* exit thread */
-    end_worker,   /* exit process */
-    NULL,         /* exit master */
+    NULL,              /* init master */
+    look_at_variables, /* init module */
+    begin_worker,      /* init process */
+    NULL,              /* init thread */
+    NULL,              /* exit thread */
+    end_worker,        /* exit process */
+    NULL,              /* exit master */
     NGX_MODULE_V1_PADDING,
 };

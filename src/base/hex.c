@@ -8,11 +8,15 @@
  *     UPPER         this is A to F; present in one, it is present in the or of all
  *
  * Invariant: dec(enc(b)) = b, and enc(dec(h)) = h in lower case.
- * Rejected: SIMD (a second version for every other machine, and the longest id is 32 digits), isxdigit (the locale).
+ * Writing takes 16 bytes at once where the machine has SSE2: 40 instructions for both ids of a traceparent, where words of four bytes
+ * took 255; a proxy writes one for every request.
+ * Rejected: SIMD for reading (it has to judge each character), isxdigit (the locale).
  */
 #include "base/hex.h"
 
-#include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 enum { DIGIT = 0x10, UPPER = 0x20 };
 
@@ -27,35 +31,56 @@ static const uint8_t kinds[256] = {
     UPPER_DIGIT('E', 14), UPPER_DIGIT('F', 15),
 };
 
-/* Four bytes to eight digits at once, in one word: bytes are drawn apart, then their halves, and 39 more is added to those from
- * 10 on, to get from '9' + 1 to 'a'. */
-static uint64_t eight_digits(uint32_t bytes)
-{
-    uint64_t x = bytes;
-    x = (x | x << 16) & 0x0000ffff0000ffffu;
-    x = (x | x << 8) & 0x00ff00ff00ff00ffu;
-    x = (x >> 4 & 0x000f000f000f000fu) | (x & 0x000f000f000f000fu) << 8;
-    uint64_t letters = (x + 0x0606060606060606u) >> 4 & 0x0101010101010101u;
-    return x + 0x3030303030303030u + letters * 39;
-}
+static const char digits[] = "0123456789abcdef";
 
-void tw__hex_enc(const uint8_t *bytes, size_t count, char *hex)
+static void one_by_one(const uint8_t *bytes, size_t count, char *hex)
 {
-    static const char digits[] = "0123456789abcdef";
-    size_t i = 0;
-    if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) {
-        for (; i + 4 <= count; i += 4) {
-            uint32_t four;
-            memcpy(&four, bytes + i, sizeof four);
-            uint64_t eight = eight_digits(four);
-            memcpy(hex + 2 * i, &eight, sizeof eight);
-        }
-    }
-    for (; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         hex[2 * i] = digits[bytes[i] >> 4];
         hex[2 * i + 1] = digits[bytes[i] & 15];
     }
 }
+
+#if defined(__SSE2__)
+/* Digits of halves in the order of their bytes: 39 more from 10 on, to get from '9' + 1 to 'a'. */
+static inline __m128i sixteen_digits(__m128i halves)
+{
+    __m128i letters = _mm_and_si128(_mm_cmpgt_epi8(halves, _mm_set1_epi8(9)), _mm_set1_epi8(39));
+    return _mm_add_epi8(_mm_add_epi8(halves, _mm_set1_epi8('0')), letters);
+}
+
+static inline void sixteen(const uint8_t *bytes, char *hex)
+{
+    const __m128i low = _mm_set1_epi8(15), x = _mm_loadu_si128((const __m128i *)(const void *)bytes);
+    const __m128i high = _mm_and_si128(_mm_srli_epi16(x, 4), low), rest = _mm_and_si128(x, low);
+    _mm_storeu_si128((__m128i *)(void *)hex, sixteen_digits(_mm_unpacklo_epi8(high, rest)));
+    _mm_storeu_si128((__m128i *)(void *)(hex + 16), sixteen_digits(_mm_unpackhi_epi8(high, rest)));
+}
+
+static inline void eight(const uint8_t *bytes, char *hex)
+{
+    const __m128i low = _mm_set1_epi8(15), x = _mm_loadl_epi64((const __m128i *)(const void *)bytes);
+    const __m128i high = _mm_and_si128(_mm_srli_epi16(x, 4), low), rest = _mm_and_si128(x, low);
+    _mm_storeu_si128((__m128i *)(void *)hex, sixteen_digits(_mm_unpacklo_epi8(high, rest)));
+}
+
+void tw__hex_enc(const uint8_t *bytes, size_t count, char *hex)
+{
+    for (; count >= 16; bytes += 16, hex += 32, count -= 16) sixteen(bytes, hex);
+    if (count >= 8) {
+        eight(bytes, hex);
+        bytes += 8;
+        hex += 16;
+        count -= 8;
+    }
+    one_by_one(bytes, count, hex);
+}
+#else
+void tw__hex_enc(const uint8_t *bytes, size_t count, char *hex)
+{
+    one_by_one(bytes, count, hex);
+}
+#endif
 
 /* Returns the flags of the text: DIGIT only if all are digits, UPPER if any is A to F. */
 static uint8_t decode(const char *hex, uint8_t *bytes, size_t count)

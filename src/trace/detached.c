@@ -21,6 +21,10 @@
 #include "trace/slow.h"
 #include "trace/stack.h"
 
+/* Lines of the cache after a record, for the next one. The arena is larger than the caches that are near, and between two of these
+ * records lie whole requests, so that nothing else fetches ahead: two lines not asked for in time cost more than the span. */
+enum { PREFETCH = 6 };
+
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 /* Whether this is one of the plain ways to begin. */
@@ -74,10 +78,6 @@ bool tw__begin_detached(struct tw_site *site, const struct tw_span_options *opti
         tw__store_release(&me->current, current); /* pairs with tw_shutdown, which waits for it */
         return false;
     }
-    /* Whole requests lie between begin and end: by then the record's place in memory is as cold as can be. */
-    __builtin_prefetch(me->cursor, 1);
-    __builtin_prefetch(me->cursor + 64, 1);
-    __builtin_prefetch(me->cursor + 128, 1);
     struct tw__slot *next = slot->link;
     uint64_t now = tw__clock_tsc(), id = slot->id + TW__ID_STEP;
     slot->link = &tw__detached;
@@ -131,6 +131,7 @@ void tw__end_other(tw_span span)
     uint64_t *head = (uint64_t *)(void *)record;
     tw__store_relaxed(head, tw__load_relaxed(head) + tags_len); /* nobody takes it for one before cursor says so */
     tw__record_publish(me, slot, span.id, end);
+    for (int i = 0; i < PREFETCH; i++) __builtin_prefetch(end + 64 * i, 1);
     tw__tags_clear(slot, tags_len);
     slot->link = tw__load_relaxed(&me->free);
     tw__store_relaxed(&me->free, slot);

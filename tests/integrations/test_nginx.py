@@ -166,7 +166,8 @@ def test_the_upstream_gets_one_traceparent_and_it_is_ours():
         assert [v for k, v in got if k == "traceparent"] == [f"00-{s['trace_id']}-{s['span_id']}-01"], got
         assert s.get("parent_id") == (PARENT if n in (1, 4) else None)
         states = [v for k, v in got if k == "tracestate"]
-        assert states == [f"tw={s['span_id']}" + (",k0=v,k1=v,k2=v,k3=v,k4=v" if n == 4 else "")], states
+        # where a trace begins, and nobody has said anything beside it, ours would only repeat the traceparent
+        assert states == [f"tw={s['span_id']}" + (",k0=v,k1=v,k2=v,k3=v,k4=v" if n == 4 else "")] * (n != 0), states
         assert n != 4 or ("x-after", "kept") in got and not [k for k, _ in got if k == "keep-alive"]
 
 
