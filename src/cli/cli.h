@@ -41,6 +41,7 @@ typedef uint64_t tw__opts;
 #define TW__OPT_SERVICE_NAME TW__OPT(20)
 #define TW__OPT_DATA         TW__OPT(21)
 #define TW__OPT_LINES_FORMAT TW__OPT(22)
+#define TW__OPT_BRIEF        TW__OPT(23)
 #define TW__OPT_RATE          TW__OPT(40)
 #define TW__OPT_AS_CONFIGURED TW__OPT(41)
 #define TW__OPT_WHERE         TW__OPT(42)

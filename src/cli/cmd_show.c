@@ -92,7 +92,10 @@ static int print(const struct tw__sources *sources, const struct tw__args *args,
     if (code == TW__EXIT_OK && args->given & TW__OPT_JSON) {
         code = print_json(trace, links, &out);
     } else if (code == TW__EXIT_OK) {
-        struct tw__waterfall_options options = {.look = &args->look, .links = links, .all = args->given & TW__OPT_ALL};
+        struct tw__waterfall_options options = {.look = &args->look,
+                                                .links = links,
+                                                .all = args->given & TW__OPT_ALL,
+                                                .brief = args->given & TW__OPT_BRIEF};
         if (tw__waterfall_print(batch, trace, &options, &out) < 0) code = tw__out_of_memory();
     }
     if (code == TW__EXIT_OK) code = tw__out_write(&out);

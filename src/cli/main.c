@@ -31,8 +31,8 @@ const struct tw__command tw__commands[] = {
      "Draws one request across all processes: the tree of its spans with bars to scale, tags, events, marks, messages and "
      "errors. TRACE is a trace id in any form (32 hex digits, 1-8-24, decimal) or the first digits of one, at least 4. More "
      "than 8 children that look alike are told in one line.",
-     "trackway show 6740c1f2a5b8e03d917c44aa02b1c9de\ntrackway show 6740c1f2\ntrackway show 6740c1f2 --all | less -R\n",
-     TW__OPTS_SOURCE | TW__OPTS_SERVER | TW__OPT_ALL, tw__cmd_show},
+     "trackway show 6740c1f2a5b8e03d917c44aa02b1c9de\ntrackway show 6740c1f2 --brief\ntrackway show 6740c1f2 --all | less -R\n",
+     TW__OPTS_SOURCE | TW__OPTS_SERVER | TW__OPT_ALL | TW__OPT_BRIEF, tw__cmd_show},
     {look, "open", NULL, "spans in progress, or in progress at death",
      "Lists the spans that are open right now, and those that were open when their process died, the oldest first: what is "
      "it doing, what was it doing.",

@@ -28,6 +28,7 @@ const struct tw__option tw__options[] = {
     {TW__OPT_LIMIT, "limit", "N", "at most this many rows; 0: all", NULL},
     {TW__OPT_SORT, "sort", "ORDER", "time (default: newest first) or duration (longest first)", "time duration"},
     {TW__OPT_ALL, "all", NULL, "every child, event and tag; fold and shorten nothing", NULL},
+    {TW__OPT_BRIEF, "brief", NULL, "the tree, what went wrong and what happened, without tags", NULL},
     {TW__OPT_SPANS, "spans", NULL, "every span, not only roots", NULL},
     {TW__OPT_FOR, "for", "TIME", "end after this time", NULL},
     {TW__OPT_TRACE, "trace", "TRACE", "only the records of this trace", NULL},

@@ -155,6 +155,7 @@ static void print_row(struct tw__table *table, const struct cell *cells, const u
     for (size_t i = 0; i < table->column_count; i++)
         if (table->columns[i].rank <= rank) last = i;
     bool first = true;
+    size_t begin = out->len;
     for (size_t i = 0; i <= last; i++) {
         const struct tw__column *column = &table->columns[i];
         if (column->rank > rank) continue;
@@ -170,6 +171,7 @@ static void print_row(struct tw__table *table, const struct cell *cells, const u
         print_cell(column, look, text, cells ? cells[i].ink : TW__INK_DIM, width, i == last, out);
         room -= width;
     }
+    while (out->len > begin && out->ptr[out->len - 1] == ' ') out->len--; /* an empty last cell, or titles of processes */
     tw__buf_char(out, '\n');
 }
 

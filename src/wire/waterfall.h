@@ -9,6 +9,7 @@ struct tw__waterfall_options {
     const struct tw__look *look;
     const struct tw_links *links; /* NULL: edges between traces are shown by their ids alone */
     bool all;                     /* every child, event and tag; nothing folded or shortened */
+    bool brief;                   /* no tags of spans */
 };
 
 /* Appends the picture. trace belongs to batch; its spans are folded meanwhile and unfolded again.

@@ -272,7 +272,7 @@ void tw__waterfall_details(struct tw__waterfall *w, const struct tw_batch_span *
     cause_lines(w, span, depth);
     result_lines(w, span, depth);
     /* The tags of a folded span are those of the first of many: they would mislead. */
-    if (!span->fold) tag_lines(w, span, depth);
+    if (!span->fold && !w->options->brief) tag_lines(w, span, depth);
     event_lines(w, span, depth, span->first_event);
 }
 

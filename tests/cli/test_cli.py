@@ -222,6 +222,10 @@ def show_draws_folds_messages_marks_and_errors():
                  "received from queue", "cache.miss attempt=2", "└ load cart", "316 spans  2 threads  1 process  1 error"):
         assert part in picture, part
     assert run("show", ids["cart"], "--all")[0].count("sqlite: select") == 312
+    brief = run("show", ids["cart"], "--brief", COLUMNS="120")[0]
+    for part in ("x 312, p50", "error: disk on fire", "cache.miss attempt=2", "└ load cart"):
+        assert part in brief, part
+    assert "user.id=" in picture and "user.id=" not in brief
     plain = run("show", ids["cart"], LANG="C")[0]
     assert "` load cart" in plain and "\u2502" not in plain
     events = [e for r in rows("show", ids["cart"]) for e in r.get("events", [])]
