@@ -177,6 +177,8 @@ int tw__remote_decode(struct tw__remote_spans *out, const char *text, size_t len
 /* Which tags of a record are told otherwise. */
 static bool is_told(const struct tw_record *record, const struct tw_tag_value *tag)
 {
+    bool log = record->kind == TW_RECORD_LOG;
+    if (log && (same_text(tag->key, tw__text_of("level")) || same_text(tag->key, tw__text_of("message")))) return true;
     static const char *const of_spans[] = {"thread.id", "thread.name", "code.function.name", "code.line.number",
                                            "code.namespace"};
     if (!tw__record_is_span(record)) return same_text(tag->key, tw__text_of("trackway.kind"));
@@ -185,9 +187,36 @@ static bool is_told(const struct tw_record *record, const struct tw_tag_value *t
     return false;
 }
 
+/* A log came as its text (wire/log_event.h): again it has a level, and a format that takes that text. */
+static int restore_log(struct tw__pool *pool, struct tw_record *record)
+{
+    const struct tw_tag_value *level = tw__record_tag(record, "level"), *message = tw__record_tag(record, "message");
+    if (level && level->type == TW_TYPE_STR)
+        for (uint8_t i = 0; i < 8; i++)
+            if (same_text(level->text, tw__text_of(tw__log_level_name(i)))) record->level = i;
+    if (!message || message->type != TW_TYPE_STR) return 0;
+    struct tw_tag_value *args = tw__pool_take(pool, sizeof *args, 8);
+    if (!args) return TW_ERR_MEMORY;
+    *args = *message;
+    record->name = tw__text_of("%s");
+    record->args = args;
+    record->arg_count = 1;
+    return 0;
+}
+
+/* How a call ended is a tag of its response, where segments have a status. */
+static void restore_response(struct tw_record *record)
+{
+    const struct tw_tag_value *status = tw__record_tag(record, "response_status");
+    bool error = tw__record_tag(record, "exception_type") || (status && same_text(status->text, tw__text_of("error")));
+    record->status = error ? TW_STATUS_ERROR : TW_STATUS_OK;
+}
+
 static int tidy_tags(struct tw__pool *pool, struct tw_record *record)
 {
     size_t kept = 0;
+    if (record->kind == TW_RECORD_LOG && restore_log(pool, record) < 0) return TW_ERR_MEMORY;
+    if (record->kind == TW_RECORD_RESPONSE) restore_response(record);
     struct tw_tag_value *tags = tw__pool_take(pool, (record->tag_count + 1) * sizeof *tags, 8);
     if (!tags) return TW_ERR_MEMORY;
     for (size_t i = 0; i < record->tag_count; i++)

@@ -145,6 +145,34 @@ static bool has_ended(void *data, const struct tw__spans *spans, size_t index)
     return !ended->rest.match || ended->rest.match(ended->rest.data, spans, index);
 }
 
+static bool has_finished(const struct tw__spans *whole, const struct tw__span *span)
+{
+    for (size_t i = 0; i < whole->count; i++)
+        if (memcmp(whole->items[i].span_id, span->span_id, sizeof span->span_id) == 0) return !whole->items[i].open;
+    return false;
+}
+
+/* Of the copies of a span that match, find hands out the one that counts: of a span that was stored while it was in progress
+ * and has ended since, "open" matches an old copy alone. Such are taken out. */
+static void drop_finished(struct tw__ask *ask, struct tw__spans *spans)
+{
+    struct tw__spans whole = {0};
+    uint8_t id[16] = {0};
+    size_t kept = 0;
+    for (size_t i = 0; i < spans->count && !ask->failed; i++) {
+        const struct tw__span span = spans->items[i];
+        if (span.open && memcmp(span.trace_id, id, sizeof id) != 0) {
+            tw__spans_reset(&whole);
+            memcpy(id, span.trace_id, sizeof id);
+            int code = tw__store_trace(ask->api->store, id, 0, &whole);
+            if (code != TW_ERR_NOT_FOUND && code != TW_ERR_CORRUPT) (void)tw__ask_failed(ask, code);
+        }
+        if (!span.open || !has_finished(&whole, &span)) spans->items[kept++] = span;
+    }
+    spans->count = kept;
+    tw__spans_fini(&whole);
+}
+
 static void spans_found(void *context, const struct tw__request *request, struct tw__reply *reply)
 {
     struct tw__ask ask;
@@ -158,8 +186,11 @@ static void spans_found(void *context, const struct tw__request *request, struct
         what.spans.filter.match = has_ended;
         what.spans.filter.data = &ended;
     }
-    if (!ask.failed && !tw__ask_failed(&ask, tw__store_find(ask.api->store, &what.spans, TW__PART_ALL, &spans)))
-        put(&ask, &spans, spans.count >= what.spans.limit);
+    if (!ask.failed && !tw__ask_failed(&ask, tw__store_find(ask.api->store, &what.spans, TW__PART_ALL, &spans))) {
+        bool more = spans.count >= what.spans.limit;
+        drop_finished(&ask, &spans);
+        put(&ask, &spans, more);
+    }
     tw__spans_fini(&spans);
     tw__ask_end(&ask);
 }

@@ -79,6 +79,8 @@ const char *tw__event_kind(const struct tw_record *event)
         {TW_RECORD_CREATED, "thread_created"},
         {TW_RECORD_EXITED, "thread_exited"},
         {TW_RECORD_LOG, "log"},
+        {TW_RECORD_REQUEST, "request"},
+        {TW_RECORD_RESPONSE, "response"},
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (names[i].kind == event->kind) return names[i].name;

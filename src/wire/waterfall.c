@@ -58,11 +58,12 @@ static void add_place(struct tw__buf *text, const struct tw_batch_span *span)
     const struct tw_record *record = span->record;
     bool process = !parent || parent->process != span->process;
     bool thread = process ? span->trace->threads > span->trace->processes : parent->record->tid != record->tid;
+    if (!record->tid && !record->thread.len) thread = false; /* other tracers' spans do not tell */
     if (!process && !thread) return;
     tw__buf_cstr(text, " [");
     if (process) {
         tw__buf_add(text, span->process->service.ptr, span->process->service.len);
-        tw__buf_fmt(text, " %u", span->process->pid);
+        if (span->process->pid) tw__buf_fmt(text, " %u", span->process->pid);
     }
     if (process && thread) tw__buf_char(text, ' ');
     /* Threads of a pool share a name: then only the number tells them apart. */

@@ -123,7 +123,7 @@ static void tag_lines(struct tw__waterfall *w, const struct tw_batch_span *span,
 static void add_process(struct tw__buf *text, const struct tw_process *process)
 {
     tw__buf_add(text, process->service.ptr, process->service.len);
-    tw__buf_fmt(text, " %u", process->pid);
+    if (process->pid) tw__buf_fmt(text, " %u", process->pid);
 }
 
 static void add_tag_text(struct tw__waterfall *w, const struct tw_record *record, const char *key, const char *before)

@@ -19,10 +19,12 @@ import sys
 import tempfile
 import time
 import traceback
+import urllib.request
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.realpath(__file__)), "../.."))
 BUILD = os.path.realpath(os.environ.get("TRACKWAY_BUILD") or os.path.join(ROOT, "build"))
 TRACKWAY, STORY = os.path.join(BUILD, "trackway"), os.path.join(BUILD, "tests/prog_story")
+CALLS, LIVE = os.path.join(BUILD, "tests/prog_calls"), os.path.join(BUILD, "tests/prog_live")
 NOTHING = "0" * 31 + "7"
 
 
@@ -37,9 +39,10 @@ class World:
         self.processes, self.traces = [], {}
         ready = os.path.join(folder, "ready.json")
         self.start([TRACKWAY, "serve", "--data", os.path.join(folder, "data"), "--ready-file", ready, "--http", "127.0.0.1:0", "--otlp-http",
-                    "off", "--otlp-grpc", "off", "--fdb", "off", "--xray", "off", "--zipkin", "off", *options])
+                    "off", "--otlp-grpc", "off", "--fdb", "off", "--xray", "off", *(options if "--zipkin" in options else ("--zipkin", "off", *options))])
         self.until(lambda: os.path.exists(ready))
-        self.server = json.load(open(ready, encoding="utf-8"))["http"]
+        doors = json.load(open(ready, encoding="utf-8"))
+        self.server, self.zipkin = doors["http"], doors.get("zipkin")
         if story == "wait":
             told = self.start([STORY, "wait"])
             for line in iter(told.stdout.readline, "ready\n"):
@@ -173,6 +176,38 @@ def tail_prints_each_request_once(folder):
         assert all("parent_id" not in row for row in remote_rows)
 
 
+def calls_and_lines_of_logs_are_drawn_as_such(folder):
+    with World(folder, story="none") as world:
+        for program in (CALLS, LIVE):
+            told = world.start([program])
+            while told.stdout.readline() not in ("ready\n", ""):
+                pass
+        told.kill()
+        traces = lambda *server: {row["trace_id"] for row in even_lines(world.run("traces", "--json", *server).stdout)}
+        world.until(lambda: len(traces()) >= 6 and traces() == traces("--server", world.server))
+        shown = set()
+        for trace in traces():
+            local, remote = world.both("show", trace, "--brief")
+            assert even_text(local) == even_text(remote), (trace, local, remote)
+            shown |= set(re.findall(r"request traced\.\w+|response(?: error)? |\[\w+\] ", local))
+        assert len(shown) > 8, shown
+
+
+def what_has_ended_is_no_longer_open(folder):
+    """Zipkin's spans without a duration are open; with one, they replace what was."""
+    now = time.time_ns() // 1000
+    send = lambda world, **more: urllib.request.urlopen(urllib.request.Request(
+        f"http://{world.zipkin}/api/v2/spans", json.dumps([dict({"traceId": "%016x" % 77, "id": "%016x" % 5, "name": "wait", "timestamp": now,
+        "localEndpoint": {"serviceName": "theirs"}}, **more), {"traceId": "%016x" % 77, "id": "%016x" % 6, "name": "hang", "timestamp": now}]).encode(),
+        {"Content-Type": "application/json"}), timeout=20).read()
+    names = lambda world: [row["name"] for row in even_lines(world.run("open", "--json", "--server", world.server).stdout)]
+    with World(folder, "--zipkin", "127.0.0.1:0", story="none") as world:
+        send(world)
+        assert sorted(names(world)) == ["hang", "wait"], names(world)
+        send(world, duration=1000)
+        assert names(world) == ["hang"], names(world)
+
+
 def what_goes_wrong_is_said(folder):
     token = os.path.join(folder, "token")
     with open(token, "w", encoding="utf-8") as file:
@@ -199,7 +234,7 @@ def what_goes_wrong_is_said(folder):
 
 
 TESTS = (tables_and_lines_are_the_same, every_trace_is_drawn_the_same, ids_are_found_by_their_beginning, tail_prints_each_request_once,
-         what_goes_wrong_is_said)
+         calls_and_lines_of_logs_are_drawn_as_such, what_has_ended_is_no_longer_open, what_goes_wrong_is_said)
 
 
 def main():
