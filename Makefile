@@ -1,6 +1,6 @@
 # Thin: meson.build says how things are built, tools/ how they are checked.
 #   make            build/trackway, build/libtrackway.so and .a, benchmarks
-#   make demo       install what is missing, build, run the demo
+#   make demo       install what is missing, build, run the demo; KEEP=1 leaves it running
 #   make test       install what is missing, run everything that CI runs
 #   make check      unit tests only, nothing is installed
 #   make bench      benchmarks, as ratios, and instructions counted; ARGS=--json for programs

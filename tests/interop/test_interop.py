@@ -7,8 +7,6 @@ talks on loopback. Two sinks take what is sent: an X-Ray daemon's UDP port, and 
 protobuf (sinks.py). Each test is a way of a request through programs, as a chain of spans: every one has the one before as
 its parent, all are of one trace, and there is no other span in it.
 """
-import fcntl
-import hashlib
 import os
 import shutil
 import subprocess
@@ -18,6 +16,7 @@ import types
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path[:0] = [os.path.join(HERE, "../integrations"), os.path.join(HERE, "../wire"), HERE]
+import install  # noqa: E402
 import sinks  # noqa: E402
 import test_xray_rules  # noqa: E402
 import webs  # noqa: E402
@@ -27,22 +26,12 @@ WAIT_S = 30
 OTEL, XRAY, PYTHON = "otel_peer.js", "xray_peer.js", "xray_peer.py"
 
 
-def install():
-    """npm ci into the build folder, once for each lock file. Returns the folder with the peers."""
-    with open(os.path.join(HERE, "package-lock.json"), "rb") as file:
-        lock = file.read()
-    assert b'"resolved"' not in lock, "the lock file names a registry"
+def install_peers():
+    """npm's packages into the build folder, and the peers beside them. Returns that folder."""
     folder = os.path.join(BUILD, "interop")
-    os.makedirs(folder, exist_ok=True)
-    with open(os.path.join(folder, "lock"), "w", encoding="ascii") as guard:
-        fcntl.flock(guard, fcntl.LOCK_EX)  # the builds' tests may run side by side
-        stamp, digest = os.path.join(folder, "installed"), hashlib.sha256(lock).hexdigest()
-        for name in ("package.json", "package-lock.json", "peer.js", OTEL, XRAY):
-            shutil.copyfile(os.path.join(HERE, name), os.path.join(folder, name))
-        if not os.path.exists(stamp) or open(stamp, encoding="ascii").read() != digest:
-            subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], cwd=folder, check=True, timeout=200)
-            with open(stamp, "w", encoding="ascii") as file:
-                file.write(digest)
+    install.install(folder)
+    for name in ("peer.js", OTEL, XRAY):
+        shutil.copyfile(os.path.join(HERE, name), os.path.join(folder, name))
     return folder
 
 
@@ -282,5 +271,5 @@ def test_a_server_of_theirs_and_ours_agree_on_every_published_case():
 
 if __name__ == "__main__":
     webs.set_up()
-    peers = install()
+    peers = install_peers()
     run_tests(globals())

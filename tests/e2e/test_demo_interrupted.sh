@@ -1,0 +1,27 @@
+#!/bin/bash
+# Interrupted, ended or failed in the middle, the demo leaves nothing behind.
+. "$(dirname "$0")/_demo.sh"
+
+ends_with() {
+    wait "$demo"
+    local code=$?
+    [ "$code" -eq "$1" ] || bad "exit code $code instead of $1"
+    nothing_is_left
+}
+
+start_demo # Ctrl-C reaches every program of the terminal
+await_line '^== Its customers'
+kill -INT -- "-$demo"
+ends_with 130
+
+start_demo
+await_line '^\$ trackway trace list'
+kill -TERM "$demo"
+ends_with 143
+
+start_demo # a program of it dies
+await_line '^edge   '
+kill -KILL "$(sed -n 's/^front *process \([0-9]*\) .*/\1/p' "$out")"
+ends_with 1
+has '^demo: '
+finish
