@@ -14,6 +14,8 @@
 #include "generator.h"
 #include "serve.h"
 
+enum { MIXED = 131072 };
+
 static char folder[128], command[1024];
 static char text[16 << 20]; /* of /metrics: 2,000 operations have their series there */
 
@@ -149,18 +151,34 @@ struct tw_record serve_record_of(const struct tw__span *span)
     return record;
 }
 
+/* A batch of all senders is cut into requests of one sender each; what does not fill a request is left out. */
 void serve_generate(void (*fn)(void *data, const struct tw__spans *spans), void *data)
 {
     struct timespec now;
     (void)clock_gettime(CLOCK_REALTIME, &now);
     struct generator *generator = generator_new(1, (uint64_t)now.tv_sec * 1000000000 - 60000000000, 50000);
-    struct tw__spans spans = {0};
-    if (!generator) bench_die("memory");
-    for (size_t i = 0; i < SERVE_REQUESTS; i++) {
-        if (generator_fill(generator, &spans, SERVE_REQUEST, true) < 0) bench_die("memory");
-        fn(data, &spans);
+    struct tw__spans all = {0};
+    struct tw__span *room = malloc(SERVE_REQUEST * sizeof *room);
+    size_t requests = 0;
+    if (!generator || !room) bench_die("memory");
+    while (requests < SERVE_REQUESTS) {
+        if (generator_fill(generator, &all, MIXED, false) < 0) bench_die("memory");
+        for (uint32_t sender = 0; sender < all.resource_count; sender++) {
+            struct tw__spans one = all;
+            one.items = room;
+            one.count = 0;
+            for (size_t i = 0; i < all.count && requests < SERVE_REQUESTS; i++) {
+                if (all.items[i].resource != sender) continue;
+                room[one.count++] = all.items[i];
+                if (one.count < SERVE_REQUEST) continue;
+                fn(data, &one);
+                one.count = 0;
+                requests++;
+            }
+        }
     }
-    tw__spans_fini(&spans);
+    free(room);
+    tw__spans_fini(&all);
     generator_free(generator);
 }
 

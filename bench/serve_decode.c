@@ -12,6 +12,15 @@
 #include <trace.pb-c.h>
 #endif
 
+/* A request as a server has it: just read into memory that is used again and again. */
+static struct request fresh(const struct request *request)
+{
+    static char room[1 << 20];
+    if (request->len > sizeof room) bench_die("a request is too large");
+    memcpy(room, request->bytes, request->len);
+    return (struct request){room, request->len};
+}
+
 static int throw_away(void *data, struct tw__spans *spans)
 {
     *(size_t *)data += spans->count;
@@ -37,10 +46,13 @@ static double decode_all(const struct request *requests, size_t count, int (*tak
 {
     struct tw__spans spans = {0};
     struct tw__otlp_dec dec = {.spans = &spans, .door = TW__DOOR_OTLP_HTTP, .take = take, .data = data};
-    double began = serve_own_cpu_ns();
-    for (size_t i = 0; i < count; i++)
-        if (tw__otlp_dec(&dec, requests[i].bytes, requests[i].len) < 0) bench_die("decode");
-    double ns = serve_own_cpu_ns() - began;
+    double ns = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct request request = fresh(&requests[i]);
+        double began = serve_own_cpu_ns();
+        if (tw__otlp_dec(&dec, request.bytes, request.len) < 0) bench_die("decode");
+        ns += serve_own_cpu_ns() - began;
+    }
     tw__spans_fini(&spans);
     tw__pool_fini(&dec.kept);
     return ns;
