@@ -26,6 +26,8 @@ enum { TW__HISTOGRAM_BUCKETS = 0 TW__HISTOGRAM_BOUNDS(TW__HISTOGRAM_ONE) };
 #undef TW__HISTOGRAM_ONE
 
 extern const uint64_t tw__histogram_bounds_ns[TW__HISTOGRAM_BUCKETS];
+/* The first bucket that a number of so many bits can be in: one or two steps from there find its own. */
+extern const uint8_t tw__histogram_first[64];
 extern const char *const tw__histogram_texts[TW__HISTOGRAM_BUCKETS];
 
 struct tw__histogram {
@@ -35,15 +37,9 @@ struct tw__histogram {
 
 static inline void tw__histogram_add(struct tw__histogram *histogram, uint64_t duration_ns)
 {
-    unsigned low = 0, high = TW__HISTOGRAM_BUCKETS;
-    while (low < high) {
-        unsigned middle = (low + high) / 2;
-        if (duration_ns <= tw__histogram_bounds_ns[middle])
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    if (low < TW__HISTOGRAM_BUCKETS) histogram->buckets[low]++;
+    unsigned at = tw__histogram_first[63 - __builtin_clzll(duration_ns | 1)];
+    while (at < TW__HISTOGRAM_BUCKETS && duration_ns > tw__histogram_bounds_ns[at]) at++;
+    if (at < TW__HISTOGRAM_BUCKETS) histogram->buckets[at]++;
     histogram->count++;
     histogram->sum_ns += duration_ns;
 }

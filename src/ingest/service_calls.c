@@ -1,7 +1,10 @@
 /* service_calls: see the header.
  *
- * Halves wait in sets of WAYS, found by their key: no lists, no timers, memory that never changes. How long a half waits
- * is how long it takes until WAYS others have come to its set: at 100,000 calls a second, about half a second for SETS.
+ *     set   | tag * 8, next | half | half | ... |        tag: 31 bits of the key and 1; 0: free
+ *
+ * Halves wait in sets of WAYS, found by their key: no lists, no timers, memory that never changes. A set's tags lie in one cache
+ * line, so that a half costs that line and the one it is written to. How long a half waits is how long it takes until WAYS others
+ * have come to its set: at 100,000 calls a second, about half a second for SETS.
  * A caller stays after it was found, for the other receivers of a message; a called half goes, since it has one caller.
  */
 #include "ingest/service_calls.h"
@@ -10,40 +13,70 @@
 
 #include <trackway/err.h>
 
-enum { WAYS = 8, SETS = 8192 };
+enum { WAYS = 8, SETS = 8192, LINE_BYTES = 64 };
+
+struct tw__call_set {
+    uint32_t tags[WAYS];
+    uint32_t next; /* which gives way */
+    uint32_t rest[LINE_BYTES / 4 - WAYS - 1];
+    struct tw__call_half halves[WAYS];
+};
 
 int tw__call_halves_init(struct tw__call_halves *halves)
 {
-    *halves = (struct tw__call_halves){.items = calloc((size_t)WAYS * SETS, sizeof *halves->items)};
-    return halves->items ? 0 : TW_ERR_MEMORY;
+    size_t bytes = SETS * sizeof *halves->sets;
+    *halves = (struct tw__call_halves){.sets = aligned_alloc(LINE_BYTES, bytes)};
+    if (!halves->sets) return TW_ERR_MEMORY;
+    memset(halves->sets, 0, bytes);
+    return 0;
 }
 
 void tw__call_halves_fini(struct tw__call_halves *halves)
 {
-    free(halves->items);
+    free(halves->sets);
     *halves = (struct tw__call_halves){0};
 }
 
-void tw__call_halves_add(struct tw__call_halves *halves, struct tw__call_half half,
+static struct tw__call_set *set_of(const struct tw__call_halves *halves, uint64_t key)
+{
+    return &halves->sets[(key >> 32) % SETS];
+}
+
+void tw__call_halves_prefetch(const struct tw__call_halves *halves, uint64_t key)
+{
+    __builtin_prefetch(set_of(halves, key), 1);
+}
+
+/* A free place, or the oldest one's. */
+static size_t make_room(struct tw__call_halves *halves, struct tw__call_set *set)
+{
+    for (size_t i = 0; i < WAYS; i++)
+        if (set->tags[i] == 0) return i;
+    size_t place = set->next++ % WAYS;
+    halves->unpaired += !(set->halves[place].what & TW__HALF_PAIRED);
+    return place;
+}
+
+void tw__call_halves_add(struct tw__call_halves *halves, const struct tw__call_half *half,
                          void (*fn)(void *data, const struct tw__call_half *caller, const struct tw__call_half *called),
                          void *data)
 {
-    struct tw__call_half *set = &halves->items[(half.key >> 32) % SETS * WAYS], *place = set;
-    half.stamp = ++halves->clock;
+    struct tw__call_set *set = set_of(halves, half->key);
+    uint32_t tag = (uint32_t)half->key | 1;
+    uint64_t is_caller = half->what & TW__HALF_CALLER, paired = 0;
     for (size_t i = 0; i < WAYS; i++) {
-        struct tw__call_half *other = &set[i];
-        if (other->key == half.key && other->is_caller != half.is_caller) {
-            if (half.is_caller)
-                fn(data, &half, other);
-            else
-                fn(data, other, &half);
-            half.paired = other->paired = true;
-            if (half.is_caller) other->key = 0;
-        }
-        bool older = (int32_t)(other->stamp - place->stamp) < 0;
-        if (other->key == 0 ? place->key != 0 : older && place->key != 0) place = other;
+        struct tw__call_half *other = &set->halves[i];
+        if (set->tags[i] != tag || other->key != half->key || (other->what & TW__HALF_CALLER) == is_caller) continue;
+        if (is_caller)
+            fn(data, half, other);
+        else
+            fn(data, other, half);
+        paired = TW__HALF_PAIRED;
+        other->what |= paired;
+        if (is_caller) set->tags[i] = 0;
     }
-    if (half.paired && !half.is_caller) return;
-    halves->unpaired += place->key && !place->paired;
-    *place = half;
+    if (paired && !is_caller) return;
+    size_t place = make_room(halves, set);
+    set->tags[place] = tag;
+    set->halves[place] = (struct tw__call_half){half->key, half->duration_ns, half->what | paired};
 }

@@ -1,23 +1,25 @@
 /* span_metrics: see the header.
  *
- *     span -> hash of service, name, kind, status -> row     one lock for a batch, one look into a table for a span
+ *     span -> number of its service, hash of its name -> row     one lock for a batch, one look into a table for a span
  *
  * Rows are never taken back: a series that vanishes would look like a restart to who reads it. So their number has a
  * limit, and what comes beyond it is told by two counters. A row's texts are what is written to /metrics: made valid and
  * cut before they are looked up, since two rows that are written alike would make the whole page invalid.
  */
+#define XXH_INLINE_ALL /* names are a dozen bytes long */
 #include "ingest/span_metrics.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <xxhash.h>
+
 #include "base/hex.h"
 #include "ingest/service_calls.h"
-#include "store/hash.h"
 #include "wire/utf8.h"
 
-enum { ROOM = 4096, NONE = 0 }; /* of each table: a power of two, twice the rows */
+enum { ROOM = 4096, NONE = 0, AHEAD = 8 }; /* ROOM of each table: a power of two, twice the rows */
 
 struct tw__span_metrics {
     pthread_mutex_t lock;
@@ -25,7 +27,8 @@ struct tw__span_metrics {
     struct tw__operation *operations;
     struct tw__service_edge *edges;
     struct tw_text services[TW__METRIC_SERVICES_MAX];
-    uint64_t hashes[ROOM];                                        /* of operations, at their places */
+    uint64_t hashes[ROOM]; /* of operations, at their places */
+    uint16_t service_of_operation[TW__OPERATIONS_MAX];
     uint16_t operation_at[ROOM], edge_at[ROOM], service_at[ROOM]; /* number + 1; NONE: free */
     size_t operation_count, operation_cap, edge_count, edge_cap, service_count;
     struct tw__call_halves halves;
@@ -111,23 +114,25 @@ static bool grow(void *items, size_t count, size_t *cap, size_t size)
 /* -- rows */
 
 struct wanted {
-    struct tw_text service, name;
+    struct tw_text name;
+    uint16_t service;
     uint8_t kind, status;
 };
 
 static struct tw__operation *find(struct tw__span_metrics *metrics, const struct wanted *wanted, uint64_t *hash,
                                   size_t *place)
 {
-    uint64_t seed =
-        tw__hash_seeded(wanted->service.ptr, wanted->service.len, (uint64_t)wanted->kind << 8 | wanted->status);
-    *hash = tw__hash_seeded(wanted->name.ptr, wanted->name.len, seed);
-    for (size_t at = *hash % ROOM;; at = (at + 1) % ROOM) {
+    uint64_t rest = (uint64_t)wanted->service << 16 | (uint64_t)wanted->kind << 8 | wanted->status;
+    *hash = XXH3_64bits(wanted->name.ptr, wanted->name.len) ^ rest * UINT64_C(0x9e3779b97f4a7c15);
+    for (size_t at = *hash >> 32;; at++) {
+        at %= ROOM;
         *place = at;
         if (metrics->operation_at[at] == NONE) return NULL;
         if (metrics->hashes[at] != *hash) continue;
-        struct tw__operation *row = &metrics->operations[metrics->operation_at[at] - 1];
-        if (row->kind == wanted->kind && row->status == wanted->status && equal(row->name, wanted->name) &&
-            equal(row->service, wanted->service))
+        uint16_t number = (uint16_t)(metrics->operation_at[at] - 1);
+        struct tw__operation *row = &metrics->operations[number];
+        if (row->kind == wanted->kind && row->status == wanted->status &&
+            metrics->service_of_operation[number] == wanted->service && equal(row->name, wanted->name))
             return row;
     }
 }
@@ -135,19 +140,21 @@ static struct tw__operation *find(struct tw__span_metrics *metrics, const struct
 /* The row of a span; NULL: there are too many, or no memory. */
 static struct tw__operation *row_of(struct tw__span_metrics *metrics, struct wanted wanted)
 {
-    struct clean service_room, name_room;
+    struct clean room;
     uint64_t hash;
     size_t place;
+    if (wanted.service == UINT16_MAX) return NULL;
     struct tw__operation *row = find(metrics, &wanted, &hash, &place);
     if (row) return row;
-    wanted.service = clean(wanted.service, &service_room);
-    wanted.name = clean(wanted.name, &name_room);
+    wanted.name = clean(wanted.name, &room);
     row = find(metrics, &wanted, &hash, &place);
     if (row || metrics->operation_count == TW__OPERATIONS_MAX) return row;
-    struct tw__operation made = {.kind = wanted.kind, .status = wanted.status};
-    if (!copy(&metrics->pool, wanted.service, &made.service) || !copy(&metrics->pool, wanted.name, &made.name) ||
+    struct tw__operation made = {
+        .service = metrics->services[wanted.service], .kind = wanted.kind, .status = wanted.status};
+    if (!copy(&metrics->pool, wanted.name, &made.name) ||
         !grow(&metrics->operations, metrics->operation_count, &metrics->operation_cap, sizeof made))
         return NULL;
+    metrics->service_of_operation[metrics->operation_count] = wanted.service;
     metrics->operations[metrics->operation_count++] = made;
     metrics->operation_at[place] = (uint16_t)metrics->operation_count;
     metrics->hashes[place] = hash;
@@ -159,7 +166,7 @@ static uint16_t service_of(struct tw__span_metrics *metrics, struct tw_text name
 {
     struct clean room;
     name = clean(name, &room);
-    for (size_t at = tw__hash(name.ptr, name.len) % ROOM;; at = (at + 1) % ROOM) {
+    for (size_t at = XXH3_64bits(name.ptr, name.len) % ROOM;; at = (at + 1) % ROOM) {
         uint16_t number = metrics->service_at[at];
         if (number != NONE && equal(metrics->services[number - 1], name)) return (uint16_t)(number - 1);
         if (number != NONE) continue;
@@ -175,7 +182,7 @@ static uint16_t service_of(struct tw__span_metrics *metrics, struct tw_text name
 static struct tw__service_edge *edge_of(struct tw__span_metrics *metrics, uint16_t client, uint16_t server)
 {
     uint32_t both = (uint32_t)client << 16 | server;
-    for (size_t at = tw__hash(&both, sizeof both) % ROOM;; at = (at + 1) % ROOM) {
+    for (size_t at = XXH3_64bits(&both, sizeof both) % ROOM;; at = (at + 1) % ROOM) {
         uint16_t number = metrics->edge_at[at];
         struct tw__service_edge *edge = number ? &metrics->edges[number - 1] : NULL;
         if (edge && equal(edge->client, metrics->services[client]) && equal(edge->server, metrics->services[server]))
@@ -194,32 +201,41 @@ static struct tw__service_edge *edge_of(struct tw__span_metrics *metrics, uint16
 static void count_call(void *data, const struct tw__call_half *caller, const struct tw__call_half *called)
 {
     struct tw__span_metrics *metrics = data;
-    struct tw__service_edge *edge = caller->service == UINT16_MAX || called->service == UINT16_MAX
-                                        ? NULL
-                                        : edge_of(metrics, caller->service, called->service);
+    uint16_t client = (uint16_t)(caller->what >> 16), server = (uint16_t)(called->what >> 16);
+    struct tw__service_edge *edge =
+        client == UINT16_MAX || server == UINT16_MAX ? NULL : edge_of(metrics, client, server);
     if (!edge) {
         metrics->left_out_calls++;
         return;
     }
-    edge->failed += caller->failed || called->failed;
+    edge->failed += ((caller->what | called->what) & TW__HALF_FAILED) != 0;
     tw__histogram_add(&edge->client_latency, caller->duration_ns);
     tw__histogram_add(&edge->server_latency, called->duration_ns);
 }
 
+static bool is_caller(const struct tw__span *span)
+{
+    return span->kind == TW_KIND_CLIENT || span->kind == TW_KIND_PRODUCER;
+}
+
+/* Whether a span is a half of a call, and of which. */
+static bool key_of(const struct tw__span *span, uint64_t *key)
+{
+    bool calls = is_caller(span), is_called = span->kind == TW_KIND_SERVER || span->kind == TW_KIND_CONSUMER;
+    if (span->open || (!calls && (!is_called || tw__all_zero(span->parent_id, sizeof span->parent_id)))) return false;
+    *key = tw__call_key(span->trace_id, calls ? span->span_id : span->parent_id);
+    return true;
+}
+
 static void add_half(struct tw__span_metrics *metrics, const struct tw__span *span, uint16_t service)
 {
-    bool is_caller = span->kind == TW_KIND_CLIENT || span->kind == TW_KIND_PRODUCER;
-    bool is_called = span->kind == TW_KIND_SERVER || span->kind == TW_KIND_CONSUMER;
-    uint8_t ids[24];
-    if (!is_caller && (!is_called || tw__all_zero(span->parent_id, sizeof span->parent_id))) return;
-    memcpy(ids, span->trace_id, 16);
-    memcpy(ids + 16, is_caller ? span->span_id : span->parent_id, 8);
-    struct tw__call_half half = {.key = tw__hash(ids, sizeof ids) | 1,
-                                 .duration_ns = tw__span_duration_ns(span),
-                                 .service = service,
-                                 .is_caller = is_caller,
-                                 .failed = span->status == TW_STATUS_ERROR};
-    tw__call_halves_add(&metrics->halves, half, count_call, metrics);
+    uint64_t key;
+    if (!key_of(span, &key)) return;
+    uint64_t what = (uint64_t)service << 16;
+    if (is_caller(span)) what |= TW__HALF_CALLER;
+    if (span->status == TW_STATUS_ERROR) what |= TW__HALF_FAILED;
+    const struct tw__call_half half = {key, tw__span_duration_ns(span), what};
+    tw__call_halves_add(&metrics->halves, &half, count_call, metrics);
 }
 
 void tw__span_metrics_add(struct tw__span_metrics *metrics, const struct tw__spans *spans)
@@ -229,13 +245,14 @@ void tw__span_metrics_add(struct tw__span_metrics *metrics, const struct tw__spa
     (void)pthread_mutex_lock(&metrics->lock);
     for (size_t i = 0; i < spans->count; i++) {
         const struct tw__span *span = &spans->items[i];
+        uint64_t ahead;
+        if (i + AHEAD < spans->count && key_of(span + AHEAD, &ahead)) tw__call_halves_prefetch(&metrics->halves, ahead);
         if (span->open) continue;
-        struct tw_text name = spans->resources[span->resource].service;
         if (span->resource != resource) {
             resource = span->resource;
-            service = service_of(metrics, name);
+            service = service_of(metrics, spans->resources[resource].service);
         }
-        struct tw__operation *row = row_of(metrics, (struct wanted){name, span->name, span->kind, span->status});
+        struct tw__operation *row = row_of(metrics, (struct wanted){span->name, service, span->kind, span->status});
         if (row)
             tw__histogram_add(&row->latency, tw__span_duration_ns(span));
         else
