@@ -111,6 +111,14 @@ int tw__pool_grow(struct tw__pool *pool, void *items, size_t count, size_t *cap,
     return 0;
 }
 
+void tw__pool_give_back(struct tw__pool *pool, const void *at, size_t len)
+{
+    if (len == 0 || (const char *)at + len != bytes_of(pool->current) + pool->used) return;
+    pool->used -= len;
+    pool->taken_bytes -= len;
+    POISON(at, len);
+}
+
 void tw__pool_reset(struct tw__pool *pool)
 {
     for (struct tw__pool_block *block = pool->first; block; block = block->next) POISON(bytes_of(block), block->cap);

@@ -38,6 +38,9 @@ const char *tw__pool_copy(struct tw__pool *pool, const void *bytes, size_t len);
  * Returns  0 or TW_ERR_MEMORY, which leaves everything as it was. */
 int tw__pool_grow(struct tw__pool *pool, void *items, size_t count, size_t *cap, size_t size);
 
+/* Gives back the last len bytes, from at on, of what was taken last; nothing happens when they are not the last. */
+void tw__pool_give_back(struct tw__pool *pool, const void *at, size_t len);
+
 void tw__pool_reset(struct tw__pool *pool);
 void tw__pool_fini(struct tw__pool *pool);
 

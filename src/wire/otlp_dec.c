@@ -3,8 +3,8 @@
  *     request { resource_spans* { resource, scope_spans* { scope, span* { attribute* event* link* status } } } }
  *
  * A message is looked through twice when something has to be known first: a group for its resource, a scope's spans for
- * the scope, a span for how many attributes, events and links it has, so that their arrays are taken at once. The
- * second look finds everything in the cache. Texts are slices of the request.
+ * the scope. A span is looked through once and made in its place in the batch; its arrays begin with room for what spans usually
+ * have, grow, and give back what they did not need. Texts are slices of the request.
  *
  * Invariant: nesting is bounded by the messages' own shape, and by DEPTH_MAX where a value contains values; memory by
  * the limits of the header: at most 24 MiB and one span more. Fields that are not known are skipped.
@@ -75,27 +75,30 @@ static inline uint32_t small(uint64_t value)
     return value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
 }
 
-/* How many fields of a number a message has; also finds out whether it is whole. */
-static bool count_fields(struct tw__pb_in in, unsigned number, uint32_t *count)
-{
-    struct tw__pb_field field;
-    *count = 0;
-    while (next(&in, &field)) *count += is_len(&field, number);
-    return !in.bad;
-}
-
-/* Where a span's array fields go. */
+/* An array in the making, the last thing in the pool as long as nothing nested is found in it. */
 struct tags {
     struct tw_tag_value *items;
-    uint32_t count, cap, dropped;
+    uint32_t count, cap, limit, dropped;
 };
 
-static int begin_tags(struct tw__pool *pool, struct tags *tags, uint32_t wanted, uint32_t limit)
+enum { TAGS_FIRST = 16, PART_TAGS_FIRST = 4 };
+
+static int more_tags(struct tw__pool *pool, struct tags *tags, uint32_t first)
 {
-    *tags = (struct tags){.cap = wanted < limit ? wanted : limit};
-    if (tags->cap == 0) return 0;
-    tags->items = tw__pool_take(pool, tags->cap * sizeof *tags->items, alignof(struct tw_tag_value));
-    return tags->items ? 0 : TW_ERR_MEMORY;
+    uint32_t cap = tags->cap ? 2 * tags->cap : first;
+    if (cap > tags->limit) cap = tags->limit;
+    struct tw_tag_value *items = tw__pool_take(pool, cap * sizeof *items, alignof(struct tw_tag_value));
+    if (!items) return TW_ERR_MEMORY;
+    if (tags->count) memcpy(items, tags->items, tags->count * sizeof *items);
+    tags->items = items;
+    tags->cap = cap;
+    return 0;
+}
+
+static void end_tags(struct tw__pool *pool, const struct tags *tags)
+{
+    if (!tags->items) return;
+    tw__pool_give_back(pool, tags->items + tags->count, (tags->cap - tags->count) * sizeof *tags->items);
 }
 
 /* A KeyValue as every sender writes it: key and value in this order, each once, of less than 128 bytes. */
@@ -105,13 +108,15 @@ static inline bool quick_tag(const uint8_t *at, size_t len, struct tw_tag_value 
     const uint8_t *value = at + 2 + at[1], *bytes = value + 2;
     size_t value_len = value[1];
     if (value[0] != 0x12 || value_len < 2 || value_len >= 0x80 || bytes + value_len != at + len) return false;
-    tag->key = (struct tw_text){(const char *)at + 2, at[1]};
+    const struct tw_text key = {(const char *)at + 2, at[1]};
     if (bytes[0] == 0x0a && bytes[1] + 2U == value_len) {
-        tag->type = TW_TYPE_STR;
-        tag->text = (struct tw_text){(const char *)bytes + 2, value_len - 2};
-        tag->full_len = value_len - 2;
+        *tag = (struct tw_tag_value){.key = key,
+                                     .type = TW_TYPE_STR,
+                                     .text = {(const char *)bytes + 2, value_len - 2},
+                                     .full_len = value_len - 2};
         return true;
     }
+    *tag = (struct tw_tag_value){.key = key, .text = {"", 0}};
     if (bytes[0] == 0x18 && value_len <= 10) {
         uint64_t number = 0;
         size_t i = 1;
@@ -126,25 +131,23 @@ static inline bool quick_tag(const uint8_t *at, size_t len, struct tw_tag_value 
         tag->value.u = bytes[1];
         return true;
     }
+    if (bytes[0] == 0x21 && value_len == 9) {
+        uint64_t bits = le64(bytes + 1);
+        tag->type = TW_TYPE_DOUBLE;
+        memcpy(&tag->value.d, &bits, sizeof bits);
+        return true;
+    }
     return false;
 }
 
-/* KeyValue { key = 1; value = 2 } */
-static int add_tag(struct tw__pool *pool, struct tags *tags, const struct tw__pb_field *attribute)
+/* A KeyValue in any other form. */
+static int slow_tag(struct tw__pool *pool, struct tags *tags, const struct tw__pb_field *attribute)
 {
+    struct tw_tag_value *tag = &tags->items[tags->count];
     struct tw__pb_in in = inside(attribute);
     struct tw__pb_field field;
-    if (tags->count == tags->cap) {
-        tags->dropped++;
-        return 0;
-    }
-    struct tw_tag_value *tag = &tags->items[tags->count];
-    *tag = (struct tw_tag_value){.key = {"", 0}, .text = {"", 0}};
-    if (quick_tag(attribute->bytes, attribute->len, tag)) {
-        tags->count++;
-        return 0;
-    }
     int code = 0;
+    *tag = (struct tw_tag_value){.key = {"", 0}, .text = {"", 0}};
     while (next(&in, &field)) {
         if (is_len(&field, 1))
             tag->key = text_of(&field);
@@ -157,6 +160,22 @@ static int add_tag(struct tw__pool *pool, struct tags *tags, const struct tw__pb
         tags->dropped++;
     else
         tags->count++;
+    return 0;
+}
+
+/* KeyValue { key = 1; value = 2 } */
+static inline int add_tag(struct tw__pool *pool, struct tags *tags, uint32_t first,
+                          const struct tw__pb_field *attribute)
+{
+    if (tags->count == tags->cap) {
+        if (tags->count == tags->limit) {
+            tags->dropped++;
+            return 0;
+        }
+        if (more_tags(pool, tags, first) < 0) return TW_ERR_MEMORY;
+    }
+    if (!quick_tag(attribute->bytes, attribute->len, &tags->items[tags->count])) return slow_tag(pool, tags, attribute);
+    tags->count++;
     return 0;
 }
 
@@ -177,17 +196,17 @@ static int event_of(struct tw__pool *pool, const struct tw__pb_field *message, s
 {
     struct tw__pb_in in = inside(message);
     struct tw__pb_field field;
-    struct tags tags;
-    uint32_t wanted;
+    struct tags tags = {.limit = TW__OTLP_PART_TAGS_MAX};
+    int code = 0;
     *event = (struct tw__span_event){.kind = TW_RECORD_EVENT, .name = {"", 0}};
-    if (!count_fields(in, 3, &wanted)) return TW_ERR_SYNTAX;
-    int code = begin_tags(pool, &tags, wanted, TW__OTLP_PART_TAGS_MAX);
     while (code == 0 && next(&in, &field)) {
         if (field.number == 1 && field.type == TW__PB_I64) event->time_ns = field.value;
         if (is_len(&field, 2)) event->name = text_of(&field);
-        if (is_len(&field, 3)) code = add_tag(pool, &tags, &field);
+        if (is_len(&field, 3)) code = add_tag(pool, &tags, PART_TAGS_FIRST, &field);
         if (field.number == 4 && field.type == TW__PB_VARINT) event->dropped_tags = small(field.value);
     }
+    if (in.bad) return TW_ERR_SYNTAX;
+    end_tags(pool, &tags);
     event->tags = tags.items;
     event->tag_count = tags.count;
     event->dropped_tags = small((uint64_t)event->dropped_tags + tags.dropped);
@@ -204,19 +223,19 @@ static int link_of(struct tw__pool *pool, const struct tw__pb_field *message, st
 {
     struct tw__pb_in in = inside(message);
     struct tw__pb_field field;
-    struct tags tags;
-    uint32_t wanted;
+    struct tags tags = {.limit = TW__OTLP_PART_TAGS_MAX};
+    int code = 0;
     *link = (struct tw__span_link){.trace_state = {"", 0}};
-    if (!count_fields(in, 4, &wanted)) return TW_ERR_SYNTAX;
-    int code = begin_tags(pool, &tags, wanted, TW__OTLP_PART_TAGS_MAX);
     while (code == 0 && next(&in, &field)) {
         if (is_len(&field, 1)) id_of(&field, link->trace_id, sizeof link->trace_id);
         if (is_len(&field, 2)) id_of(&field, link->span_id, sizeof link->span_id);
         if (is_len(&field, 3)) link->trace_state = text_of(&field);
-        if (is_len(&field, 4)) code = add_tag(pool, &tags, &field);
+        if (is_len(&field, 4)) code = add_tag(pool, &tags, PART_TAGS_FIRST, &field);
         if (field.number == 5 && field.type == TW__PB_VARINT) link->dropped_tags = small(field.value);
         if (field.number == 6 && field.type == TW__PB_I32) link->flags = (uint32_t)field.value;
     }
+    if (in.bad) return TW_ERR_SYNTAX;
+    end_tags(pool, &tags);
     link->tags = tags.items;
     link->tag_count = tags.count;
     link->dropped_tags = small((uint64_t)link->dropped_tags + tags.dropped);
@@ -226,57 +245,54 @@ static int link_of(struct tw__pool *pool, const struct tw__pb_field *message, st
 /* What a span is made of while its fields come. */
 struct making {
     struct tw__pool *pool;
-    struct tw__span span;
+    struct tw__span *span;
     size_t trace_len, span_len, parent_len;
     struct tags tags;
     struct tw__span_event *events;
     struct tw__span_link *links;
-    uint32_t event_cap, link_cap;
+    size_t event_cap, link_cap;
 };
 
-static int begin_span(struct making *making, struct tw__pb_in in)
+static int add_event(struct making *making, const struct tw__pb_field *field)
 {
-    struct tw__pb_field field;
-    uint32_t tags = 0, events = 0, links = 0;
-    while (next(&in, &field)) {
-        tags += is_len(&field, 9);
-        events += is_len(&field, 11);
-        links += is_len(&field, 13);
+    struct tw__span *span = making->span;
+    if (span->event_count == TW__OTLP_PARTS_MAX) {
+        span->dropped_events++;
+        return 0;
     }
-    if (in.bad) return TW_ERR_SYNTAX;
-    making->event_cap = events < TW__OTLP_PARTS_MAX ? events : TW__OTLP_PARTS_MAX;
-    making->link_cap = links < TW__OTLP_PARTS_MAX ? links : TW__OTLP_PARTS_MAX;
-    int code = begin_tags(making->pool, &making->tags, tags, TW__OTLP_TAGS_MAX);
-    if (code < 0) return code;
-    if (events) making->events = tw__pool_zeroed(making->pool, making->event_cap, sizeof *making->events);
-    if (links) making->links = tw__pool_zeroed(making->pool, making->link_cap, sizeof *making->links);
-    return (events && !making->events) || (links && !making->links) ? TW_ERR_MEMORY : 0;
+    if (tw__pool_grow(making->pool, &making->events, span->event_count, &making->event_cap, sizeof *making->events) < 0)
+        return TW_ERR_MEMORY;
+    return event_of(making->pool, field, &making->events[span->event_count++]);
+}
+
+static int add_link(struct making *making, const struct tw__pb_field *field)
+{
+    struct tw__span *span = making->span;
+    if (span->link_count == TW__OTLP_PARTS_MAX) {
+        span->dropped_links++;
+        return 0;
+    }
+    if (tw__pool_grow(making->pool, &making->links, span->link_count, &making->link_cap, sizeof *making->links) < 0)
+        return TW_ERR_MEMORY;
+    return link_of(making->pool, field, &making->links[span->link_count++]);
 }
 
 /* The fields that nest or are rare. */
 static int take_part(struct making *making, const struct tw__pb_field *field)
 {
-    struct tw__span *span = &making->span;
+    struct tw__span *span = making->span;
     bool number = field->type == TW__PB_VARINT;
     switch (field->number) {
     case 10:
         if (number) span->dropped_tags = small(field->value);
         return 0;
     case 11:
-        if (field->type != TW__PB_LEN) return 0;
-        if (span->event_count < making->event_cap)
-            return event_of(making->pool, field, &making->events[span->event_count++]);
-        span->dropped_events++;
-        return 0;
+        return field->type == TW__PB_LEN ? add_event(making, field) : 0;
     case 12:
         if (number) span->dropped_events = small(span->dropped_events + field->value);
         return 0;
     case 13:
-        if (field->type != TW__PB_LEN) return 0;
-        if (span->link_count < making->link_cap)
-            return link_of(making->pool, field, &making->links[span->link_count++]);
-        span->dropped_links++;
-        return 0;
+        return field->type == TW__PB_LEN ? add_link(making, field) : 0;
     case 14:
         if (number) span->dropped_links = small(span->dropped_links + field->value);
         return 0;
@@ -292,8 +308,8 @@ static int take_part(struct making *making, const struct tw__pb_field *field)
 
 static int take_field(struct making *making, const struct tw__pb_field *field)
 {
-    struct tw__span *span = &making->span;
-    if (is_len(field, 9)) return add_tag(making->pool, &making->tags, field);
+    struct tw__span *span = making->span;
+    if (is_len(field, 9)) return add_tag(making->pool, &making->tags, TAGS_FIRST, field);
     if (field->number > 9) return take_part(making, field);
     if (field->type == TW__PB_I64) {
         if (field->number == 7) span->start_ns = field->value;
@@ -327,20 +343,19 @@ static int add_scope(struct tw__otlp_dec *dec, struct group *group)
     struct tw__scope scope = {.name = nothing, .version = nothing, .schema_url = group->scope_schema};
     struct tw__pb_in in = group->scope;
     struct tw__pb_field field;
-    struct tags tags = {0};
-    uint32_t wanted = 0;
+    struct tags tags = {.limit = TW__OTLP_TAGS_MAX};
     int code = 0;
     if (in.at) {
-        if (!count_fields(in, 3, &wanted)) return TW_ERR_SYNTAX;
-        code = begin_tags(pool, &tags, wanted, TW__OTLP_TAGS_MAX);
         while (code == 0 && next(&in, &field)) {
             if (is_len(&field, 1)) scope.name = text_of(&field);
             if (is_len(&field, 2)) scope.version = text_of(&field);
-            if (is_len(&field, 3)) code = add_tag(pool, &tags, &field);
+            if (is_len(&field, 3)) code = add_tag(pool, &tags, TAGS_FIRST, &field);
             if (field.number == 4 && field.type == TW__PB_VARINT) scope.dropped_tags = small(field.value);
         }
     }
+    if (code == 0 && in.bad) code = TW_ERR_SYNTAX;
     if (code < 0) return code;
+    end_tags(pool, &tags);
     scope.tags = tags.items;
     scope.tag_count = tags.count;
     scope.dropped_tags = small((uint64_t)scope.dropped_tags + tags.dropped);
@@ -354,18 +369,17 @@ static int add_resource(struct tw__otlp_dec *dec, struct group *group)
     struct tw__resource resource = {.service = nothing, .schema_url = group->schema};
     struct tw__pb_in in = group->resource;
     struct tw__pb_field field;
-    struct tags tags = {0};
-    uint32_t wanted = 0;
+    struct tags tags = {.limit = TW__OTLP_TAGS_MAX};
     int code = 0;
     if (in.at) {
-        if (!count_fields(in, 1, &wanted)) return TW_ERR_SYNTAX;
-        code = begin_tags(pool, &tags, wanted, TW__OTLP_TAGS_MAX);
         while (code == 0 && next(&in, &field)) {
-            if (is_len(&field, 1)) code = add_tag(pool, &tags, &field);
+            if (is_len(&field, 1)) code = add_tag(pool, &tags, TAGS_FIRST, &field);
             if (field.number == 2 && field.type == TW__PB_VARINT) resource.dropped_tags = small(field.value);
         }
     }
+    if (code == 0 && in.bad) code = TW_ERR_SYNTAX;
     if (code < 0) return code;
+    end_tags(pool, &tags);
     resource.tags = tags.items;
     resource.tag_count = tags.count;
     resource.dropped_tags = small((uint64_t)resource.dropped_tags + tags.dropped);
@@ -373,32 +387,89 @@ static int add_resource(struct tw__otlp_dec *dec, struct group *group)
     return group->resource_index == UINT32_MAX ? TW_ERR_MEMORY : 0;
 }
 
+/* The fields that every span has, as every sender writes them. Returns  how many bytes it took; 0: none, take_field has to look. */
+static inline size_t quick_field(struct making *making, const uint8_t *at, size_t left)
+{
+    struct tw__span *span = making->span;
+    struct tags *tags = &making->tags;
+    if (left < 10) return 0;
+    size_t len = at[1];
+    switch (at[0]) {
+    case TW__PB_TAG(9, TW__PB_LEN):
+        if (len >= 0x80 || len > left - 2 || tags->count == tags->cap) return 0;
+        if (!quick_tag(at + 2, len, &tags->items[tags->count])) return 0;
+        tags->count++;
+        return 2 + len;
+    case TW__PB_TAG(1, TW__PB_LEN):
+        if (len != 16 || left < 18) return 0;
+        memcpy(span->trace_id, at + 2, 16);
+        making->trace_len = 16;
+        return 18;
+    case TW__PB_TAG(2, TW__PB_LEN):
+        if (len != 8) return 0;
+        memcpy(span->span_id, at + 2, 8);
+        making->span_len = 8;
+        return 10;
+    case TW__PB_TAG(4, TW__PB_LEN):
+        if (len != 8) return 0;
+        memcpy(span->parent_id, at + 2, 8);
+        making->parent_len = 8;
+        return 10;
+    case TW__PB_TAG(5, TW__PB_LEN):
+        if (len >= 0x80 || len > left - 2) return 0;
+        span->name = (struct tw_text){(const char *)at + 2, len};
+        return 2 + len;
+    case TW__PB_TAG(7, TW__PB_I64):
+        span->start_ns = le64(at + 1);
+        return 9;
+    case TW__PB_TAG(8, TW__PB_I64):
+        span->end_ns = le64(at + 1);
+        return 9;
+    default:
+        return 0;
+    }
+}
+
+static int take_fields(struct making *making, struct tw__pb_in in)
+{
+    struct tw__pb_field field;
+    for (;;) {
+        size_t taken = quick_field(making, in.at, (size_t)(in.end - in.at));
+        in.at += taken;
+        if (taken) continue;
+        if (!tw__pb_next(&in, &field)) return in.bad ? TW_ERR_SYNTAX : 0;
+        int code = take_field(making, &field);
+        if (code < 0) return code;
+    }
+}
+
+/* A span that is refused leaves its resource and scope in the batch, for the next one. */
 static int decode_span(struct tw__otlp_dec *dec, struct group *group, const struct tw__pb_field *message)
 {
-    struct making making = {.pool = &dec->spans->pool};
-    struct tw__pb_in in = inside(message);
-    struct tw__pb_field field;
-    making.span = (struct tw__span){
-        .name = nothing, .status_message = nothing, .trace_state = nothing, .kind = TW__KIND_UNSPECIFIED};
-    int code = begin_span(&making, in);
-    while (code == 0 && next(&in, &field)) code = take_field(&making, &field);
-    if (code < 0) return code;
-    if (!tw__otlp_dec_ids(dec, &making.span, making.trace_len, making.span_len, making.parent_len)) return 0;
+    struct tw__spans *spans = dec->spans;
+    struct making making = {.pool = &spans->pool, .tags.limit = TW__OTLP_TAGS_MAX};
+    int code = 0;
     if (group->resource_index == UINT32_MAX && (code = add_resource(dec, group)) < 0) return code;
     if (group->scope_index == UINT32_MAX && (code = add_scope(dec, group)) < 0) return code;
-    struct tw__span *span = tw__spans_add(dec->spans, group->resource_index, group->scope_index);
+    struct tw__span *span = making.span = tw__spans_add(spans, group->resource_index, group->scope_index);
     if (!span) return TW_ERR_MEMORY;
-    *span = making.span;
-    span->resource = group->resource_index;
-    span->scope = group->scope_index;
+    span->name = span->status_message = span->trace_state = nothing;
+    span->kind = TW__KIND_UNSPECIFIED;
     span->door = (uint8_t)dec->door;
+    code = take_fields(&making, inside(message));
+    if (code < 0) return code;
+    end_tags(making.pool, &making.tags);
     span->tags = making.tags.items;
     span->tag_count = making.tags.count;
     span->dropped_tags = small((uint64_t)span->dropped_tags + making.tags.dropped);
     span->events = making.events;
     span->links = making.links;
+    if (!tw__otlp_dec_ids(dec, span, making.trace_len, making.span_len, making.parent_len)) {
+        spans->count--;
+        return 0;
+    }
     code = tw__otlp_dec_flush(dec, false);
-    if (dec->spans->count == 0) group->resource_index = group->scope_index = UINT32_MAX;
+    if (spans->count == 0) group->resource_index = group->scope_index = UINT32_MAX;
     return code;
 }
 

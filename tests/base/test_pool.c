@@ -29,6 +29,20 @@ static void what_is_taken_is_aligned_and_does_not_overlap(void **state)
     tw__pool_fini(&pool);
 }
 
+static void the_end_of_what_was_taken_last_can_be_given_back(void **state)
+{
+    (void)state;
+    struct tw__pool pool = {0};
+    char *first = tw__pool_take(&pool, 100, 1);
+    tw__pool_give_back(&pool, first + 60, 40);
+    char *second = tw__pool_take(&pool, 10, 1);
+    assert_ptr_equal(second, first + 60);
+    tw__pool_give_back(&pool, first + 20, 40); /* not the last: stays */
+    assert_ptr_equal(tw__pool_take(&pool, 1, 1), second + 10);
+    assert_int_equal(pool.taken_bytes, 71);
+    tw__pool_fini(&pool);
+}
+
 static void something_larger_than_any_block_has_one_of_its_own(void **state)
 {
     (void)state;
@@ -84,6 +98,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_taken_is_aligned_and_does_not_overlap),
+        cmocka_unit_test(the_end_of_what_was_taken_last_can_be_given_back),
         cmocka_unit_test(something_larger_than_any_block_has_one_of_its_own),
         cmocka_unit_test(a_reset_keeps_the_memory),
         cmocka_unit_test(beyond_the_limit_nothing_is_handed_out),
