@@ -31,11 +31,11 @@ int tw_sampling_set_rate(double rate);
 int tw_sampling_set_rate_of(const char *path, double rate);
 
 /* Of one trace, after its root has begun and before its first child: whether it is exported, whatever the rate says; and its id.
- * (tw_span_options has both for who knows them earlier.) What was recorded of the trace before keeps what it had: its events, and
- * the contexts that were handed on.
- * Returns  0; TW_ERR_STATE: it is not an open root that this thread began as its current span, or something has been begun on this
- *          thread since, so that a part of the trace has gone its way already; TW_ERR_RANGE: an id whose low half is zero.
- *          On error nothing has changed.
+ * (tw_span_options has both for who knows them earlier.) What was recorded of the trace before keeps what it had: its events.
+ * Returns  0; TW_ERR_STATE: it is not an open root that this thread began as its current span, or a part of the trace may have gone
+ *          its way already: something has been begun on this thread since, or the root's context has been asked for
+ *          (tw_context_current, tw_span_context, a header, an envelope, another thread that keeps tracing), so that it may have
+ *          children elsewhere; TW_ERR_RANGE: an id whose low half is zero. On error nothing has changed.
  * Threads  [owner thread] */
 int tw_span_set_sampled(tw_span root, bool sampled);
 int tw_span_set_trace_id(tw_span root, const uint8_t trace_id[16]);

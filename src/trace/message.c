@@ -51,7 +51,7 @@ uint64_t tw_message_send(const struct tw_message *message)
 {
     struct tw_context context;
     if (!tw__load_relaxed(&tw__gate)) return 0;
-    (void)tw_context_current(&context);
+    (void)tw__context_here(&context);
     return send_in(message, &context);
 }
 
@@ -69,7 +69,7 @@ void tw_message_receive(const struct tw_message *message, const struct tw_contex
 {
     struct tw_context context;
     if (!tw__load_relaxed(&tw__gate)) return;
-    if (!sender) (void)tw_context_current(&context);
+    if (!sender) (void)tw__context_here(&context);
     receive_in(message, message ? message->id : 0, sender ? sender : &context);
 }
 

@@ -158,7 +158,7 @@ void tw_mark_with(const char *name, const struct tw_attr *attrs, size_t count)
 {
     static struct tw_site site = {0, "mark", "", "", 0, TW__TYPE_MARK, 0, 0};
     struct tw_context context;
-    if (!tw__load_relaxed(&tw__gate) || !tw_context_current(&context)) return;
+    if (!tw__load_relaxed(&tw__gate) || !tw__context_here(&context)) return;
     struct tw__block *block = tw__enter();
     if (!block) return;
     struct tw__owner owner;

@@ -33,15 +33,17 @@ int tw_sampling_set_rate_of(const char *path, double rate)
     return result < 0 ? result : tw__control_rate_of(path, threshold);
 }
 
-/* Whether the span is a root alone; between enter and leave. */
+/* Whether the span is a root alone; between enter and leave. Nothing was begun on this thread since: the slot that was free then is
+ * the first one still, and has the same id. And nobody has the root's context, by which a child could be begun on another thread or
+ * in another process: who gets it (tw__slot_handed) clears alias. So a child costs nothing more than before. */
 static bool is_alone(const struct tw__block *block, tw_span span)
 {
     const struct tw__slot *slot = span.slot;
     if (!slot || tw__load_acquire(&slot->id) != span.id || tw__is_holder(slot))
         return false; /* pairs with begin and end */
     if (slot->owner != block || block->saved != slot || tw__load_relaxed(&slot->parent) != 0) return false;
-    return slot->alias && slot->alias == tw__load_relaxed(&block->free) &&
-           tw__load_relaxed(&slot->alias->id) == slot->alias_id;
+    const struct tw__slot *next = tw__load_relaxed(&slot->alias);
+    return next && next == tw__load_relaxed(&block->free) && tw__load_relaxed(&next->id) == slot->alias_id;
 }
 
 int tw_span_set_sampled(tw_span root, bool sampled)

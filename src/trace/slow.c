@@ -145,6 +145,7 @@ static struct ancestry ancestry_of(struct tw__block *block, const char *name, co
     } else if (!options || !options->root) {
         const struct tw__slot *top = tw__stack_parent(block);
         if (tw__load_relaxed(&top->id) != 0) {
+            if (tw__load_relaxed(&top->owner) != block) tw__slot_handed(top); /* to this signal handler */
             a.trace[0] = tw__load_relaxed(&top->trace[0]);
             a.trace[1] = tw__load_relaxed(&top->trace[1]);
             a.parent = tw__load_relaxed(&top->id);
@@ -201,8 +202,9 @@ static tw_span begin_at(struct tw_site *site, const struct tw_span_options *opti
     tw__store_relaxed(&slot->parent, a.parent);
     tw__store_relaxed(&slot->head, head);
     tw__store_relaxed(&slot->time, now);
-    slot->alias = a.parent ? NULL : tw__load_relaxed(&block->free); /* see sampling.c */
-    slot->alias_id = slot->alias ? tw__load_relaxed(&slot->alias->id) : 0;
+    struct tw__slot *next = a.parent ? NULL : tw__load_relaxed(&block->free); /* see sampling.c */
+    tw__store_relaxed(&slot->alias, next);
+    slot->alias_id = next ? tw__load_relaxed(&next->id) : 0;
     uint64_t id = slot->id + TW__ID_STEP;
     tw__store_release(&slot->id, id); /* pairs with the reader's look at open slots */
     if (!detached) block->saved = slot;
@@ -323,5 +325,6 @@ bool tw_span_context(tw_span span, struct tw_context *out)
     memset(out, 0, sizeof *out);
     if (!tw_span_is_open(span)) return false;
     tw__context_of_slot(span.slot, out);
+    tw__slot_handed(span.slot);
     return true;
 }

@@ -48,6 +48,15 @@ void tw__context_of_slot(const struct tw__slot *slot, struct tw_context *out)
     out->flags = (uint8_t)(tw__load_relaxed(&slot->misc) >> 32);
 }
 
+/* Only of a root that was alone until now, hence once. Another thread may ask, and the slot be a stand-in meanwhile: its alias
+ * is another thread's slot, a root's is its own thread's, so that the comparison cannot mistake one for the other. */
+void tw__slot_handed(const struct tw__slot *slot)
+{
+    if (tw__load_relaxed(&slot->parent)) return;
+    struct tw__slot *root = (struct tw__slot *)(uintptr_t)slot, *alias = tw__load_relaxed(&root->alias);
+    if (alias && !tw__is_holder(root)) (void)tw__cas_acq_rel(&root->alias, &alias, NULL);
+}
+
 static bool is_zombie(const struct tw__slot *slot)
 {
     return slot != &tw__no_slot && !tw__is_holder(slot) && (tw__load_acquire(&slot->id) & 1) == 0; /* pairs with close_slot */
@@ -325,6 +334,7 @@ void tw_context_switch(tw_task *mine)
     tw_task before = switch_out(block);
     struct tw__slot *top = resumed(block, mine);
     if (top != &tw__no_slot && tw__load_relaxed(&top->owner) != block) {
+        tw__slot_handed(top);
         uint64_t id = tw__load_relaxed(&top->id);
         struct tw__slot *holder = holder_open(block, top->trace, id, (top->misc >> 32) & 0xff);
         if (holder) {
@@ -339,7 +349,7 @@ void tw_context_switch(tw_task *mine)
     tw__leave(block);
 }
 
-bool tw_context_current(struct tw_context *out)
+static bool context_here(struct tw_context *out, bool handed)
 {
     const struct tw__block *block = tw__me;
     const struct tw__slot *top = tw__load_relaxed(&block->current);
@@ -349,11 +359,23 @@ bool tw_context_current(struct tw_context *out)
         if (!mine) return false;
         top = tw__stack_parent(mine);
         if (top->id != 0) tw__context_of_slot(top, out);
+        if (top->id != 0 && handed) tw__slot_handed(top);
         tw__leave(mine);
     } else if (top->id != 0) {
         tw__context_of_slot(top, out);
+        if (handed) tw__slot_handed(top);
     }
     return tw__context_is_valid(out);
+}
+
+bool tw__context_here(struct tw_context *out)
+{
+    return context_here(out, false);
+}
+
+bool tw_context_current(struct tw_context *out)
+{
+    return context_here(out, true);
 }
 
 /* The handle of what is current: with holders, the events' handle; without, spans only. */

@@ -30,6 +30,12 @@ unsigned tw__stack_abandon(struct tw__block *block, const struct tw__slot *end);
 /* Makes a slot stop being a holder. */
 void tw__holder_close(struct tw__slot *slot);
 
+/* From here on others know the context of this slot, and may begin a child of it anywhere: see sampling.c. [any thread] */
+void tw__slot_handed(const struct tw__slot *slot);
+
+/* tw_context_current for who does not hand it on. */
+bool tw__context_here(struct tw_context *out);
+
 /* Ids as numbers and as bytes. */
 uint64_t tw__id_from_bytes(const uint8_t bytes[8]);
 void tw__id_to_bytes(uint64_t id, uint8_t bytes[8]);

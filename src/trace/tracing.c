@@ -106,7 +106,7 @@ int tw__subsegment_start(struct tw_site *site, tw_span *out, const struct tw_sub
         return out->slot ? 0 : TW_ERR_SPACE;
     }
     *out = TW_SPAN_NONE;
-    bool inside = options && options->tracing ? tw__context_is_valid(options->tracing) : tw_context_current(&current);
+    bool inside = options && options->tracing ? tw__context_is_valid(options->tracing) : tw__context_here(&current);
     if (!inside) return missing(site, out, options);
     *out = options ? begin_with(site, options) : tw__span_begin(site);
     return out->slot ? 0 : TW_ERR_SPACE;
@@ -161,6 +161,7 @@ static int look(const struct tw__block *block, struct tw_context *out)
     for (int depth = 0; depth < DEPTH_MAX && slot && slot != &tw__no_slot && slot != &tw__detached; depth++) {
         bool context = tw__load_relaxed(&slot->holder) != 0;
         if (context || (tw__load_acquire(&slot->id) & 1)) { /* else it has ended on another thread, and waits here */
+            tw__slot_handed(slot); /* before, so that its thread does not change what is read here */
             result = read_slot(slot, out) ? 0 : TW_ERR_OUT_OF_TRACE;
             break;
         }

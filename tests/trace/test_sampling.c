@@ -2,8 +2,12 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include <trackway/propagate.h>
 #include <trackway/sampling.h>
+#include <trackway/trace.h>
 
 #include "recording.h"
 
@@ -161,6 +165,105 @@ static void another_thread_may_not(void **state)
     tw_span_end(root);
 }
 
+/* Each gets the context of a root out of its hands; then begins a child of it, where that takes no second thread. */
+static void by_its_handle(tw_span root)
+{
+    struct tw_context context;
+    assert_true(tw_span_context(root, &context));
+    tw_span_end(tw_span_begin_under("child", &context));
+}
+
+static void by_what_is_current(tw_span root)
+{
+    struct tw_context context;
+    (void)root;
+    assert_true(tw_context_current(&context));
+}
+
+static void by_a_header(tw_span root)
+{
+    char text[TW_TRACE_HEADER_MAX + 1];
+    assert_true(tw_trace_header(root, NULL, text, sizeof text) > 0);
+}
+
+static void by_an_envelope(tw_span root)
+{
+    struct tw_envelope envelope;
+    (void)root;
+    tw_message_carry(NULL, &envelope);
+    assert_true(envelope.message_id);
+}
+
+static void *keep_tracing_of(void *data)
+{
+    tw_attach keep;
+    assert_int_equal(tw_tracing_keep_thread(*(const int *)data, &keep), 0);
+    tw_span_end(tw_span_begin("child"));
+    tw_tracing_leave(keep);
+    return NULL;
+}
+
+static void by_another_thread(tw_span root)
+{
+    pthread_t thread;
+    int tid = (int)syscall(SYS_gettid);
+    (void)root;
+    assert_int_equal(pthread_create(&thread, NULL, keep_tracing_of, &tid), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+static void *resume(void *data)
+{
+    tw_context_switch(data);
+    tw_span_end(tw_span_begin("child"));
+    tw_context_switch(data);
+    return NULL;
+}
+
+static void by_a_task_that_moves(tw_span root)
+{
+    pthread_t thread;
+    tw_task task = {0};
+    (void)root;
+    tw_context_switch(&task);
+    assert_int_equal(pthread_create(&thread, NULL, resume, &task), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    tw_context_switch(&task);
+}
+
+static void whoever_has_the_context_of_a_root_has_a_trace_that_stays(void **state)
+{
+    static void (*const ways[])(tw_span) = {by_its_handle,  by_what_is_current, by_a_header,
+                                            by_an_envelope, by_another_thread,  by_a_task_that_moves};
+    const uint8_t id[16] = {1, [15] = 1};
+    (void)state;
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        const char *name = (const char *[]){"1", "2", "3", "4", "5", "6"}[i];
+        tw_span root = tw_span_begin_with("root", &(struct tw_span_options){.root = true, .name = name});
+        ways[i](root);
+        assert_int_equal(tw_span_set_sampled(root, false), TW_ERR_STATE);
+        assert_int_equal(tw_span_set_trace_id(root, id), TW_ERR_STATE);
+        tw_span_end(root);
+        assert_true(is_sampled(name));
+        tw_span next = tw_span_begin_root("next");
+        assert_int_equal(tw_span_set_sampled(next, false), 0);
+        tw_span_end(next);
+    }
+}
+
+static void what_is_only_recorded_of_a_root_leaves_it_alone(void **state)
+{
+    (void)state;
+    tw_span root = tw_span_begin_root("root");
+    tw_tag(root, "user.id", 7);
+    tw_event("arrived");
+    (void)tw_message_send(NULL);
+    tw_message_receive(NULL, NULL);
+    assert_int_equal(tw_span_set_sampled(root, false), 0);
+    tw_span_end(root);
+    assert_false(is_sampled("root"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +275,8 @@ int main(void)
         RECORDING(a_root_alone_can_be_forced_and_renumbered),
         RECORDING(after_the_first_child_it_is_an_error_and_nothing_changes),
         RECORDING(another_thread_may_not),
+        RECORDING(whoever_has_the_context_of_a_root_has_a_trace_that_stays),
+        RECORDING(what_is_only_recorded_of_a_root_leaves_it_alone),
     };
     return RUN_WITH_BOTH_CLOCKS("sampling", tests);
 }
