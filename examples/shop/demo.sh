@@ -114,35 +114,36 @@ expect 'continues in commit batch' 'the way from the order to the batch'
 
 heading 'Calls: what an entrypoint got and gave, without what is secret'
 run_line "curl -s -X POST -H 'X-Card: 4111111111111112' -H 'Authorization: Bearer b4nk-s3cret' $url/pay/7"
-run_line "trackway calls --name '*.pay' --level WARNING --limit 1 | jq '{call_id, call_args, exception_value}'"
-expect '"exception_value": "the bank refuses card \*\*\*\*\*\*\*\*"' 'the error without the number'
+run_line "trackway calls --name '*.pay' --level WARNING --limit 1 |
+    jq -c '.call_id, .call_args.request.headers, .call_args.card, .exception_value'"
+expect '"the bank refuses card \*\*\*\*\*\*\*\*"' 'the error without the number'
 if LC_ALL=C grep -qaF -e 4111111111111112 -e b4nk-s3cret "$segments"/*; then fail 'a secret is in the recording'; fi
 echo 'Neither the number nor the token is in any byte of the recordings.'
 
 # ---- live traces
 
 heading 'Watching it while it runs: debug lines of one module, which nobody asked for when it was started'
-run trace module back --service shop-back --file "$work/back.log.trace"
+run trace module back --service shop-back --file module.log
 live=$(awk 'NR == 1 { print $1 }' "$work/shown")
 ask "$url/item/17" "$url/item/18" >"$work/asked"
-is_there() { grep -q 'item 18: ' "$work/back.log.trace"; }
+is_there() { grep -q 'item 18: ' module.log; }
 await is_there
 run trace list
 expect 'active' 'the live trace that runs'
 run trace stop "$live"
 live=''
-run_line "cat $work/back.log.trace"
+run_line 'cat module.log'
 expect '\[debug\] |shop-back|.*|back:get_item:' 'a line of the module, below the level in force'
 
 heading 'One request out of all, by its metadata'
-run trace start --filter 'path="/item/23"' --format '{time} {service} {kind} {message} {trace}' --file "$work/23.trace"
+run trace start --filter 'path="/item/23"' --format '{time} {service} {kind} {message} {trace}' --file request.log
 live=$(awk 'NR == 1 { print $1 }' "$work/shown")
 ask "$url/item/2[1-4]" >"$work/asked"
-is_there() { grep -q 'item 23: ' "$work/23.trace"; }
+is_there() { grep -q 'item 23: ' request.log; }
 await is_there
 "$trackway" trace stop "$live" >"$work/asked"
 live=''
-run_line "cat $work/23.trace"
+run_line 'cat request.log'
 expect 'shop-back log item 23: ' 'the line of that request'
 if grep -q 'item 2[124]: ' "$work/shown"; then fail 'lines of other requests were selected'; fi
 

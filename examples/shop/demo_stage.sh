@@ -13,13 +13,15 @@ begin_stage() {
     trap end_stage EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
+    cd "$work" # what is written by a name alone is gone with it
     export TRACKWAY_DIR=$segments no_proxy=127.0.0.1 NO_PROXY=127.0.0.1
     unset TRACKWAY_SERVER TRACKWAY_EXPORTER
     [ -n "${LC_ALL:-${LANG:-}}" ] || export LC_ALL=C.UTF-8
     COLUMNS=120 bold='' plain=''
     if [ -t 1 ]; then
         bold=$(printf '\033[1m') plain=$(printf '\033[0m')
-        COLUMNS=$(stty size <&1 2>/dev/null | cut -d ' ' -f 2)
+        { COLUMNS=$(stty size <&3 2>/dev/null); } 3>&1 || true
+        COLUMNS=${COLUMNS##* }
         COLUMNS=$((${COLUMNS:-0} == 0 ? 120 : COLUMNS < 80 ? 80 : COLUMNS > 140 ? 140 : COLUMNS))
         [ -n "${NO_COLOR:-}" ] || export TRACKWAY_COLOR=always
     fi
@@ -46,6 +48,7 @@ end_stage() {
     for pid in $hung $front $back; do end_process KILL "$pid"; done
     [ -z "$collector" ] || end_process TERM "$collector"
     for pid in $(jobs -p); do end_process KILL "$pid"; done # started, and not yet in its variable
+    cd /
     rm -rf "$work" "$segments"
 }
 

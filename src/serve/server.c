@@ -281,8 +281,11 @@ int tw__server_open(struct tw__server *server, char why[TW_WHY_MAX])
     return code;
 }
 
+/* A port alone is one of the loopback, as in settings: it is spelt out once, so that the line fits a terminal. */
 void tw__server_describe(const struct tw__server *server, struct tw__buf *out)
 {
+    static const char LOOPBACK[] = "127.0.0.1:";
+    bool told = false;
     const char *scheme = server->tls.certificate ? "https" : "http", *comma = "";
     const char *keep_for = tw__settings_get(server->settings, "keep-for");
     const char *keep_size = tw__settings_get(server->settings, "keep-size");
@@ -299,7 +302,9 @@ void tw__server_describe(const struct tw__server *server, struct tw__buf *out)
             segments = door->bound;
             continue;
         }
-        tw__buf_fmt(out, "%s%s %s", comma, door->kind->name, door->bound);
+        bool loopback = strncmp(door->bound, LOOPBACK, sizeof LOOPBACK - 1) == 0;
+        tw__buf_fmt(out, "%s%s %s", comma, door->kind->name, door->bound + (loopback && told ? sizeof LOOPBACK - 1 : 0));
+        told |= loopback;
         comma = ", ";
     }
     tw__buf_cstr(out, *comma ? "\n" : "none\n");
