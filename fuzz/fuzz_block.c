@@ -91,7 +91,7 @@ static void read_index(uint8_t *bytes, size_t len)
     if (len >= 4) put(bytes + len - 4, (uint32_t)tw__hash(bytes, len - 4));
     const uint8_t id[16] = {1};
     if (tw__block_index_read(bytes, len, &pool, &index) == 0) {
-        (void)tw__block_index_may_have(&index, id);
+        (void)tw__block_index_may_have(&index, tw__trace_hash(id));
         (void)tw__block_index_may_equal(&index, (struct tw_text){"user.id", 7}, (struct tw_text){"1", 1});
     }
     tw__pool_fini(&pool);

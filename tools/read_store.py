@@ -62,6 +62,13 @@ class Cursor:
 
     def numbers(self, n):
         width = self.u8()
+        if width == 9:
+            out = []
+            for i, bits in enumerate(self.take((n + 63) // 64)):
+                here = min(64, n - 64 * i)
+                group = int.from_bytes(self.take((here * bits + 7) // 8), "little")
+                out += [group >> bits * k & (1 << bits) - 1 for k in range(here)]
+            return out
         assert width <= 8
         out = [0] * n
         for p in range(width):
@@ -301,13 +308,18 @@ class Arrays:
 
 def read_journal(data, seq):
     """Spans and the time in its head; None: no journal yet."""
-    if len(data) < 32 or struct.unpack("<QIIQ", data[:24]) != (0x314C4E524A575422, 1, 0, seq):
+    if len(data) < 32:
         return None, 0
+    magic, version, zero, number = struct.unpack("<QIIQ", data[:24])
+    if (magic, zero, number) != (0x314C4E524A575422, 0, seq):
+        return None, 0
+    assert version in (1, 2)
+    seed = seq if version == 2 else 0
     opened, at, arrays = struct.unpack("<Q", data[24:32])[0], 32, Arrays()
     while len(data) - at >= 24:
         magic, _, length, check = struct.unpack("<4sIQQ", data[at:at + 24])
         body = data[at + 24:at + 24 + length]
-        if magic != b"TREC" or len(body) != length or xxhash.xxh3_64_intdigest(body) != check:
+        if magic != b"TREC" or len(body) != length or xxhash.xxh3_64_intdigest(body, seed=seed) != check:
             break
         arrays.record(body)
         at += 24 + length
@@ -323,7 +335,7 @@ def read_store(folder):
         if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
             continue
         assert db.execute("PRAGMA application_id").fetchone()[0] == 0x544C4F54
-        assert db.execute("PRAGMA user_version").fetchone()[0] == 1
+        assert db.execute("PRAGMA user_version").fetchone()[0] in (1, 2)
         sealed[file[:-7]] = {row[0] for row in db.execute("SELECT seq FROM journal")}
         for ident, rows, low, high, info in db.execute("SELECT id, rows, min, max, info FROM block ORDER BY id").fetchall():
             head = db.execute("SELECT data FROM head WHERE id = ?", (ident,)).fetchone()[0]
@@ -335,6 +347,8 @@ def read_store(folder):
             spans += block
         db.close()
     for file in sorted(os.listdir(os.path.join(folder, "journal"))):
+        if not file.endswith(".journal"):
+            continue
         seq = int(file.split(".")[0])
         with open(os.path.join(folder, "journal", file), "rb") as journal:
             found, opened = read_journal(journal.read(), seq)

@@ -1,4 +1,4 @@
-/* block: up to 4096 spans in columns: a head (what searches look at), a tail (the rest) and an index (what is enough to
+/* block: up to 8192 spans in columns: a head (what searches look at), a tail (the rest) and an index (what is enough to
  * know that nothing in it is wanted). docs/format/store.md has the bytes.
  *
  * Writing takes rows of a table in the order in which they will stand: spans of one trace together, by begin.
@@ -11,7 +11,7 @@
 #include "store/column.h"
 #include "store/recent.h"
 
-enum { TW__BLOCK_ROWS = 4096 };
+enum { TW__BLOCK_ROWS = 8192 };
 
 struct tw__block_enc;
 struct tw__block_enc *tw__block_enc_new(void);
@@ -45,7 +45,9 @@ int tw__block_index_read(const void *bytes, size_t len, struct tw__pool *pool, s
 uint64_t tw__value_hash(struct tw_text key, const struct tw_text *text);
 uint64_t tw__value_hash_of(uint64_t key_hash, const struct tw_text *text);
 bool tw__block_index_may_equal(const struct tw__block_index *index, struct tw_text key, struct tw_text value);
-bool tw__block_index_may_have(const struct tw__block_index *index, const uint8_t trace_id[16]);
+/* trace: tw__trace_hash of the id. */
+bool tw__block_index_may_have(const struct tw__block_index *index, uint64_t trace);
+uint64_t tw__trace_hash(const uint8_t trace_id[16]);
 
 /* -- the head */
 

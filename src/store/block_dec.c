@@ -57,9 +57,14 @@ static bool may_have(const uint8_t *filter, uint32_t bits, uint64_t hash, unsign
     return true;
 }
 
-bool tw__block_index_may_have(const struct tw__block_index *index, const uint8_t trace_id[16])
+uint64_t tw__trace_hash(const uint8_t trace_id[16])
 {
-    return may_have(index->bloom, index->bloom_bits, tw__hash(trace_id, 16), TW__BLOOM_PROBES);
+    return tw__hash(trace_id, 16);
+}
+
+bool tw__block_index_may_have(const struct tw__block_index *index, uint64_t trace)
+{
+    return may_have(index->bloom, index->bloom_bits, trace, TW__BLOOM_PROBES);
 }
 
 uint64_t tw__value_hash_of(uint64_t key_hash, const struct tw_text *text)

@@ -55,15 +55,24 @@ uint32_t tw__ids_put(struct tw__block_enc *enc, struct tw__ids *ids, uint32_t id
     return local->id;
 }
 
+const struct tw_text *tw__texts_of(struct tw__block_enc *enc, const struct tw__ids *ids)
+{
+    enum { AHEAD = 12 };
+    struct tw_text *texts = tw__pool_take(&enc->pool, (ids->count + 1) * sizeof *texts, 8);
+    for (uint32_t i = 0; texts && i < ids->count; i++) {
+        if (i + AHEAD < ids->count) __builtin_prefetch(&enc->recent->strings[ids->items[i + AHEAD]]);
+        texts[i] = enc->recent->strings[ids->items[i]];
+    }
+    return texts;
+}
+
 void tw__put_ids_texts(struct tw__block_enc *enc, const struct tw__ids *ids)
 {
-    struct tw_text *texts = tw__pool_take(&enc->pool, (ids->count + 1) * sizeof *texts, 8);
-    if (!texts) {
+    const struct tw_text *texts = tw__texts_of(enc, ids);
+    if (texts)
+        tw__put_texts(&enc->columns, texts, ids->count);
+    else
         enc->columns.failed = true;
-        return;
-    }
-    for (uint32_t i = 0; i < ids->count; i++) texts[i] = enc->recent->strings[ids->items[i]];
-    tw__put_texts(&enc->columns, texts, ids->count);
 }
 
 void tw__put_text_column(struct tw__block_enc *enc, const uint64_t *strings, size_t count)

@@ -38,6 +38,8 @@ struct tw__block_enc {
 int tw__ids_begin(struct tw__block_enc *enc, struct tw__ids *ids, size_t cap);
 uint32_t tw__ids_put(struct tw__block_enc *enc, struct tw__ids *ids, uint32_t id);
 void tw__put_ids_texts(struct tw__block_enc *enc, const struct tw__ids *ids);
+/* Their texts, in the pool; NULL: no memory. */
+const struct tw_text *tw__texts_of(struct tw__block_enc *enc, const struct tw__ids *ids);
 /* Texts of strings: how many different, those, and an index for each. */
 void tw__put_text_column(struct tw__block_enc *enc, const uint64_t *strings, size_t count);
 

@@ -34,6 +34,7 @@ struct tw__tags {
     uint32_t *shape_at; /* one more at the end: first of each in places */
     uint32_t *places;   /* streams */
     struct tw__stream *streams;
+    bool any_wanted;
     uint32_t next; /* list, when walked */
 };
 

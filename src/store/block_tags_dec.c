@@ -148,6 +148,7 @@ int tw__tags_want(struct tw__tags *tags, bool all, const struct tw_text *keys, s
         stream->wanted = all;
         for (size_t k = 0; k < key_count && !stream->wanted; k++)
             stream->wanted = keys[k].len == stream->key.len && memcmp(keys[k].ptr, stream->key.ptr, keys[k].len) == 0;
+        tags->any_wanted |= stream->wanted;
         int error = stream->wanted ? tw__tags_load(tags, stream, pool) : 0;
         if (error) return error;
     }
@@ -180,7 +181,7 @@ int tw__tags_read(struct tw__tags *tags, uint32_t list, struct tw__pool *to, con
 {
     *count = 0;
     *out = NULL;
-    if (tags->stream_count == 0 || list >= tags->list_count) return 0;
+    if (!tags->any_wanted || list >= tags->list_count) return 0;
     for (; tags->next < list; tags->next++) {
         uint32_t shape = tags->shape_of[tags->next];
         for (uint32_t f = tags->shape_at[shape]; f < tags->shape_at[shape + 1]; f++)

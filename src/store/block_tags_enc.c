@@ -172,11 +172,18 @@ static int put_stream(struct tw__block_enc *enc, const struct stream *stream, ui
         return 0;
     }
     if (tw__ids_begin(enc, &ids, stream->count) < 0) return TW_ERR_MEMORY;
-    for (size_t i = 0; i < stream->count; i++) stream->values[i] = tw__ids_put(enc, &ids, (uint32_t)stream->values[i]);
-    for (uint32_t i = 0; asked && i < ids.count; i++)
-        tw__put_value_hash(enc, key_hash, &enc->recent->strings[ids.items[i]]);
+    for (size_t i = 0; i < stream->count; i++) {
+        if (i + AHEAD < stream->count) __builtin_prefetch(&enc->local[stream->values[i + AHEAD]]);
+        stream->values[i] = tw__ids_put(enc, &ids, (uint32_t)stream->values[i]);
+    }
+    const struct tw_text *texts = tw__texts_of(enc, &ids);
+    if (!texts) return TW_ERR_MEMORY;
+    for (uint32_t i = 0; asked && i < ids.count; i++) {
+        if (i + AHEAD < ids.count) __builtin_prefetch(texts[i + AHEAD].ptr);
+        tw__put_value_hash(enc, key_hash, &texts[i]);
+    }
     tw__put_u32(&enc->columns, ids.count);
-    tw__put_ids_texts(enc, &ids);
+    tw__put_texts(&enc->columns, texts, ids.count);
     tw__column_end(&enc->columns);
     tw__column_begin(&enc->columns, number + 1);
     if (ids.count != stream->count) tw__put_numbers(&enc->columns, stream->values, stream->count);

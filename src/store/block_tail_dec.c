@@ -146,6 +146,16 @@ static int mark_used(const struct reading *r, bool scopes, uint8_t **out)
     return 0;
 }
 
+/* Tags of which some are asked for; of the others nothing is looked at. */
+static int want_tags(const struct tw__block_read *read, unsigned base, size_t count, bool all, size_t key_count,
+                     struct tw__tags *out)
+{
+    *out = (struct tw__tags){0};
+    if (!all && key_count == 0) return 0;
+    int error = tw__tags_open(&read->tail->contents, base, count, read->scratch, out);
+    return error ? error : tw__tags_want(out, all, read->keys, key_count, read->scratch);
+}
+
 static int read_resources(struct reading *r)
 {
     const struct tw__block_read *read = r->read;
@@ -163,8 +173,7 @@ static int read_resources(struct reading *r)
     const uint64_t *dropped = tw__get_numbers(&in, count, read->scratch);
     if (!error) error = in.bad;
     bool all = read->parts & TW__PART_RESOURCES;
-    if (!error) error = tw__tags_open(&read->tail->contents, TW__TAIL_RESOURCE_TAGS, count, read->scratch, &tags);
-    if (!error) error = tw__tags_want(&tags, all, read->keys, read->key_count, read->scratch);
+    if (!error) error = want_tags(read, TW__TAIL_RESOURCE_TAGS, count, all, read->key_count, &tags);
     for (uint32_t i = 0; i < count && !error; i++) {
         struct tw__resource resource = {.dropped_tags = (uint32_t)dropped[i]};
         if (!used[i]) continue;
@@ -194,8 +203,7 @@ static int read_scopes(struct reading *r)
     if (!error) error = tw__get_text_column(&in, count, read->scratch, &versions, &version_of);
     if (!error) error = in.bad;
     bool all = read->parts & TW__PART_RESOURCES;
-    if (!error) error = tw__tags_open(&read->tail->contents, TW__TAIL_SCOPE_TAGS, count, read->scratch, &tags);
-    if (!error) error = tw__tags_want(&tags, all, NULL, 0, read->scratch);
+    if (!error) error = want_tags(read, TW__TAIL_SCOPE_TAGS, count, all, 0, &tags);
     for (uint32_t i = 0; i < count && !error; i++) {
         struct tw__scope scope = {.dropped_tags = (uint32_t)dropped[i]};
         if (!used[i]) continue;
@@ -314,8 +322,8 @@ int tw__block_read(const struct tw__block_read *read, struct tw__spans *out)
     if (!error) error = read_rest(&r);
     if (!error && read->parts & TW__PART_EVENTS) error = open_events(&r);
     if (!error && read->parts & TW__PART_LINKS) error = open_links(&r);
-    if (!error) error = tw__tags_open(&read->tail->contents, TW__TAIL_SPAN_TAGS, head->rows, read->scratch, &r.tags);
-    if (!error) error = tw__tags_want(&r.tags, read->parts & TW__PART_TAGS, read->keys, read->key_count, read->scratch);
+    if (!error)
+        error = want_tags(read, TW__TAIL_SPAN_TAGS, head->rows, read->parts & TW__PART_TAGS, read->key_count, &r.tags);
     if (!error) error = read_resources(&r);
     if (!error) error = read_scopes(&r);
     uint32_t trace = 0;

@@ -142,11 +142,9 @@ static void put_packed(struct tw__columns *columns, const uint8_t *bytes, size_t
     tw__buf_add(&columns->body, bytes, len);
 }
 
-void tw__put_numbers(struct tw__columns *columns, const uint64_t *numbers, size_t count)
+/* Byte planes of numbers that need width bytes. */
+static void put_planes(struct tw__columns *columns, const uint64_t *numbers, size_t count, unsigned width)
 {
-    uint64_t any = 0;
-    for (size_t i = 0; i < count; i++) any |= numbers[i];
-    unsigned width = any ? (71U - (unsigned)__builtin_clzll(any)) / 8 : 0;
     tw__buf_char(&columns->body, (char)width);
     size_t cap = ZSTD_compressBound(count);
     uint8_t *plane = scratch_of(columns, count + cap);
@@ -155,6 +153,77 @@ void tw__put_numbers(struct tw__columns *columns, const uint64_t *numbers, size_
         for (size_t i = 0; i < count; i++) plane[i] = (uint8_t)(numbers[i] >> 8 * p);
         put_packed(columns, plane, count, plane + count, cap);
     }
+}
+
+/* count numbers of width bits, the lowest first. Returns the end of what is written, at most 8 * width bytes. */
+static uint8_t *put_group(uint8_t *out, const uint64_t *numbers, size_t count, unsigned width)
+{
+    uint64_t bits = 0, pairs[TW__BITS_GROUP / 2];
+    unsigned used = 0;
+    /* Small ones two by two: half of the steps below. */
+    while (width <= 32 && count % 2 == 0 && count >= 8) {
+        for (size_t i = 0; i < count / 2; i++) pairs[i] = numbers[2 * i] | numbers[2 * i + 1] << width;
+        numbers = pairs;
+        count /= 2;
+        width *= 2;
+    }
+    for (size_t i = 0; i < count; i++) {
+        bits |= numbers[i] << used;
+        used += width;
+        if (used < 64) continue;
+        memcpy(out, &bits, sizeof bits);
+        out += sizeof bits;
+        used -= 64;
+        bits = used ? numbers[i] >> (width - used) : 0;
+    }
+    for (; used > 0; used = used > 8 ? used - 8 : 0, bits >>= 8) *out++ = (uint8_t)bits;
+    return out;
+}
+
+static void put_bits(struct tw__columns *columns, const uint64_t *numbers, size_t count, const uint8_t *widths,
+                     size_t groups, size_t total)
+{
+    uint8_t *bytes = scratch_of(columns, total + 8);
+    if (!bytes || columns->failed) return;
+    uint8_t *at = bytes;
+    for (size_t g = 0; g < groups; g++) {
+        size_t from = g * TW__BITS_GROUP, here = count - from < TW__BITS_GROUP ? count - from : TW__BITS_GROUP;
+        if (widths[g]) at = put_group(at, numbers + from, here, widths[g]);
+    }
+    tw__buf_char(&columns->body, TW__BITS);
+    tw__buf_add(&columns->body, widths, groups);
+    tw__buf_add(&columns->body, bytes, (size_t)(at - bytes));
+}
+
+static unsigned width_of(uint64_t any)
+{
+    return any ? 64U - (unsigned)__builtin_clzll(any) : 0;
+}
+
+void tw__put_numbers(struct tw__columns *columns, const uint64_t *numbers, size_t count)
+{
+    uint64_t any = 0, different = 0;
+    size_t groups = (count + TW__BITS_GROUP - 1) / TW__BITS_GROUP, total = groups;
+    uint8_t few[128], *widths = groups <= sizeof few ? few : malloc(groups);
+    if (!widths) {
+        columns->failed = true;
+        return;
+    }
+    for (size_t g = 0; g < groups; g++) {
+        size_t from = g * TW__BITS_GROUP, here = count - from < TW__BITS_GROUP ? count - from : TW__BITS_GROUP;
+        uint64_t group = 0;
+        for (size_t i = from; i < from + here; i++) group |= numbers[i];
+        for (size_t i = from; i < from + here; i++) different |= numbers[i] ^ numbers[0];
+        any |= group;
+        widths[g] = (uint8_t)width_of(group);
+        total += (here * widths[g] + 7) / 8;
+    }
+    unsigned width = (width_of(any) + 7) / 8;
+    if (!different || total >= count * width)
+        put_planes(columns, numbers, count, width);
+    else
+        put_bits(columns, numbers, count, widths, groups, total);
+    if (widths != few) free(widths);
 }
 
 void tw__put_texts(struct tw__columns *columns, const struct tw_text *texts, size_t count)

@@ -8,6 +8,7 @@ enum {
     TW__ENTRY_BYTES = 12,           /* number, where it ends, check */
     TW__PACKED_WORTH = 64,          /* fewer bytes are not compressed */
 };
+enum { TW__BITS = 9 /* in the place of a width: groups of bits follow */, TW__BITS_GROUP = 64 };
 enum { TW__PACKED_RAW = 0, TW__PACKED_ONE = 1, TW__PACKED_ZSTD = 2 };
 
 #endif

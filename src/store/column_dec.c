@@ -15,6 +15,8 @@
 #include "store/column_bytes.h"
 #include "store/hash.h"
 
+enum { GROUP_MAX = TW__BITS_GROUP * 8 + 8 };
+
 static uint32_t le32(const uint8_t *at)
 {
     return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
@@ -164,14 +166,100 @@ static const uint8_t *get_packed(struct tw__column *column, size_t len, uint8_t 
     return NULL;
 }
 
+static uint64_t load(const uint8_t *at)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    return word;
+}
+
+/* 64 numbers of width bits; 8 bytes behind them can be read. Eight numbers end with a byte, so that places repeat. */
+static void get_group(const uint8_t *bytes, unsigned width, uint64_t *out)
+{
+    uint64_t mask = UINT64_MAX >> (64 - width);
+    if (width > 57) {
+        for (unsigned i = 0; i < TW__BITS_GROUP; i++) {
+            unsigned at = i * width & 7;
+            uint64_t low = load(bytes + (i * width >> 3)) >> at;
+            uint64_t high = at ? (uint64_t)bytes[(i * width >> 3) + 8] << (64 - at) : 0;
+            out[i] = (low | high) & mask;
+        }
+        return;
+    }
+    for (unsigned i = 0; i < TW__BITS_GROUP; i += 8, bytes += width)
+        for (unsigned k = 0; k < 8; k++) out[i + k] = load(bytes + (k * width >> 3)) >> (k * width & 7) & mask;
+}
+
+/* The same for at most 32 bits. */
+static void get_group_32(const uint8_t *bytes, unsigned width, uint32_t *out)
+{
+    uint64_t mask = UINT64_MAX >> (64 - width);
+    for (unsigned i = 0; i < TW__BITS_GROUP; i += 8, bytes += width)
+        for (unsigned k = 0; k < 8; k++)
+            out[i + k] = (uint32_t)(load(bytes + (k * width >> 3)) >> (k * width & 7) & mask);
+}
+
+/* The next group: its bytes, of which 8 behind them can be read; NULL when bad. padded: room for a last one. */
+static const uint8_t *next_group(struct tw__column *column, size_t count, unsigned width, uint8_t *padded)
+{
+    size_t len = (count * width + 7) / 8;
+    const uint8_t *bytes = tw__get_bytes(column, len);
+    if (!bytes || (count == TW__BITS_GROUP && column->end - column->at >= 8)) return bytes;
+    memset(padded, 0, GROUP_MAX);
+    memcpy(padded, bytes, len);
+    return padded;
+}
+
+static bool get_bits(struct tw__column *column, size_t count, uint64_t *out)
+{
+    const uint8_t *widths = tw__get_bytes(column, (count + TW__BITS_GROUP - 1) / TW__BITS_GROUP);
+    uint8_t padded[GROUP_MAX];
+    uint64_t some[TW__BITS_GROUP];
+    for (size_t from = 0; widths && from < count; from += TW__BITS_GROUP, widths++) {
+        size_t here = count - from < TW__BITS_GROUP ? count - from : TW__BITS_GROUP;
+        if (*widths > 64) column->bad = TW_ERR_CORRUPT;
+        const uint8_t *bytes = next_group(column, here, *widths, padded);
+        if (!bytes) return false;
+        if (*widths == 0) {
+            memset(out + from, 0, here * sizeof *out);
+            continue;
+        }
+        get_group(bytes, *widths, here == TW__BITS_GROUP ? out + from : some);
+        if (here < TW__BITS_GROUP) memcpy(out + from, some, here * sizeof *out);
+    }
+    return widths != NULL;
+}
+
+static bool get_bits_32(struct tw__column *column, size_t count, uint32_t *out)
+{
+    const uint8_t *widths = tw__get_bytes(column, (count + TW__BITS_GROUP - 1) / TW__BITS_GROUP);
+    uint8_t padded[GROUP_MAX];
+    uint32_t some[TW__BITS_GROUP];
+    for (size_t from = 0; widths && from < count; from += TW__BITS_GROUP, widths++) {
+        size_t here = count - from < TW__BITS_GROUP ? count - from : TW__BITS_GROUP;
+        if (*widths > 32) column->bad = TW_ERR_CORRUPT;
+        const uint8_t *bytes = next_group(column, here, *widths, padded);
+        if (!bytes) return false;
+        if (*widths == 0) {
+            memset(out + from, 0, here * sizeof *out);
+            continue;
+        }
+        get_group_32(bytes, *widths, here == TW__BITS_GROUP ? out + from : some);
+        if (here < TW__BITS_GROUP) memcpy(out + from, some, here * sizeof *out);
+    }
+    return widths != NULL;
+}
+
 uint64_t *tw__get_numbers(struct tw__column *column, size_t count, struct tw__pool *pool)
 {
     const uint8_t *width = tw__get_bytes(column, 1);
-    if (width && *width > 8) column->bad = TW_ERR_CORRUPT;
+    if (width && *width > TW__BITS) column->bad = TW_ERR_CORRUPT;
     uint64_t *numbers = take(column, pool, count, sizeof *numbers);
-    uint8_t *room = take(column, pool, count, 1);
-    if (!room || !numbers) return NULL;
+    if (!numbers) return NULL;
+    if (*width == TW__BITS) return get_bits(column, count, numbers) ? numbers : NULL;
     if (*width == 0) memset(numbers, 0, count * sizeof *numbers);
+    uint8_t *room = *width ? take(column, pool, count, 1) : NULL;
+    if (*width && !room) return NULL;
     for (unsigned p = 0; p < *width; p++) {
         const uint8_t *plane = get_packed(column, count, room);
         if (!plane) return NULL;
@@ -184,19 +272,29 @@ uint64_t *tw__get_numbers(struct tw__column *column, size_t count, struct tw__po
     return numbers;
 }
 
+static bool get_index_planes(struct tw__column *column, size_t count, unsigned width, uint32_t *indexes,
+                             struct tw__pool *pool)
+{
+    memset(indexes, 0, count * sizeof *indexes);
+    uint8_t *room = width ? take(column, pool, count, 1) : NULL;
+    if (width && !room) return false;
+    for (unsigned p = 0; p < width; p++) {
+        const uint8_t *plane = get_packed(column, count, room);
+        if (!plane) return false;
+        for (size_t i = 0; i < count; i++) indexes[i] |= (uint32_t)plane[i] << 8 * p;
+    }
+    return true;
+}
+
 uint32_t *tw__get_indexes(struct tw__column *column, size_t count, size_t limit, struct tw__pool *pool)
 {
     const uint8_t *width = tw__get_bytes(column, 1);
-    if (width && *width > 4) column->bad = TW_ERR_CORRUPT;
+    if (width && *width > 4 && *width != TW__BITS) column->bad = TW_ERR_CORRUPT;
     uint32_t *indexes = take(column, pool, count, sizeof *indexes);
-    uint8_t *room = take(column, pool, count, 1);
-    if (!room || !indexes) return NULL;
-    memset(indexes, 0, count * sizeof *indexes);
-    for (unsigned p = 0; p < *width; p++) {
-        const uint8_t *plane = get_packed(column, count, room);
-        if (!plane) return NULL;
-        for (size_t i = 0; i < count; i++) indexes[i] |= (uint32_t)plane[i] << 8 * p;
-    }
+    if (!indexes) return NULL;
+    bool good = *width == TW__BITS ? get_bits_32(column, count, indexes)
+                                   : get_index_planes(column, count, *width, indexes, pool);
+    if (!good) return NULL;
     bool inside = true;
     for (size_t i = 0; i < count; i++) inside &= indexes[i] < limit;
     if (inside) return indexes;

@@ -28,9 +28,11 @@ struct tw__table {
     unsigned refs;            /* readers */
 };
 
+enum { TW__SPARES = 2 };
+
 struct tw__store {
     struct tw__store_options options;
-    char *folder, *journals, *blocks;
+    char *folder, *journals, *blocks, *spare; /* spare: a journal's file */
     int lock_fd, journals_fd;
     uint64_t memory_bytes, seal_bytes;
 
@@ -41,8 +43,8 @@ struct tw__store {
     pthread_cond_t sync;   /* the syncer */
     pthread_cond_t synced; /* who waits for the syncer */
     struct tw__table *oldest, *active;
-    struct tw__recent spare; /* of the last table that went: making its pages again costs a tenth of a write */
-    bool has_spare;
+    struct tw__recent spares[TW__SPARES]; /* of tables that went: making their pages again costs a tenth of a write */
+    size_t spare_count;
     struct tw__part **parts;
     size_t part_count, part_cap;
     struct tw__store_info counters;
@@ -58,6 +60,8 @@ enum { TW__SEAL_ROWS = 65536, TW__READERS_MAX = 24 };
 /* -- lists; under lock */
 struct tw__part *tw__store_part(struct tw__store *store, const struct tw__part_name *name);
 int tw__store_rotate(struct tw__store *store);
+/* Memory that waits for the next tables is given back. Takes the lock. */
+void tw__store_release(struct tw__store *store);
 /* Frees tables that are sealed and not read. */
 void tw__store_drop_tables(struct tw__store *store);
 void tw__store_part_release(struct tw__part *part);

@@ -1,16 +1,19 @@
 /* journal: see the header.
  *
- *     magic, version, seq, opened | record | record | ...
+ *     magic, version, seq, opened | record | record | ... | what an earlier journal left
  *     record:  magic, length, check | counts | lengths of strings | strings | fields | shapes | ... | rows
  *
  * The check covers counts and everything after, so that a record is whole or is not there. Arrays are written as they
  * lie in memory, by one writev: there is no encoding to pay for. Little-endian machines only, as the segments are.
+ * A file is written over by the journal after next: new pages for each would be a third of the time of writing. Checks have
+ * the journal's seq as seed, so that a record that was there before is none.
  * Limits: a record is at most RECORD_MAX bytes; the store splits nothing, doors limit what one request may hold.
  */
 #include "store/journal.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,7 +25,8 @@
 #define FILE_MAGIC UINT64_C(0x314c4e524a575422) /* '"TWJRNL1' */
 #define RECORD_MAX (UINT64_C(1) << 31)
 
-enum { RECORD_MAGIC = 0x43455254 /* "TREC" */, JOURNAL_VERSION = 1, COUNTS = 10 };
+enum { RECORD_MAGIC = 0x43455254 /* "TREC" */, JOURNAL_VERSION = 2, COUNTS = 10 };
+#define SPARE_MAX (64 << 20)
 
 struct file_head {
     uint64_t magic;
@@ -65,11 +69,13 @@ static int write_all(int fd, struct iovec *parts, int count)
     return 0;
 }
 
-int tw__journal_new(const char *path, uint64_t seq, uint64_t opened_ns, struct tw__journal *out)
+int tw__journal_new(const char *path, const char *spare, uint64_t seq, uint64_t opened_ns, struct tw__journal *out)
 {
     struct file_head head = {FILE_MAGIC, JOURNAL_VERSION, 0, seq, opened_ns};
     struct iovec part = {&head, sizeof head};
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_APPEND, 0600);
+    /* Under the new name with the old head it is foreign: a crash between the two leaves nothing to be read. */
+    int fd = rename(spare, path) == 0 ? open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+    if (fd < 0) fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) return error_of(errno);
     int error = write_all(fd, &part, 1);
     if (error) {
@@ -77,8 +83,14 @@ int tw__journal_new(const char *path, uint64_t seq, uint64_t opened_ns, struct t
         (void)unlink(path);
         return error;
     }
-    *out = (struct tw__journal){fd, sizeof head};
+    *out = (struct tw__journal){fd, sizeof head, seq};
     return 0;
+}
+
+void tw__journal_retire(const char *path, const char *spare)
+{
+    struct stat stat_;
+    if (stat(path, &stat_) != 0 || stat_.st_size > SPARE_MAX || rename(path, spare) != 0) (void)unlink(path);
 }
 
 void tw__journal_close(struct tw__journal *journal)
@@ -131,7 +143,7 @@ int tw__journal_append(struct tw__journal *journal, const struct tw__recent *rec
         free(text);
         return TW_ERR_MEMORY;
     }
-    (void)XXH3_64bits_reset(state);
+    (void)XXH3_64bits_reset_withSeed(state, journal->seq);
     for (int i = 1; i < n; i++) {
         (void)XXH3_64bits_update(state, parts[i].iov_base, parts[i].iov_len);
         head.len += parts[i].iov_len;
@@ -142,8 +154,8 @@ int tw__journal_append(struct tw__journal *journal, const struct tw__recent *rec
     int error = head.len > RECORD_MAX ? TW_ERR_SPACE : write_all(journal->fd, parts, n);
     free(text);
     if (error) {
-        /* What could not be taken back would be a torn record in front of good ones. */
-        if (ftruncate(journal->fd, (off_t)journal->len) != 0) return TW_ERR_SYSTEM;
+        /* What was written of it is no record, and the next one goes over it. */
+        if (lseek(journal->fd, (off_t)journal->len, SEEK_SET) < 0) return TW_ERR_SYSTEM;
         return error;
     }
     journal->len += total;
@@ -244,7 +256,7 @@ int tw__journal_read(const char *path, uint64_t seq, struct tw__recent *recent, 
     if (len >= sizeof file) memcpy(&file, bytes, sizeof file);
     if (len < sizeof file || file.magic != FILE_MAGIC || file.seq != seq)
         error = TW_ERR_FOREIGN;
-    else if (file.version != JOURNAL_VERSION)
+    else if (file.version < 1 || file.version > JOURNAL_VERSION)
         error = TW_ERR_VERSION;
     while (!error && at < len) {
         struct record_head head;
@@ -253,7 +265,8 @@ int tw__journal_read(const char *path, uint64_t seq, struct tw__recent *recent, 
         memcpy(&head, bytes + at, sizeof head);
         memcpy(&counts, bytes + at + sizeof head, sizeof counts);
         if (head.magic != RECORD_MAGIC || head.len > len - at - sizeof head || head.len < sizeof counts ||
-            XXH3_64bits(bytes + at + sizeof head, head.len) != head.check || bytes_of(&counts) != head.len)
+            XXH3_64bits_withSeed(bytes + at + sizeof head, head.len, file.version > 1 ? seq : 0) != head.check ||
+            bytes_of(&counts) != head.len)
             break;
         int problem = take_record(recent, bytes + at + sizeof head + sizeof counts, &counts);
         if (problem == TW_ERR_CORRUPT) break;

@@ -10,11 +10,13 @@
 
 struct tw__journal {
     int fd; /* -1: none */
-    uint64_t len;
+    uint64_t len, seq;
 };
 
-/* Makes a new file, which begins a table. 0, TW_ERR_SPACE, TW_ERR_SYSTEM. */
-int tw__journal_new(const char *path, uint64_t seq, uint64_t opened_ns, struct tw__journal *out);
+/* Makes a file, which begins a table: of the spare one if that is there. 0, TW_ERR_SPACE, TW_ERR_SYSTEM. */
+int tw__journal_new(const char *path, const char *spare, uint64_t seq, uint64_t opened_ns, struct tw__journal *out);
+/* The file is not needed any more: it becomes the spare one, or goes if it is large. */
+void tw__journal_retire(const char *path, const char *spare);
 void tw__journal_close(struct tw__journal *journal);
 
 /* Writes what the table has more than before. On failure the file is as it was, and the table still has it.

@@ -36,13 +36,13 @@ static const char schema[] =
     " PRIMARY KEY(service, name, kind)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS key(scope INTEGER, name BLOB, spans INTEGER NOT NULL,"
     " PRIMARY KEY(scope, name)) WITHOUT ROWID;"
-    "PRAGMA application_id = 1414287188; PRAGMA user_version = 1;"
+    "PRAGMA application_id = 1414287188; PRAGMA user_version = 2;"
     "COMMIT;";
 
 static int run(struct tw__part *part, const char *sql, const struct tw__sql_value *values, size_t count, int64_t *row,
                bool *found);
 
-enum { HOUR_S = 3600, DAY_S = 86400, LATE_DAYS = 400, VERSION = 1 };
+enum { HOUR_S = 3600, DAY_S = 86400, LATE_DAYS = 400, VERSION = 2 };
 #define SECOND_NS UINT64_C(1000000000)
 
 /* -- names */
@@ -235,7 +235,7 @@ int tw__sql_version(struct sqlite3 *db)
     if (code == SQLITE_ROW) version = sqlite3_column_int64(stmt, 0);
     (void)sqlite3_finalize(stmt);
     if (code != SQLITE_ROW) return tw__sql_error(code == SQLITE_DONE ? SQLITE_CORRUPT : code);
-    return version == VERSION ? 0 : version == 0 ? TW_ERR_CORRUPT : TW_ERR_VERSION;
+    return version >= 1 && version <= VERSION ? 0 : version == 0 ? TW_ERR_CORRUPT : TW_ERR_VERSION;
 }
 
 static int open_writer(struct tw__part *part)
@@ -249,9 +249,11 @@ static int open_writer(struct tw__part *part)
                    part->sync ? "FULL" : "OFF");
     if (code == SQLITE_OK) code = sqlite3_busy_timeout(part->writer, 10000);
     if (code == SQLITE_OK) code = sqlite3_exec(part->writer, pragmas, NULL, NULL, NULL);
-    if (code == SQLITE_OK) code = sqlite3_exec(part->writer, schema, NULL, NULL, NULL);
-    int error =
-        code == SQLITE_OK ? tw__sql_version(part->writer) : tw__sql_error(sqlite3_extended_errcode(part->writer));
+    /* One of a later version is left as it is. */
+    int error = code == SQLITE_OK ? tw__sql_version(part->writer) : 0;
+    if (error == TW_ERR_CORRUPT) error = 0; /* of none: it is being made */
+    if (code == SQLITE_OK && !error) code = sqlite3_exec(part->writer, schema, NULL, NULL, NULL);
+    if (code != SQLITE_OK) error = tw__sql_error(sqlite3_extended_errcode(part->writer));
     if (error) tw__part_close_writer(part);
     return error;
 }

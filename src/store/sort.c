@@ -13,11 +13,17 @@
 
 #include "store/hash.h"
 
-enum { SHORT = 32, DIGIT = 11, AHEAD = 12 };
+enum { SHORT = 32, DIGIT = 11, AHEAD = 12, PIECE = 8, RUN_BITS = 8, RUN = 1 << RUN_BITS };
 
 struct item {
     uint64_t mixed, start_ns;
     const struct tw__row *at;
+};
+
+struct room {
+    struct item *items; /* as many as are sorted */
+    uint32_t *counts;   /* one for each digit */
+    uint64_t *keys;     /* 2 * RUN */
 };
 
 static uint64_t word_of(const uint8_t *bytes)
@@ -53,7 +59,6 @@ static int compare_ids(const void *a, const void *b)
     return order ? order : compare(a, b);
 }
 
-/* counts: one for each digit. */
 static void radix(const struct item *items, struct item *out, size_t count, unsigned shift, uint32_t *counts)
 {
     const unsigned mask = (1 << DIGIT) - 1;
@@ -68,26 +73,63 @@ static void radix(const struct item *items, struct item *out, size_t count, unsi
     for (size_t i = 0; i < count; i++) out[counts[items[i].mixed >> shift & mask]++] = items[i];
 }
 
-static void insertion(struct item *items, size_t count)
+static void sort_short(uint64_t *keys, size_t count)
 {
     for (size_t i = 1; i < count; i++) {
-        struct item item = items[i];
+        uint64_t key = keys[i];
         size_t at = i;
-        for (; at > 0 && comes_after(&items[at - 1], &item); at--) items[at] = items[at - 1];
-        items[at] = item;
+        for (; at > 0 && keys[at - 1] > key; at--) keys[at] = keys[at - 1];
+        keys[at] = key;
     }
 }
 
-static void sort(struct item *items, struct item *room, size_t count, uint32_t *counts)
+/* Merges neighbours of len keys each. */
+static void merge(const uint64_t *keys, uint64_t *out, size_t count, size_t len)
 {
-    radix(items, room, count, 64 - 2 * DIGIT, counts);
-    radix(room, items, count, 64 - DIGIT, counts);
+    for (size_t from = 0; from < count; from += 2 * len) {
+        size_t left = from, middle = from + len < count ? from + len : count;
+        size_t right = middle, end = middle + len < count ? middle + len : count;
+        for (size_t at = from; at < end; at++) {
+            bool take_left = right == end || (left < middle && keys[left] <= keys[right]);
+            out[at] = keys[take_left ? left : right];
+            left += take_left;
+            right += !take_left;
+        }
+    }
+}
+
+/* Sorts up to RUN items of one number by begin and place. Begins further apart than 2^56 ns are left to qsort. */
+static bool sort_run(struct item *items, size_t count, const struct room *room)
+{
+    uint64_t *keys = room->keys, *from = keys, *to = keys + RUN, least = items[0].start_ns, most = least;
+    for (size_t i = 1; i < count; i++) {
+        if (items[i].mixed != items[0].mixed) return false;
+        if (items[i].start_ns < least) least = items[i].start_ns;
+        if (items[i].start_ns > most) most = items[i].start_ns;
+    }
+    if ((most - least) >> (64 - RUN_BITS)) return false;
+    /* The radix sort kept the order of places. */
+    for (size_t i = 0; i < count; i++) keys[i] = (items[i].start_ns - least) << RUN_BITS | i;
+    for (size_t i = 0; i < count; i += PIECE) sort_short(keys + i, count - i < PIECE ? count - i : PIECE);
+    for (size_t len = PIECE; len < count; len *= 2) {
+        merge(from, to, count, len);
+        uint64_t *swap = from;
+        from = to;
+        to = swap;
+    }
+    for (size_t i = 0; i < count; i++) room->items[i] = items[from[i] & (RUN - 1)];
+    memcpy(items, room->items, count * sizeof *items);
+    return true;
+}
+
+static void sort(struct item *items, size_t count, const struct room *room)
+{
+    radix(items, room->items, count, 64 - 2 * DIGIT, room->counts);
+    radix(room->items, items, count, 64 - DIGIT, room->counts);
     for (size_t from = 0, to; from < count; from = to) {
         for (to = from + 1; to < count && items[to].mixed >> (64 - 2 * DIGIT) == items[from].mixed >> (64 - 2 * DIGIT);)
             to++;
-        if (to - from <= SHORT)
-            insertion(items + from, to - from);
-        else
+        if (to - from > 1 && (to - from > RUN || !sort_run(items + from, to - from, room)))
             qsort(items + from, to - from, sizeof *items, compare);
     }
 }
@@ -194,14 +236,14 @@ static int fold(struct tw__row *rows, const struct item *items, size_t *count)
 
 /* Sorted rows of a table into out. */
 static void sort_into(const struct tw__recent *recent, const uint32_t *rows, size_t count, struct item *items,
-                      uint32_t *counts, struct tw__row *out)
+                      const struct room *room, struct tw__row *out)
 {
     if (count == 0) return;
     for (size_t i = 0; i < count; i++) {
         const struct tw__row *row = &recent->rows[rows[i]];
         items[i] = (struct item){mix(row->trace_id), row->start_ns, row};
     }
-    sort(items, items + count, count, counts);
+    sort(items, count, room);
     if (copy(items, count, out)) return;
     qsort(items, count, sizeof *items, compare_ids);
     (void)copy(items, count, out);
@@ -212,15 +254,18 @@ int tw__sort_rows(const struct tw__recent *recent, const uint32_t *rows, size_t 
 {
     struct item *items = malloc((2 * count + 1) * sizeof *items);
     struct tw__row *sorted = malloc((count + 1) * sizeof *sorted);
-    uint32_t *counts = malloc((1 << DIGIT) * sizeof *counts);
+    struct room room = {.counts = malloc((1 << DIGIT) * sizeof *room.counts),
+                        .keys = malloc(2 * RUN * sizeof *room.keys)};
     int error = TW_ERR_MEMORY;
     *kept = count;
-    if (items && sorted && counts) {
-        sort_into(recent, rows, count, items, counts, sorted);
+    if (items && sorted && room.counts && room.keys) {
+        room.items = items + count;
+        sort_into(recent, rows, count, items, &room, sorted);
         error = fold(sorted, items, kept);
     }
     free(items);
-    free(counts);
+    free(room.counts);
+    free(room.keys);
     if (error)
         free(sorted);
     else

@@ -54,19 +54,29 @@ static void free_table(struct tw__table *table)
 
 static int init_recent(struct tw__store *store, struct tw__recent *recent)
 {
-    if (!store->has_spare) return tw__recent_init(recent);
-    *recent = store->spare;
-    store->has_spare = false;
+    if (store->spare_count == 0) return tw__recent_init(recent);
+    *recent = store->spares[--store->spare_count];
     return tw__recent_reset(recent);
 }
 
 /* Keeps the memory of one that is as large as they usually are. */
 static void keep_recent(struct tw__store *store, struct tw__recent *recent)
 {
-    if (store->has_spare || tw__recent_bytes(recent) > 2 * store->seal_bytes) return;
-    store->spare = *recent;
-    store->has_spare = true;
+    if (store->spare_count == TW__SPARES || tw__recent_bytes(recent) > 2 * store->seal_bytes) return;
+    store->spares[store->spare_count++] = *recent;
     *recent = (struct tw__recent){0};
+}
+
+void tw__store_release(struct tw__store *store)
+{
+    struct tw__recent spares[TW__SPARES];
+    (void)pthread_mutex_lock(&store->lock);
+    size_t count = store->spare_count;
+    memcpy(spares, store->spares, count * sizeof *spares);
+    store->spare_count = 0;
+    (void)pthread_mutex_unlock(&store->lock);
+    for (size_t i = 0; i < count; i++) tw__recent_fini(&spares[i]);
+    (void)unlink(store->spare);
 }
 
 static struct tw__table *new_table(struct tw__store *store, uint64_t seq)
@@ -101,7 +111,7 @@ int tw__store_rotate(struct tw__store *store)
     if (!table) return TW_ERR_MEMORY;
     table->opened_ns = now;
     if (store->options.durability != TW__DURABLE_NONE && !store->options.read_only) {
-        int error = tw__journal_new(table->path, table->seq, now, &table->journal);
+        int error = tw__journal_new(table->path, store->spare, table->seq, now, &table->journal);
         if (error) {
             free_table(table);
             return error;
@@ -328,7 +338,7 @@ static void free_store(struct tw__store *store)
         store->oldest = table->next;
         free_table(table);
     }
-    if (store->has_spare) tw__recent_fini(&store->spare);
+    for (size_t i = 0; i < store->spare_count; i++) tw__recent_fini(&store->spares[i]);
     for (size_t i = 0; i < store->part_count; i++) tw__store_part_release(store->parts[i]);
     free(store->parts);
     if (store->lock_fd >= 0) (void)close(store->lock_fd);
@@ -336,6 +346,7 @@ static void free_store(struct tw__store *store)
     free(store->folder);
     free(store->journals);
     free(store->blocks);
+    free(store->spare);
     (void)pthread_mutex_destroy(&store->writing);
     (void)pthread_mutex_destroy(&store->lock);
     (void)pthread_cond_destroy(&store->wake);
@@ -350,7 +361,8 @@ static int open_store(struct tw__store *store, char *why)
     store->folder = joined(store->options.folder, "");
     store->journals = joined(store->options.folder, "journal");
     store->blocks = joined(store->options.folder, "blocks");
-    if (!store->folder || !store->journals || !store->blocks) return TW_ERR_MEMORY;
+    if (store->journals) store->spare = joined(store->journals, "spare");
+    if (!store->folder || !store->journals || !store->blocks || !store->spare) return TW_ERR_MEMORY;
     store->folder[strlen(store->folder) - 1] = 0;
     store->options.folder = store->folder;
     if (strlen(store->blocks) + TW__PART_NAME_MAX + sizeof ".sqlite-wal" > TW__PART_PATH_MAX)
@@ -419,6 +431,7 @@ void tw__store_close(struct tw__store *store)
         (void)pthread_join(store->syncer, NULL);
         for (const struct tw__table *table = store->oldest; table; table = table->next)
             if (table->journal.fd >= 0 && table->written != table->synced) (void)fdatasync(table->journal.fd);
+        tw__store_release(store);
     }
     free_store(store);
 }

@@ -65,6 +65,8 @@ int tw__store_info(struct tw__store *store, struct tw__store_info *out)
         for (size_t i = 0; i < table->recent.count.rows; i++)
             span_times(&info, table->recent.rows[i].start_ns, table->recent.rows[i].start_ns);
     }
+    struct stat spare;
+    if (stat(store->spare, &spare) == 0) info.journal_disk_bytes += (uint64_t)spare.st_size;
     (void)pthread_mutex_unlock(&store->lock);
     info.spans += info.recent_spans;
     info.disk_bytes += info.journal_disk_bytes;
@@ -110,7 +112,7 @@ static int read_whole(struct tw__part *part, const struct tw__part_block *block,
     for (uint32_t i = 0; i < head.rows; i++) rows[i] = i;
     *traces_known = true;
     for (uint32_t t = 0; t < head.trace_count && !block->damaged; t++)
-        *traces_known &= tw__block_index_may_have(&block->index, head.trace_ids + (size_t)t * 16);
+        *traces_known &= tw__block_index_may_have(&block->index, tw__trace_hash(head.trace_ids + (size_t)t * 16));
     struct tw__block_read read = {
         .head = &head, .tail = &tail, .rows = rows, .row_count = head.rows, .parts = TW__PART_ALL, .scratch = scratch};
     return tw__block_read(&read, out);

@@ -93,12 +93,13 @@ static int trace_of_part(struct tw__view *view, struct tw__part *part, const uin
                          struct tw__pool *scratch, struct tw__spans *out)
 {
     bool there, damaged = false;
+    uint64_t hash = tw__trace_hash(trace_id);
     int error = tw__view_lock(view, part, &there);
     if (error || !there) return error;
     for (size_t i = 0; i < part->block_count && !error; i++) {
         const struct tw__part_block *block = &part->blocks[i];
         if (block->seq >= view->before_seq) continue;
-        if (!block->damaged && !tw__block_index_may_have(&block->index, trace_id)) continue;
+        if (!block->damaged && !tw__block_index_may_have(&block->index, hash)) continue;
         error = trace_of_block(part, block, trace_id, parts, scratch, out);
         tw__pool_reset(scratch);
         if (error == TW_ERR_CORRUPT) {

@@ -17,6 +17,7 @@
 #define SECOND_NS   UINT64_C(1000000000)
 #define SEAL_AGE_NS (300 * SECOND_NS)
 #define RETAIN_NS   (15 * SECOND_NS)
+#define RELEASE_NS  (20 * SECOND_NS)
 
 enum { EDGE_ROWS = 512 }; /* a block ends up to so many rows early rather than in the middle of a trace */
 
@@ -171,7 +172,7 @@ static struct tw__table *next_table(struct tw__store *store)
 void *tw__store_sealer(void *data)
 {
     struct tw__store *store = data;
-    uint64_t retained = 0;
+    uint64_t retained = 0, sealed = tw__clock_mono_ns();
     (void)pthread_mutex_lock(&store->lock);
     while (!store->stop) {
         struct tw__table *table = next_table(store);
@@ -184,7 +185,9 @@ void *tw__store_sealer(void *data)
         (void)pthread_mutex_unlock(&store->lock);
         (void)pthread_mutex_lock(&store->writing);
         int error = table ? seal(store, table) : 0;
-        if (!error && table && table->path) (void)unlink(table->path);
+        if (!error && table && table->path) tw__journal_retire(table->path, store->spare);
+        if (table) sealed = tw__clock_mono_ns();
+        if (tw__clock_mono_ns() - sealed > RELEASE_NS) tw__store_release(store);
         if (due || error == TW_ERR_SPACE) {
             tw__store_retain(store);
             retained = tw__clock_mono_ns();
