@@ -35,6 +35,15 @@ static void log_3_ints(unsigned n)
     for (unsigned i = 0; i < n; i++) tw_info("user %d has %d of %d", (int)i, 2, 3);
 }
 
+/* In a context from elsewhere each line says whose it is, as the first of each span does. */
+static void log_first(unsigned n)
+{
+    static const struct tw_context from = {.trace_id = {1}, .span_id = {2}, .flags = 1};
+    tw_attach attached = tw_context_attach(&from);
+    for (unsigned i = 0; i < n; i++) tw_info("user %d has %d of %d", (int)i, 2, 3);
+    tw_context_detach(attached);
+}
+
 static void log_nothing(unsigned n)
 {
     for (unsigned i = 0; i < n; i++) tw_info("passed");
@@ -56,7 +65,7 @@ static void log_matched(unsigned n)
     for (unsigned i = 0; i < n; i++) tw_debug("user %d has %d of %d", (int)i, 2, 3);
 }
 
-/* As floor B, with the bytes that a line of three integers has. */
+/* As floor B, with the bytes that the first line of a span has. */
 static void floor_72_bytes(unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
@@ -101,12 +110,14 @@ static bool measure_off(bool print)
 static bool measure_on(bool print)
 {
     struct bench_contender c[] = {{.run = floor_b},  {.run = log_3_ints},   {.run = log_nothing},
-                                  {.run = log_text}, {.run = log_metadata}, {.run = floor_72_bytes}};
-    bench_race(c, 6, bench_rounds(ROUNDS), TURNS);
+                                  {.run = log_text}, {.run = log_metadata}, {.run = floor_72_bytes},
+                                  {.run = log_first}};
+    bench_race(c, 7, bench_rounds(ROUNDS), TURNS);
     double floor = bench_median(&c[0]);
     const struct bench_row rows[] = {
         {"log.floor_b", floor, "ns", 0, 0, NULL},
         {"log.3_ints", bench_median(&c[1]), "ns", floor, 1.3, "recorded"},
+        {"log.first", bench_median(&c[6]), "ns", floor, 0, "one that says whose it is: 72 bytes"},
         {"log.floor_72", bench_median(&c[5]), "ns", floor, 0, "one clock read and as many bytes as that"},
         {"log.no_arguments", bench_median(&c[2]), "ns", floor, 0, NULL},
         {"log.text", bench_median(&c[3]), "ns", floor, 0, "one short string"},
@@ -114,7 +125,7 @@ static bool measure_on(bool print)
     };
     bool pass = bench_passes(&rows[1]);
     for (size_t i = 0; (pass || print) && i < sizeof rows / sizeof rows[0]; i++) (void)bench_report(&rows[i]);
-    for (size_t i = 0; i < 6; i++) bench_samples_free(&c[i].ns);
+    for (size_t i = 0; i < 7; i++) bench_samples_free(&c[i].ns);
     return pass;
 }
 

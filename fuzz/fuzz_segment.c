@@ -40,7 +40,7 @@ static void cook(struct input in, uint8_t *bytes)
 {
     struct tw__header h = {
         .magic = {'T', 'R', 'A', 'C', 'K', 'W', 'A', 'Y'},
-        .version = 1,
+        .version = TW__VERSION,
         .header_bytes = TW__HEADER_BYTES,
         .file_bytes = FILE_BYTES,
         .dict_off = TW__HEADER_BYTES,

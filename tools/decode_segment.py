@@ -45,7 +45,7 @@ class Segment:
         self.data = data
         if len(data) < 4096 or data[:8] != b"TRACKWAY":
             raise Bad("not a segment: no magic")
-        if u32(data, 8) > 1:
+        if u32(data, 8) > 2:
             raise Bad("a newer version")
         self.file_bytes = u64(data, 16)
         self.map_addr = u64(data, 24)
@@ -53,9 +53,9 @@ class Segment:
         self.block_max = u32(data, 60)
         self.arena_off = u64(data, 72)
         self.chunk_max = u32(data, 92)
-        sizes = (u32(data, 8), u32(data, 12), u32(data, 56), u32(data, 64), u32(data, 68), u32(data, 88))
-        if sizes != (1, 4096, 16384, 512, 31, 8192):
-            raise Bad("sizes are not those of version 1")
+        sizes = (u32(data, 8) in (1, 2), u32(data, 12), u32(data, 56), u32(data, 64), u32(data, 68), u32(data, 88))
+        if sizes != (True, 4096, 16384, 512, 31, 8192):
+            raise Bad("sizes are not those of this page")
         if self.file_bytes > len(data):
             raise Bad("file is too short")
         if (4096 > self.dict_off or self.dict_off + self.dict_bytes > self.blocks_off or
@@ -110,7 +110,7 @@ class Segment:
                 return
             key, kind, length = head & 0xFFFF, head >> 16 & 0xFF, head >> 24
             begin = at
-            size = {1: 8, 2: 8, 3: 8, 4: 0, 8: 4, 9: 28, 14: 4, 15: 4, 16: 4}.get(kind, length)
+            size = {1: 8, 2: 8, 3: 8, 4: 0, 8: 4, 9: 28, 14: 4, 15: 4, 16: 4, 17: 4 * (length % 4 + 1)}.get(kind, length)
             start = begin + (8 if kind in (1, 2, 3) else 4)
             if kind == 7:
                 if begin + 12 > end:
@@ -120,7 +120,7 @@ class Segment:
                 if kind not in (5, 6, 10, 11):
                     return
                 start = begin + 12
-            if kind not in range(1, 17) or kind == 7 or start + size > end:
+            if kind not in range(1, 18) or kind == 7 or start + size > end:
                 return
             value = bytes(b[start:start + size])
             at = begin + (start + size - begin + 7) // 8 * 8
@@ -131,10 +131,15 @@ class Segment:
                                        "flags": u32(value, 24) & 0xFF})
             elif kind == 14:
                 out["line"] = u32(value, 0)
-            elif key == 0 and "args" in out and not out["tags"]:
-                out["args"].append(self.value(kind, length, value))
             else:
-                out["tags"][self.text_of(key)] = self.value(kind, length, value)
+                parts = [(kind, value)]
+                if kind == 17:
+                    parts = [(16 if length >> 2 + i & 1 else 15, value[4 * i:4 * i + 4]) for i in range(length % 4 + 1)]
+                for kind, value in parts:
+                    if key == 0 and "args" in out and not out["tags"]:
+                        out["args"].append(self.value(kind, length, value))
+                    else:
+                        out["tags"][self.text_of(key)] = self.value(kind, length, value)
 
     def value(self, kind, length, value):
         if kind == 1:
@@ -187,14 +192,19 @@ class Segment:
                     end = (cursor - self.map_addr - chunk) % 2**64
             if not 64 <= end <= 8192 or end % 8:
                 end = 64
-            at, written = 64, u64(self.data, chunk + 16)
-            while at + 48 <= end:
+            at, written, log = 64, u64(self.data, chunk + 16), None
+            while at + 16 <= end:
                 length, kind = u16(self.data, chunk + at), self.data[chunk + at + 2]
-                if length % 8 or length < (64 if kind == 1 else 48) or at + length > end:
+                if length % 8 or length < {1: 64, 14: 16}.get(kind, 48) or at + length > end or (kind == 14 and not log):
                     break
                 if not self.data[chunk + at + 3] & 0x40:
                     written = u64(self.data, chunk + at + (56 if kind == 1 else 8))
-                yield word >> 16, at, self.data[chunk + at:chunk + at + length], written
+                record = self.data[chunk + at:chunk + at + length]
+                if kind == 9:
+                    log = record
+                if kind == 14:  # written out as the log that it stands for
+                    record = struct.pack("<HB", length + 32, 9) + record[3:16] + log[16:48] + record[16:]
+                yield word >> 16, at, record, written
                 at += length
 
     def slots(self):

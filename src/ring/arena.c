@@ -47,6 +47,7 @@ static void open_for(struct tw__block *block, struct tw__chunk *chunk, uint64_t 
     tw__store_relaxed(&block->chunk, chunk);
     tw__store_relaxed(&block->chunk_word, word);
     block->expire = expire;
+    block->log_span = TW__NO_LOG;
     tw__store_release(&block->cursor, begin + TW__CHUNK_HEAD_BYTES); /* pairs with the reader's cursor */
     tw__store_relaxed(&block->limit, begin + TW__CHUNK_BYTES - 64);
 }

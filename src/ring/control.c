@@ -78,7 +78,7 @@ static int map_header(int fd, struct tw__header **header)
     int result = 0;
     if (memcmp(map->magic, TW__MAGIC, sizeof map->magic) != 0)
         result = TW_ERR_FOREIGN;
-    else if (map->version != TW__VERSION)
+    else if (map->version < TW__VERSION_OLDEST || map->version > TW__VERSION)
         result = TW_ERR_VERSION;
     else if (tw__load_acquire(&map->state) != TW__SEGMENT_OPEN) /* pairs with tw__segment_close */
         result = TW_ERR_STATE;

@@ -145,6 +145,17 @@ static void add_word(struct tw__decoder *d, struct tw_record *out, unsigned type
         tag->value.u = value;
 }
 
+/* Several of them, each of one word. Returns the length of the payload; what is beyond rest is not looked at. */
+static size_t add_ints(struct tw__decoder *d, struct tw_record *out, unsigned len, uint16_t key, const uint8_t *payload,
+                       size_t rest)
+{
+    unsigned count = (len & 3) + 1;
+    if (rest < count * 4) return count * 4;
+    for (unsigned i = 0; i < count; i++)
+        add_word(d, out, len >> (2 + i) & 1 ? TW__TAG_UINT32 : TW__TAG_INT32, key, payload + (size_t)4 * i);
+    return count * 4;
+}
+
 /* One tag at at, of which rest bytes are left. Returns its length without padding; 0 when it makes no sense. */
 static size_t one_tag(struct tw__decoder *d, struct tw_record *out, const uint8_t *at, size_t rest)
 {
@@ -188,6 +199,9 @@ static size_t one_tag(struct tw__decoder *d, struct tw_record *out, const uint8_
     case TW__TAG_UINT32:
         need = 4;
         if (rest >= need) add_word(d, out, type, key, payload);
+        break;
+    case TW__TAG_INTS:
+        need = add_ints(d, out, len, key, payload, rest);
         break;
     case TW__TAG_LINK:
         need = PARENT_BYTES;

@@ -21,7 +21,8 @@
 #define TW__MAGIC "TRACKWAY"
 
 enum {
-    TW__VERSION = 1,
+    TW__VERSION = 2,
+    TW__VERSION_OLDEST = 1, /* that readers understand: the same without BRIEF and INTS */
     TW__PAGE = 4096,
     TW__HEADER_BYTES = 4096,
     TW__DICT_BYTES = 1 << 20,
@@ -39,6 +40,7 @@ enum {
     TW__CALIBRATIONS = 8,
     TW__SPAN_HEAD_BYTES = 64,
     TW__EVENT_HEAD_BYTES = 48,
+    TW__BRIEF_HEAD_BYTES = 16,
     TW__TAGS_NUMBER_MAX = 0xffffff /* of a record TAGS: it begins anew behind it */
 };
 
@@ -210,8 +212,10 @@ struct tw__block {
     uint64_t seed[2];         /* of trace ids */
     uint64_t seconds, seconds_until; /* for trace ids: epoch seconds, and the tick up to which they hold */
     struct tw__segment *segment; /* where the block lies: stays there, also when recording has ended */
-    uint8_t pad[TW__BLOCK_HEAD_BYTES - 192 - 128 - 72];
+    uint64_t log_span;        /* id in the last LOG of the open chunk, of which a BRIEF may follow; TW__NO_LOG: of none */
+    uint8_t pad[TW__BLOCK_HEAD_BYTES - 192 - 128 - 80];
 };
+enum { TW__NO_LOG = 2 }; /* no span in progress has this for an id: those are odd, and 0 is no span */
 enum tw__block_state { TW__BLOCK_FREE = 0, TW__BLOCK_USED = 1 };
 enum tw__block_role { TW__ROLE_THREAD = 1, TW__ROLE_MORE = 2, TW__ROLE_LANE = 3 };
 
@@ -234,6 +238,7 @@ enum tw__chunk_state { TW__CHUNK_FREE = 0, TW__CHUNK_OPEN = 1, TW__CHUNK_CLOSED 
  *    32  u64 span id (of an event: its span)
  *    40  u64 misc   tid:32 | trace flags:8 | TAGS: number:24, see trace/tag.c; else 0. Lowest bits first
  *    48  u64 parent, 56 u64 end time                           SPAN only
+ *                                                              BRIEF: head and time only
  *
  * A tag: u32 head = key:16 | type:8 | len:8, then the payload at 4 (8-byte numbers at 8), padded to a multiple of 8.
  */
@@ -251,6 +256,7 @@ enum tw__type {
     TW__TYPE_RESPONSE = 11,
     TW__TYPE_ENTER = 12, /* site 0; tags with key 0: the function's address, its caller's */
     TW__TYPE_LEAVE = 13,
+    TW__TYPE_BRIEF = 14, /* a LOG whose trace, span and misc are those of the LOG before it in its chunk: tags begin at 16 */
     TW__TYPE_HOLDER = 65 /* in slots only: an attached context; id is foreign, the slot's own is in time */
 };
 
@@ -270,9 +276,10 @@ enum tw__tag {
     TW__TAG_FUNCTION = 13, /* as STR, key 0 */
     TW__TAG_LINE = 14,     /* u32, key 0 */
     TW__TAG_INT32 = 15,    /* i32: of a log's arguments */
-    TW__TAG_UINT32 = 16    /* u32 */
+    TW__TAG_UINT32 = 16,   /* u32 */
+    TW__TAG_INTS = 17      /* several of those, u32 each; len: count - 1, and 4 << i for each i that is unsigned */
 };
-/* Of a record LOG, the tags with key 0 before any other are the arguments, in order: INT32, UINT32, INT, UINT, DOUBLE, STR, LONG. */
+/* Of a record LOG, the tags with key 0 before any other are the arguments, in order: INTS, INT32, UINT32, INT, UINT, DOUBLE, STR, LONG. */
 /* LONG: two u32 after the head: stored length | (type << 24), full length; then stored bytes. For STR, BYTES, NAME and
  * STATUS of more than 255 bytes. stored < full: it was cut. */
 

@@ -58,8 +58,9 @@ bool tw__position_begin(struct tw__scan *scan)
     return true;
 }
 
-uint32_t tw__position_resume(struct tw__scan *scan, const struct tw__chunk_info *info)
+uint32_t tw__position_resume(struct tw__scan *scan, const struct tw__chunk_info *info, uint32_t *log)
 {
+    *log = 0;
     const struct tw_position *p = scan->query->after;
     if (!p || !p->begun) return TW__CHUNK_HEAD_BYTES;
     const struct tw__mark *mark = &scan->marks[info->index];
@@ -68,14 +69,17 @@ uint32_t tw__position_resume(struct tw__scan *scan, const struct tw__chunk_info 
         if (info->ticket > p->next_ticket) scan->missed += (info->ticket - p->next_ticket) / laps;
         return TW__CHUNK_HEAD_BYTES;
     }
-    if (mark->ticket == info->ticket) return mark->end < info->end ? mark->end : info->end;
+    if (mark->ticket == info->ticket) {
+        *log = mark->log;
+        return mark->end < info->end ? mark->end : info->end;
+    }
     if (info->ticket > mark->ticket) scan->missed += (info->ticket - mark->ticket - 1) / laps + !mark->done;
     return TW__CHUNK_HEAD_BYTES;
 }
 
-void tw__position_note(struct tw__scan *scan, const struct tw__chunk_info *info, uint32_t end, bool done)
+void tw__position_note(struct tw__scan *scan, const struct tw__chunk_info *info, uint32_t end, uint32_t log, bool done)
 {
-    if (scan->marks) scan->marks[info->index] = (struct tw__mark){info->ticket, end, true, done};
+    if (scan->marks) scan->marks[info->index] = (struct tw__mark){info->ticket, end, (uint16_t)log, true, done};
 }
 
 bool tw__position_commit(struct tw__scan *scan, const uint8_t *joined)

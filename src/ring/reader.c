@@ -66,9 +66,9 @@ static int check_shape(const struct tw__header *h, uint64_t file_len, struct tw_
         return explain(why, TW_ERR_FOREIGN, path, "not a Trackway segment (no magic)");
     if (h->version > TW__VERSION)
         return explain(why, TW_ERR_VERSION, path, "made by a newer Trackway; read it with a trackway of that version");
-    if (h->version != TW__VERSION || h->header_bytes != TW__HEADER_BYTES || h->block_bytes != TW__BLOCK_BYTES ||
+    if (h->version < TW__VERSION_OLDEST || h->header_bytes != TW__HEADER_BYTES || h->block_bytes != TW__BLOCK_BYTES ||
         h->slot_bytes != TW__SLOT_BYTES || h->slots_per_block != TW__SLOTS || h->chunk_bytes != TW__CHUNK_BYTES)
-        return explain(why, TW_ERR_CORRUPT, path, "its header does not hold the sizes of version 1; the file is damaged");
+        return explain(why, TW_ERR_CORRUPT, path, "its header does not hold the sizes of its version; the file is damaged");
     if (h->file_bytes > file_len)
         return explain(why, TW_ERR_CORRUPT, path, "shorter than its header says; the copy is incomplete, copy it again");
     if (h->block_max > TW__READ_BLOCKS_MAX || h->chunk_max > TW__READ_CHUNKS_MAX ||

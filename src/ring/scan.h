@@ -23,6 +23,7 @@ struct tw__rank {
 struct tw__mark {
     uint64_t ticket;
     uint32_t end;
+    uint16_t log;    /* where the last record LOG before end begins; 0: there is none */
     bool seen, done; /* done: closed when it was read */
 };
 struct tw_position {
@@ -56,10 +57,11 @@ struct tw__scan {
 bool tw__scan_run(struct tw__scan *scan);
 void tw__scan_fini(struct tw__scan *scan);
 
-/* Where to begin in a chunk; counts what was overwritten since the position. */
-uint32_t tw__position_resume(struct tw__scan *scan, const struct tw__chunk_info *info);
-/* Notes what was read of a chunk: up to end. */
-void tw__position_note(struct tw__scan *scan, const struct tw__chunk_info *info, uint32_t end, bool done);
+/* Where to begin in a chunk, and the record LOG before that which a BRIEF refers to, or 0; counts what was overwritten since the
+ * position. */
+uint32_t tw__position_resume(struct tw__scan *scan, const struct tw__chunk_info *info, uint32_t *log);
+/* Notes what was read of a chunk: up to end, and where its last record LOG is. */
+void tw__position_note(struct tw__scan *scan, const struct tw__chunk_info *info, uint32_t end, uint32_t log, bool done);
 bool tw__position_begin(struct tw__scan *scan);
 /* Moves the position to where the scan ended, keeping the tags not joined yet. False on lack of memory; then nothing moved. */
 bool tw__position_commit(struct tw__scan *scan, const uint8_t *joined);

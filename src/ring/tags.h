@@ -19,6 +19,12 @@ struct tw__tag_in {
     uint64_t bits;     /* INT, UINT, DOUBLE, LITERAL, LINE, INT32, UINT32 */
 };
 
+/* Of a tag INTS, by its head; 0 of none. */
+static inline uint32_t tw__tag_ints_size(uint32_t head)
+{
+    return head ? (4 + ((head >> 24 & 3) + 1) * 4 + 7) & ~7u : 0;
+}
+
 /* Bytes that the tag takes: a multiple of 8. */
 static inline uint32_t tw__tag_size(const struct tw__tag_in *tag)
 {

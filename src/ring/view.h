@@ -102,8 +102,10 @@ static inline const struct tw__slot *tw__view_slot(const struct tw_reader *reade
 /* The length of the record that begins with head and has rest bytes left in its chunk; 0 when it is not valid. */
 static inline uint32_t tw__record_len(uint64_t head, uint32_t rest)
 {
-    uint32_t len = head & 0xffff;
-    uint32_t least = (head >> 16 & 0xff) == TW__TYPE_SPAN ? TW__SPAN_HEAD_BYTES : TW__EVENT_HEAD_BYTES;
+    uint32_t len = head & 0xffff, type = head >> 16 & 0xff;
+    uint32_t least = type == TW__TYPE_SPAN    ? TW__SPAN_HEAD_BYTES
+                     : type == TW__TYPE_BRIEF ? TW__BRIEF_HEAD_BYTES
+                                              : TW__EVENT_HEAD_BYTES;
     return len % 8 == 0 && len >= least && len <= rest ? len : 0;
 }
 static inline unsigned tw__record_type(uint64_t head)

@@ -9,6 +9,10 @@
  * sites that a change walks through (one load, but somebody would have to notice a change from outside: a thread in
  * every program); one word for all (a live trace on one module would make every site call).
  *
+ * A line of the span that the last one in the chunk was of leaves out whose it is: 32 bytes for three integers instead of 72
+ * (BRIEF, docs/format/segment.md). The block's log_span says whose the last one was; a new chunk, an attached context and
+ * whatever changes a trace's id or flags set it to none.
+ *
  * A fast site takes numbers only, at most fifteen; its arguments are four bits each in the signature, read once from
  * the format. Everything else (texts, widths given as *, metadata, a first time, no room in the chunk) goes through
  * tags that are gathered first.
@@ -25,7 +29,8 @@
 #include "trace/site.h"
 #include "trace/stack.h"
 
-enum { ARGS = TW__EVENT_HEAD_BYTES / 8 };
+enum { SAVED_BYTES = TW__EVENT_HEAD_BYTES - TW__BRIEF_HEAD_BYTES }; /* by a BRIEF */
+#define BRIEF_BITS (((uint64_t)TW__TYPE_LOG ^ TW__TYPE_BRIEF) << 16)
 
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
@@ -75,7 +80,8 @@ int tw_log_get_level(void)
     return tw__load_relaxed(&level_in_force);
 }
 
-/* The tick after which lines that are recorded for a live trace's sake ask again. */
+/* The tick after which lines that are recorded for a live trace's sake ask again. Asked by those that are not brief: one in
+ * each chunk, which lasts a second at most. */
 static uint64_t recheck_tick = UINT64_MAX;
 
 bool tw__log_wants(int level, const char *module, const char *function)
@@ -132,15 +138,13 @@ static uint64_t head_of(struct tw__block *block, struct tw_log_site *site)
     uint64_t signature = tw__log_signature(site->site.name, &bytes);
     head = tw__site_head(block, &site->site, TW__EVENT_HEAD_BYTES);
     if (signature && tw__load_relaxed(&site->site.head)) {
+        uint32_t ints = 0;
+        uint64_t brief =
+            tw__log_narrow(signature, &ints) ? (head ^ BRIEF_BITS) + tw__tag_ints_size(ints) - SAVED_BYTES : 0;
         tw__store_relaxed(&site->signature, signature);
-        uint32_t heads[4] = {0, 0, 0, 0};
-        if (!tw__log_narrow(signature, heads))
-            heads[0] = 0;
-        else if (!heads[0])
-            heads[0] = 1; /* no argument at all */
-        for (unsigned i = 1; i < 4; i++) tw__store_relaxed(&site->heads[i], heads[i]);
-        tw__store_release(&site->fast, head + bytes); /* pairs with tw__log and words_any */
-        tw__store_release(&site->heads[0], heads[0]); /* pairs with tw__log_words */
+        tw__store_relaxed(&site->ints, ints);
+        tw__store_release(&site->fast, head + bytes); /* pairs with begin_fast's callers */
+        tw__store_release(&site->brief, brief);       /* pairs with tw__log_ints */
     }
     return head;
 }
@@ -207,20 +211,20 @@ static inline void put(uint64_t *word, enum tw__tag type, uint32_t value)
 struct fast {
     struct tw__block *me;
     struct tw__slot *at;
-    uint64_t *words;
-    uint64_t head;
+    uint64_t *words, *args;
+    uint8_t *end;
 };
 
-static inline __attribute__((always_inline)) void give_back(const struct fast *f)
+static inline __attribute__((always_inline)) void give_back(struct tw__block *me, struct tw__slot *at)
 {
     tw__signal_fence();
-    tw__store_release(&f->me->current, f->at); /* pairs with tw_shutdown, which waits for it */
+    tw__store_release(&me->current, at); /* pairs with tw_shutdown, which waits for it */
 }
 
-/* Begins a record of a site whose f->head is known: all of it but the time and the arguments. False: not the fast way (no room, a
+/* Begins a record with a head for its long form: all of it but the time and the arguments. False: not the fast way (no room, a
  * thread with metadata or without a block, a span that has ended), and nothing has happened. In no span at all is fine. The
  * trace's words are copied one by one: those of a span that has just begun are still in the store buffer. */
-static inline __attribute__((always_inline)) bool begin_fast(struct fast *f)
+static inline __attribute__((always_inline)) bool begin_fast(struct fast *f, uint64_t head)
 {
     struct tw__block *me = tw__me;
     struct tw__slot *at = tw__load_relaxed(&me->current);
@@ -233,16 +237,31 @@ static inline __attribute__((always_inline)) bool begin_fast(struct fast *f)
     f->me = me;
     f->at = at;
     f->words = (uint64_t *)(void *)record;
-    if (UNLIKELY(record + (f->head & 0xffff) > tw__load_relaxed(&me->limit))) {
-        give_back(f);
+    f->end = record + (head & 0xffff);
+    if (UNLIKELY(f->end > tw__load_relaxed(&me->limit))) {
+        give_back(me, at);
         return false;
     }
-    tw__store_relaxed(f->words, f->head);
+    uint64_t id = tw__load_relaxed(&at->id);
+    if (id == me->log_span) {
+        tw__store_relaxed(f->words, (head ^ BRIEF_BITS) - SAVED_BYTES);
+        f->args = f->words + TW__BRIEF_HEAD_BYTES / 8;
+        f->end -= SAVED_BYTES;
+        return true;
+    }
+    tw__store_relaxed(f->words, head);
     tw__store_relaxed(f->words + 2, tw__load_relaxed(&at->trace[0]));
     tw__store_relaxed(f->words + 3, tw__load_relaxed(&at->trace[1]));
-    tw__store_relaxed(f->words + 4, tw__load_relaxed(&at->id));
+    tw__store_relaxed(f->words + 4, id);
     tw__store_relaxed(f->words + 5, tw__load_relaxed(&at->misc) | me->tid); /* no_slot has no thread */
+    f->args = f->words + TW__EVENT_HEAD_BYTES / 8;
     return true;
+}
+
+/* What lines that follow may leave out: not in a context that came from elsewhere, whose id may be anything. */
+static inline void note_span(struct tw__block *block, const struct tw__slot *at, uint64_t id)
+{
+    block->log_span = tw__is_holder(at) || tw__meta ? (uint64_t)TW__NO_LOG : id;
 }
 
 /* The clock comes last: little has to be kept in registers over it. False: the lease of the chunk has run out, the bytes behind
@@ -251,25 +270,28 @@ static inline __attribute__((always_inline)) bool end_fast(const struct fast *f)
 {
     uint64_t now = tw__clock_tsc();
     if (UNLIKELY(now > f->me->expire)) {
-        give_back(f);
+        give_back(f->me, f->at);
         return false;
     }
     tw__store_relaxed(f->words + 1, now);
-    tw__store_release(&f->me->cursor, (uint8_t *)f->words + (f->head & 0xffff)); /* pairs with the reader's cursor */
-    give_back(f);
-    if (UNLIKELY(now > tw__load_relaxed(&recheck_tick))) recheck(now);
+    tw__store_release(&f->me->cursor, f->end); /* pairs with the reader's cursor */
+    bool brief = f->args == f->words + TW__BRIEF_HEAD_BYTES / 8;
+    if (!brief) note_span(f->me, f->at, f->words[4]);
+    give_back(f->me, f->at);
+    if (UNLIKELY(!brief && now > tw__load_relaxed(&recheck_tick))) recheck(now);
     return true;
 }
 
 void tw__log(struct tw_log_site *site, const char *format, ...)
 {
-    struct fast f = {.head = tw__load_acquire(&site->fast)}; /* pairs with head_of */
+    struct fast f;
+    uint64_t head = tw__load_acquire(&site->fast); /* pairs with head_of */
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);
     bool done = false;
-    if (TW__LIKELY(f.head && begin_fast(&f))) {
-        uint64_t signature = tw__load_relaxed(&site->signature), *words = f.words + ARGS;
+    if (TW__LIKELY(head && begin_fast(&f, head))) {
+        uint64_t signature = tw__load_relaxed(&site->signature), *words = f.args;
         PUT_ARGS(words, signature, args)
         done = end_fast(&f);
     }
@@ -298,14 +320,15 @@ static inline __attribute__((always_inline)) uint64_t *put_word(uint64_t *words,
     return words + 2;
 }
 
-/* Some of 64 bits, or a site that is new. */
+/* Some of 64 bits, the first line of a span, or a site that is new. */
 __attribute__((noinline)) static void words_any(struct tw_log_site *site, uint64_t a, uint64_t b, uint64_t c,
                                                 uint64_t d)
 {
-    struct fast f = {.head = tw__load_acquire(&site->fast)}; /* pairs with head_of */
+    struct fast f;
+    uint64_t head = tw__load_acquire(&site->fast); /* pairs with head_of */
     bool done = false;
-    if (TW__LIKELY(f.head && begin_fast(&f))) {
-        uint64_t signature = tw__load_relaxed(&site->signature), *words = f.words + ARGS;
+    if (TW__LIKELY(head && begin_fast(&f, head))) {
+        uint64_t signature = tw__load_relaxed(&site->signature), *words = f.args;
         words = put_word(words, signature & 15, a);
         if (signature >> 4) words = put_word(words, signature >> 4 & 15, b);
         if (signature >> 8) words = put_word(words, signature >> 8 & 15, c);
@@ -317,25 +340,50 @@ __attribute__((noinline)) static void words_any(struct tw_log_site *site, uint64
 
 void tw__log_words(struct tw_log_site *site, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
-    struct fast f;
-    uint64_t first = tw__load_acquire(&site->heads[0]); /* pairs with head_of */
-    if (UNLIKELY(!first)) {
-        words_any(site, a, b, c, d);
+    words_any(site, a, b, c, d);
+}
+
+__attribute__((noinline, cold)) static void ints_any(struct tw_log_site *site, uint64_t a, uint64_t bc)
+{
+    words_any(site, a >> 32, bc, bc >> 32, 0);
+}
+
+/* A further line of a span, of up to three integers of 32 bits: the record that is to be cheap. Whatever is different is found
+ * by one of these questions: the thread's metadata and a chunk that has just begun by log_span too.
+ *
+ * All three without asking how many there are: what is too much lies behind the record, where the next one goes; 64 bytes are
+ * always free there (arena.c). The clock comes when little is left to be kept in registers over it. */
+void tw__log_ints(struct tw_log_site *site, uint64_t a, uint64_t bc)
+{
+    uint64_t head = tw__load_acquire(&site->brief); /* pairs with head_of */
+    struct tw__block *me = tw__me;
+    struct tw__slot *at = tw__load_relaxed(&me->current);
+    if (UNLIKELY(!head || me == &tw__nobody || at == &tw__poison)) {
+        ints_any(site, a, bc);
         return;
     }
-    f.head = tw__load_relaxed(&site->fast);
-    if (UNLIKELY(!begin_fast(&f))) {
-        words_slow(site, a, b, c, d);
+    me->saved = at;
+    tw__store_relaxed(&me->current, &tw__poison);
+    tw__signal_fence();
+    uint64_t *words = (uint64_t *)(void *)me->cursor;
+    uint8_t *end = me->cursor + (head & 0xffff);
+    if (UNLIKELY(tw__load_relaxed(&at->id) != me->log_span || end > tw__load_relaxed(&me->limit))) {
+        give_back(me, at);
+        ints_any(site, a, bc);
         return;
     }
-    /* All four without asking how many there are: what is too much lies behind the record, where the next one goes; 64 bytes
-     * are always free there (arena.c). */
-    uint64_t *words = f.words + ARGS;
-    tw__store_relaxed(words, first | a << 32);
-    tw__store_relaxed(words + 1, tw__load_relaxed(&site->heads[1]) | b << 32);
-    tw__store_relaxed(words + 2, tw__load_relaxed(&site->heads[2]) | c << 32);
-    tw__store_relaxed(words + 3, tw__load_relaxed(&site->heads[3]) | d << 32);
-    if (UNLIKELY(!end_fast(&f))) words_slow(site, words[0] >> 32, words[1] >> 32, words[2] >> 32, words[3] >> 32);
+    tw__store_relaxed(words, head);
+    tw__store_relaxed(words + 2, tw__load_relaxed(&site->ints) | a);
+    tw__store_relaxed(words + 3, bc);
+    uint64_t now = tw__clock_tsc();
+    if (UNLIKELY(now > me->expire)) {
+        give_back(me, at);
+        ints_any(site, words[2], words[3]);
+        return;
+    }
+    tw__store_relaxed(words + 1, now);
+    tw__store_release(&me->cursor, end); /* pairs with the reader's cursor */
+    give_back(me, at);
 }
 
 /* The metadata of one line, as much of it as there is room for. A key without a number would be taken for an argument.
@@ -371,16 +419,23 @@ void tw__log_append(struct tw__block *block, const struct tw__line *line)
     len += meta_len;
 
     struct tw__slot *at = tw__stack_parent(block);
-    uint64_t now = tw__segment_tick(segment);
+    uint64_t id = tw__load_relaxed(&at->id), now = tw__segment_tick(segment);
     if (!tw__arena_room(segment, block, len, now)) return;
     uint8_t *record = block->cursor, *to = record + TW__EVENT_HEAD_BYTES;
-    uint64_t *words = (uint64_t *)(void *)record;
-    tw__store_relaxed(words, (line->head & ~(uint64_t)0xffff) | len);
+    uint64_t *words = (uint64_t *)(void *)record, head = (line->head & ~(uint64_t)0xffff) | len;
+    if (id == block->log_span && !line->tick) {
+        head = (head ^ BRIEF_BITS) - SAVED_BYTES;
+        len -= SAVED_BYTES;
+        to -= SAVED_BYTES;
+    } else {
+        tw__store_relaxed(words + 2, tw__load_relaxed(&at->trace[0]));
+        tw__store_relaxed(words + 3, tw__load_relaxed(&at->trace[1]));
+        tw__store_relaxed(words + 4, id);
+        tw__store_relaxed(words + 5, (tw__load_relaxed(&at->misc) & ~(uint64_t)UINT32_MAX) | block->tid);
+        note_span(block, at, id);
+    }
+    tw__store_relaxed(words, head);
     tw__store_relaxed(words + 1, line->tick ? line->tick : now);
-    tw__store_relaxed(words + 2, tw__load_relaxed(&at->trace[0]));
-    tw__store_relaxed(words + 3, tw__load_relaxed(&at->trace[1]));
-    tw__store_relaxed(words + 4, tw__load_relaxed(&at->id));
-    tw__store_relaxed(words + 5, (tw__load_relaxed(&at->misc) & ~(uint64_t)UINT32_MAX) | block->tid);
     for (size_t i = 0; i < line->arg_count; i++) {
         tw__tag_write(to, &line->args[i]);
         to += tw__tag_size(&line->args[i]);

@@ -46,8 +46,9 @@ enum tw__fast {
     TW__FAST_NONE
 };
 uint64_t tw__log_signature(const char *format, uint32_t *bytes);
-/* The heads of up to four arguments that take one word each. False: they do not. */
-bool tw__log_narrow(uint64_t signature, uint32_t heads[4]);
+enum { TW__INTS_MAX = 3 }; /* a tag could hold four */
+/* The head of the one tag TW__TAG_INTS for up to TW__INTS_MAX arguments of 32 bits each; 0: there are none. False: they are others. */
+bool tw__log_narrow(uint64_t signature, uint32_t *head);
 
 /* Whether a line of this level from this place is wanted. module and function NULL: of anywhere. */
 bool tw__log_wants(int level, const char *module, const char *function);

@@ -59,13 +59,17 @@ uint64_t tw__log_signature(const char *format, uint32_t *bytes)
     return count ? signature : TW__FAST_NONE;
 }
 
-bool tw__log_narrow(uint64_t signature, uint32_t heads[4])
+bool tw__log_narrow(uint64_t signature, uint32_t *head)
 {
-    for (unsigned i = 0; signature && signature != TW__FAST_NONE; i++, signature >>= 4) {
+    uint32_t len = 0, count = 0;
+    *head = 0;
+    if (signature == TW__FAST_NONE) return true;
+    for (; signature; signature >>= 4, count++) {
         uint64_t kind = signature & 15;
-        if (i == 4 || (kind != TW__FAST_INT && kind != TW__FAST_UINT)) return false;
-        heads[i] = (uint32_t)(kind - TW__FAST_INT + TW__TAG_INT32) << 16;
+        if (count == TW__INTS_MAX || (kind != TW__FAST_INT && kind != TW__FAST_UINT)) return false;
+        if (kind == TW__FAST_UINT) len |= 4u << count;
     }
+    *head = (uint32_t)TW__TAG_INTS << 16 | (len | (count - 1)) << 24;
     return true;
 }
 

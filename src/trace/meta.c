@@ -49,9 +49,11 @@ static struct tw__meta *own(void)
     return mine = meta;
 }
 
+/* log_span: lines of few words look at nothing else, and are not to be written while there is metadata. */
 static void begin_change(void)
 {
     tw__meta = NULL;
+    if (tw__me != &tw__nobody) tw__me->log_span = TW__NO_LOG;
     tw__signal_fence();
 }
 

@@ -54,6 +54,7 @@ int tw_span_set_sampled(tw_span root, bool sampled)
     bool alone = is_alone(block, root);
     if (alone) {
         uint64_t misc = tw__load_relaxed(&root.slot->misc);
+        block->log_span = TW__NO_LOG;
         tw__store_relaxed(&root.slot->misc, sampled ? misc | flag : misc & ~flag);
     }
     tw__leave(block);
@@ -68,6 +69,7 @@ int tw_span_set_trace_id(tw_span root, const uint8_t trace_id[16])
     if (!block) return TW_ERR_STATE;
     bool alone = is_alone(block, root);
     if (alone) {
+        block->log_span = TW__NO_LOG;
         tw__store_relaxed(&root.slot->trace[0], high);
         tw__store_relaxed(&root.slot->trace[1], low);
     }

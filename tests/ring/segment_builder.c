@@ -191,20 +191,27 @@ uint64_t *builder_word(const struct builder *b, uint32_t index, uint32_t offset)
     return (uint64_t *)(void *)((uint8_t *)builder_chunk(b, index) + offset);
 }
 
+static uint32_t head_bytes_of(unsigned type)
+{
+    return type == TW__TYPE_SPAN ? TW__SPAN_HEAD_BYTES : type == TW__TYPE_BRIEF ? TW__BRIEF_HEAD_BYTES : TW__EVENT_HEAD_BYTES;
+}
+
 uint32_t builder_add(struct builder *b, uint32_t index, const struct builder_record *r)
 {
     struct tw__chunk *chunk = builder_chunk(b, index);
-    uint32_t at = chunk->commit, head = r->type == TW__TYPE_SPAN ? TW__SPAN_HEAD_BYTES : TW__EVENT_HEAD_BYTES;
+    uint32_t at = chunk->commit, head = head_bytes_of(r->type);
     uint32_t tags = r->tags ? r->tags->len : 0, len = (head + tags + 7) / 8 * 8;
     if (at + len > TW__CHUNK_BYTES) abort();
     uint64_t *words = builder_word(b, index, at);
     memset(words, 0, len);
     words[0] = head_of(r, len);
     words[1] = r->time;
-    words[2] = 0x1111;
-    words[3] = r->trace;
-    words[4] = r->id;
-    words[5] = misc_of(r);
+    if (r->type != TW__TYPE_BRIEF) {
+        words[2] = 0x1111;
+        words[3] = r->trace;
+        words[4] = r->id;
+        words[5] = misc_of(r);
+    }
     if (r->type == TW__TYPE_SPAN) {
         words[6] = r->parent;
         words[7] = r->end;

@@ -46,13 +46,22 @@ static void every_length_below_what_the_header_says_is_corrupt(void **state)
 static void a_later_version_is_refused_as_such(void **state)
 {
     struct made *m = *state;
-    m->b.header->version = 2;
+    m->b.header->version = TW__VERSION + 1;
     assert_refused(m, TW_ERR_VERSION);
     m->b.header->version = 0;
     assert_refused(m, TW_ERR_CORRUPT);
 }
 
-static void sizes_other_than_those_of_version_1_are_refused(void **state)
+static void the_version_before_is_read(void **state)
+{
+    struct made *m = *state;
+    struct builder_record r = made_span(m, 9);
+    builder_add(&m->b, 0, &r);
+    m->b.header->version = 1;
+    assert_int_equal(made_read(m)->count, 1);
+}
+
+static void sizes_other_than_those_of_the_version_are_refused(void **state)
 {
     struct made *m = *state;
     uint32_t *sizes[] = {&m->b.header->header_bytes, &m->b.header->block_bytes, &m->b.header->slot_bytes,
@@ -415,7 +424,8 @@ int main(void)
         MADE(every_length_below_a_header_is_not_a_segment),
         MADE(every_length_below_what_the_header_says_is_corrupt),
         MADE(a_later_version_is_refused_as_such),
-        MADE(sizes_other_than_those_of_version_1_are_refused),
+        MADE(the_version_before_is_read),
+        MADE(sizes_other_than_those_of_the_version_are_refused),
         MADE(parts_that_do_not_fit_are_refused_also_where_sums_overflow),
         MADE(a_segment_without_any_part_is_empty),
         MADE(reader_skips_a_chunk_that_is_being_taken),

@@ -190,7 +190,7 @@ static void a_promise_that_passes_while_lines_are_logged_ends_them(void **state)
     const struct tw__segment *segment = tw__runtime.segment;
     map->entries[0].alive_tick = tw__segment_tick(segment) + segment->ticks_per_second / 4;
     assert_int_equal(lines(), 2); /* they have noted when to ask again */
-    (void)usleep(300000);
+    (void)usleep(1200000);        /* longer than the lease of a chunk, which they ask after */
     assert_int_equal(lines(), 1); /* the first one has asked */
     assert_int_equal(lines(), 0);
     assert_int_equal(map->entries[0].state, TW__LIVE_ENDED);

@@ -220,6 +220,8 @@ static void record_a_bit_of_everything(void)
     tw_mark_with("mark", (struct tw_attr[]){TW_ATTR("why", "because"), TW_ATTR("pi", 3.14159)}, 2);
     tw_span_event_with(TW_SPAN_NONE, "outside", NULL, 0, wall_now() - SECOND);
     tw_info("three: %d %u %ld", -7, 8u, -9L);
+    for (int i = 0; i < 3; i++) tw_info("ints: %d %u %x", -i, 8u + (unsigned)i, 0xffffffffu);
+    for (int i = 0; i < 2; i++) tw_notice("a text and a number: %s %.3f", text, i / 3.0);
     tw_meta_set(TW_ATTR("callid", "abc"), TW_ATTR("n", 5));
     tw_log_with(TW_LOG_WARNING, (TW_ATTR("request", 7), TW_ATTR("n", 6.5)), "%s and %.*s cost %*.1f%%", text, 3, "abcdef", 9, 2.25);
     tw_meta_clear();
