@@ -271,10 +271,11 @@ static const struct action {
     const char *name;
     size_t least, most; /* words after it */
     const char *words;
-} actions[] = {{"module", 1, 1, "module M"}, {"function", 1, 2, "function [M] F"},
-               {"pid", 1, 1, "pid X"},       {"start", 0, 0, "start"},
-               {"watch", 0, 0, "watch"},     {"list", 0, 0, "list"},
-               {"stop", 1, 1, "stop REF"},   {"words", 1, 2, "words KIND"}};
+    bool filtered; /* what it is about is said by options, not by words */
+} actions[] = {{"module", 1, 1, "module M", false}, {"function", 1, 2, "function [M] F", false},
+               {"pid", 1, 1, "pid X", false},       {"start", 0, 0, "start", true},
+               {"watch", 0, 0, "watch", true},      {"list", 0, 0, "list", false},
+               {"stop", 1, 1, "stop REF", false},   {"words", 1, 2, "words KIND", false}};
 
 static const char *action_name(size_t index, const void *data)
 {
@@ -289,7 +290,7 @@ static const struct action *find_action(const struct tw__args *args)
         if (strcmp(actions[i].name, args->operands[0]) != 0) continue;
         if (given >= actions[i].least && given <= actions[i].most) return &actions[i];
         tw__complain("trace: usage: trackway trace %s%s", actions[i].words,
-                     given && actions[i].most == 0 ? " [--filter 'module=M function=F'] [--pid X]" : "");
+                     actions[i].filtered ? " [--filter 'module=M function=F'] [--pid X]" : "");
         return NULL;
     }
     const char *near = tw__suggest(args->operands[0], action_name, NULL);

@@ -1,4 +1,5 @@
-/* A service without any thought of live traces: it works on requests until it is killed, ten thousand at most. */
+/* A service without any thought of live traces: it works on requests until it is killed, 200 a second and ten thousand at most;
+ * with an argument some thousands a second, for as long. */
 #define TW_MODULE "shop/cart.c"
 #include <trackway/trackway.h>
 
@@ -20,13 +21,15 @@ static void handle(int request)
     tw_event("done");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    for (int request = 0; request < 10000; request++) {
+    const bool flood = argc > 1;
+    (void)argv;
+    for (int request = 0; request < (flood ? 500000 : 10000); request++) {
         handle(request);
         if (request == 0) (void)puts("ready");
         (void)fflush(stdout);
-        (void)usleep(5000);
+        (void)usleep(flood ? 50 : 5000);
     }
     return 0;
 }

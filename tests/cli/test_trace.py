@@ -175,13 +175,47 @@ def watch_writes_to_the_terminal_until_interrupted():
     assert [row["state"] for row in listed().values()] == ["ended"]
 
 
+def the_list_has_no_blanks_at_the_end_of_a_line():
+    service()
+    trace = start("module", "cart")
+    table = run("trace", "list")[0].splitlines()
+    assert len(table) == 2 and trace["ref"] in table[1] and trace["file"] in table[1], table
+    assert table == [line.rstrip() for line in table], table
+    stop(trace["ref"])
+    os.unlink(trace["file"])
+
+
+def what_a_slow_reader_missed_is_in_the_file_and_in_the_list():
+    process = subprocess.Popen([LIVE, "flood"], stdout=subprocess.PIPE, env=environment(TRACKWAY_ARENA="512K"))
+    services.append(process)
+    assert process.stdout.readline() == b"ready\n"
+    trace = start("module", "cart")
+    until(lambda: len(lines(trace["file"])) > 20)
+    reader = listed()[trace["ref"]]["reader_pid"]
+    overwritten = lambda: json.loads(run("stats", "--json")[0])["overwritten_bytes"]
+    os.kill(reader, signal.SIGSTOP)
+    before = overwritten()
+    until(lambda: overwritten() > before + (1 << 20))  # twice the arena
+    os.kill(reader, signal.SIGCONT)
+    missed = until(lambda: listed()[trace["ref"]]["missed"])
+    table = run("trace", "list")[0].splitlines()
+    assert "LOST" in table[0] and any(word.isdigit() and int(word) >= missed for word in table[1].split()), table
+    stop(trace["ref"])
+    told = [re.fullmatch(r"trackway: (\d+) chunks of records were overwritten before they were read", line) for line in lines(trace["file"])]
+    assert sum(int(m[1]) for m in told if m) == listed()[trace["ref"]]["missed"]
+    os.unlink(trace["file"])
+
+
 def what_is_not_understood_is_told_to_who_typed_it():
     service()
     for args, words in ((["start", "--filter", "request >"], "byte"), (["start", "--format", "{time"], "byte"), (["start", "--level", "loud"], "level"),
                         (["start", "--filter", "[{request, '<>', 1}]"], "byte"), (["modul", "x"], "did you mean module"), (["module"], "module M"),
-                        (["stop"], "stop REF"), (["module", "a", "b"], "module M")):
+                        (["stop"], "stop REF"), (["module", "a", "b"], "module M"),
+                        (["watch", "x"], "watch [--filter")):
         _, err = run("trace", *args, code=2)
         assert words in err, (args, err)
+    _, err = run("trace", "list", "x", code=2)
+    assert "usage: trackway trace list\n" in err, err
     _, err = run("trace", "start", "--file", "/nowhere/x.log", code=1)
     assert "No such file" in err, err
     _, err = run("trace", "start", "--pid", "1", code=1)
