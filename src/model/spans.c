@@ -1,10 +1,16 @@
-/* spans: see the header. Three growing arrays in one pool.
+/* spans: see the header. The spans are an array of their own, everything else is in the pool: an array in a pool leaves its
+ * halves behind when it grows, which for a trace of a million spans were as much again.
  *
  * Invariant: every span's resource and scope are indexes below the counts; scope 0 is there as soon as a span is.
  */
 #include "model/spans.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+/* Beyond HEAP_BYTES an array is as large at once as malloc maps in any case: such grow by moving pages, not bytes, and leave no
+ * holes. What is not touched takes no memory. */
+enum { CAP_MIN = 16, HEAP_BYTES = 4 << 20, MAPPED_BYTES = 33 << 20 };
 
 const char *tw__door_name(enum tw__door door)
 {
@@ -56,11 +62,29 @@ uint32_t tw__spans_add_resource(struct tw__spans *spans, const struct tw__resour
     return (uint32_t)spans->resource_count++;
 }
 
+/* Makes room for one more. The pool's limit is one on both. */
+static int grow(struct tw__spans *spans)
+{
+    const struct tw__pool *pool = &spans->pool;
+    size_t more = spans->cap ? spans->cap + spans->cap / 2 : CAP_MIN;
+    if (more * sizeof *spans->items > HEAP_BYTES && more * sizeof *spans->items < MAPPED_BYTES)
+        more = MAPPED_BYTES / sizeof *spans->items;
+    if (more > SIZE_MAX / sizeof *spans->items) return TW_ERR_MEMORY;
+    if (pool->limit_bytes && (pool->taken_bytes > pool->limit_bytes ||
+                              (spans->count + 1) * sizeof *spans->items > pool->limit_bytes - pool->taken_bytes))
+        return TW_ERR_MEMORY;
+    struct tw__span *moved = realloc(spans->items, more * sizeof *moved);
+    if (!moved) return TW_ERR_MEMORY;
+    spans->items = moved;
+    spans->cap = more;
+    return 0;
+}
+
 struct tw__span *tw__spans_add(struct tw__spans *spans, uint32_t resource, uint32_t scope)
 {
     if (spans->scope_count == 0 && tw__spans_add_scope(spans, &(struct tw__scope){0}) == UINT32_MAX) return NULL;
     if (resource >= spans->resource_count || scope >= spans->scope_count) return NULL;
-    if (tw__pool_grow(&spans->pool, &spans->items, spans->count, &spans->cap, sizeof *spans->items) < 0) return NULL;
+    if (spans->count == spans->cap && grow(spans) < 0) return NULL;
     struct tw__span *span = &spans->items[spans->count++];
     *span = (struct tw__span){.resource = resource, .scope = scope};
     return span;
@@ -69,11 +93,12 @@ struct tw__span *tw__spans_add(struct tw__spans *spans, uint32_t resource, uint3
 void tw__spans_reset(struct tw__spans *spans)
 {
     tw__pool_reset(&spans->pool);
-    *spans = (struct tw__spans){.pool = spans->pool};
+    *spans = (struct tw__spans){.pool = spans->pool, .items = spans->items, .cap = spans->cap};
 }
 
 void tw__spans_fini(struct tw__spans *spans)
 {
     tw__pool_fini(&spans->pool);
+    free(spans->items);
     *spans = (struct tw__spans){0};
 }

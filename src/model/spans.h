@@ -13,7 +13,8 @@
  * durations and ends before begins stay; ids may be zero. Several parents: parent_id is the tree parent, further causes
  * are links; a link into the span's own trace is as much a cause as the parent is.
  *
- * Owns: everything is in the pool, or borrowed from the bytes that a door decoded: those must live until the reset.
+ * Owns: its spans; everything else is in the pool, or borrowed from the bytes that a door decoded: those must live until the
+ * reset.
  * Arrays may be shared by several spans. A value is not changed once it is in the batch, except by the redaction
  * between decoding and storing, which puts other texts in place.
  */
