@@ -15,7 +15,8 @@
 
 struct laying {
     const struct tw__spans *spans;
-    struct tw__pool *pool;
+    struct tw__pool *pool;   /* of the caller: what is handed out */
+    struct tw__pool scratch; /* the rest */
     size_t count;
     uint32_t *slots, mask;
     uint32_t *parent; /* by span: index of its tree parent */
@@ -52,9 +53,9 @@ static int index_spans(struct laying *l)
 {
     size_t cap = 16;
     while (cap < 2 * l->count) cap *= 2;
-    l->slots = tw__pool_zeroed(l->pool, cap, sizeof *l->slots);
-    l->parent = tw__pool_take(l->pool, (l->count + 1) * sizeof *l->parent, 4);
-    l->orphan = tw__pool_zeroed(l->pool, l->count + 1, sizeof *l->orphan);
+    l->slots = tw__pool_zeroed(&l->scratch, cap, sizeof *l->slots);
+    l->parent = tw__pool_take(&l->scratch, (l->count + 1) * sizeof *l->parent, 4);
+    l->orphan = tw__pool_zeroed(&l->scratch, l->count + 1, sizeof *l->orphan);
     if (!l->slots || !l->parent || !l->orphan) return TW_ERR_MEMORY;
     l->mask = (uint32_t)(cap - 1);
     for (size_t i = 0; i < l->count; i++) {
@@ -76,7 +77,7 @@ static int index_spans(struct laying *l)
 /* Follows each chain once; one that meets itself is cut where it began. */
 static int cut_loops(struct laying *l)
 {
-    uint32_t *seen = tw__pool_zeroed(l->pool, l->count + 1, sizeof *seen); /* by which walk */
+    uint32_t *seen = tw__pool_zeroed(&l->scratch, l->count + 1, sizeof *seen); /* by which walk */
     if (!seen) return TW_ERR_MEMORY;
     for (size_t i = 0; i < l->count; i++) {
         uint32_t at = (uint32_t)i;
@@ -94,13 +95,13 @@ static int cut_loops(struct laying *l)
 /* Spans come by begin, so children that are counted in that order are by begin. */
 static int list_children(struct laying *l)
 {
-    l->first = tw__pool_zeroed(l->pool, l->count + 2, sizeof *l->first);
-    l->children = tw__pool_take(l->pool, (l->count + 1) * sizeof *l->children, 4);
-    uint32_t *sorted = tw__sorted_by_begin(l->spans, l->pool);
+    l->first = tw__pool_zeroed(&l->scratch, l->count + 2, sizeof *l->first);
+    l->children = tw__pool_take(&l->scratch, (l->count + 1) * sizeof *l->children, 4);
+    uint32_t *sorted = tw__sorted_by_begin(l->spans, &l->scratch);
     if (!l->first || !l->children || !sorted) return TW_ERR_MEMORY;
     for (size_t i = 0; i < l->count; i++) l->first[(l->parent[i] == NONE ? l->count : l->parent[i]) + 1]++;
     for (size_t i = 0; i <= l->count; i++) l->first[i + 1] += l->first[i];
-    uint32_t *at = tw__pool_take(l->pool, (l->count + 1) * sizeof *at, 4);
+    uint32_t *at = tw__pool_take(&l->scratch, (l->count + 1) * sizeof *at, 4);
     if (!at) return TW_ERR_MEMORY;
     memcpy(at, l->first, (l->count + 1) * sizeof *at);
     for (size_t i = 0; i < l->count; i++) {
@@ -114,11 +115,11 @@ static int walk(struct laying *l, struct tw__trace_layout *out)
 {
     size_t n = l->count, done = 0, top = 0;
     l->order = tw__pool_take(l->pool, (n + 1) * sizeof *l->order, 4);
-    l->place = tw__pool_take(l->pool, (n + 1) * sizeof *l->place, 4);
+    l->place = tw__pool_take(&l->scratch, (n + 1) * sizeof *l->place, 4);
     uint32_t *parent = tw__pool_take(l->pool, (n + 1) * sizeof *parent, 4);
     uint32_t *depth = tw__pool_take(l->pool, (n + 1) * sizeof *depth, 4);
     uint32_t *size = tw__pool_take(l->pool, (n + 1) * sizeof *size, 4);
-    uint32_t *stack = tw__pool_take(l->pool, (n + 1) * sizeof *stack, 4);
+    uint32_t *stack = tw__pool_take(&l->scratch, (n + 1) * sizeof *stack, 4);
     bool *orphan = tw__pool_take(l->pool, n + 1, 1);
     if (!l->order || !l->place || !parent || !depth || !size || !stack || !orphan) return TW_ERR_MEMORY;
     for (uint32_t i = l->first[n + 1]; i-- > l->first[n];) stack[top++] = l->children[i];
@@ -164,7 +165,7 @@ static int find_causes(struct laying *l, struct tw__trace_layout *out)
 
 int tw__query_layout(const struct tw__spans *spans, struct tw__pool *pool, struct tw__trace_layout *out)
 {
-    struct laying l = {.spans = spans, .pool = pool, .count = spans->count};
+    struct laying l = {.spans = spans, .pool = pool, .scratch.limit_bytes = pool->limit_bytes, .count = spans->count};
     struct tw__trace_layout layout = {.start_ns = spans->count ? UINT64_MAX : 0};
     if (spans->count >= NONE) return TW_ERR_RANGE;
     int error = index_spans(&l);
@@ -172,6 +173,7 @@ int tw__query_layout(const struct tw__spans *spans, struct tw__pool *pool, struc
     if (!error) error = list_children(&l);
     if (!error) error = walk(&l, &layout);
     if (!error) error = find_causes(&l, &layout);
+    tw__pool_fini(&l.scratch);
     for (size_t i = 0; i < spans->count; i++) {
         const struct tw__span *span = &spans->items[i];
         uint64_t end = span->start_ns + tw__span_duration_ns(span);

@@ -15,6 +15,7 @@
 #include "query/path.h"
 
 #define NONE UINT32_MAX
+enum { STACK_MIN = 64 };
 
 struct by_begin {
     uint64_t start_ns;
@@ -28,8 +29,20 @@ static int compare_begin(const void *a, const void *b)
     return one->span < two->span ? -1 : one->span > two->span;
 }
 
+static uint32_t *as_they_are(const struct tw__spans *spans, struct tw__pool *pool)
+{
+    uint32_t *sorted = tw__pool_take(pool, (spans->count + 1) * sizeof *sorted, 4);
+    for (size_t i = 0; i < spans->count && sorted; i++) sorted[i] = (uint32_t)i;
+    return sorted;
+}
+
+/* The store hands out spans by begin: then there is nothing to sort. */
 uint32_t *tw__sorted_by_begin(const struct tw__spans *spans, struct tw__pool *pool)
 {
+    size_t in_order = 1;
+    while (in_order < spans->count && spans->items[in_order - 1].start_ns <= spans->items[in_order].start_ns)
+        in_order++;
+    if (in_order >= spans->count) return as_they_are(spans, pool);
     struct by_begin *items = malloc((spans->count + 1) * sizeof *items);
     uint32_t *sorted = items ? tw__pool_take(pool, (spans->count + 1) * sizeof *sorted, 4) : NULL;
     for (size_t i = 0; i < spans->count && sorted; i++)
@@ -60,7 +73,7 @@ struct walking {
     bool *critical;
     uint64_t *critical_ns;
     struct frame *stack;
-    size_t depth;
+    size_t depth, stack_cap;
 };
 
 static const struct tw__span *span_at(const struct walking *w, uint32_t position)
@@ -111,10 +124,19 @@ static int list_edges(struct walking *w, struct tw__pool *pool)
     return w->child_first && w->cause_first ? 0 : TW_ERR_MEMORY;
 }
 
-static void enter(struct walking *w, uint32_t span, uint64_t at_ns)
+/* Frames that point into the stack are moved by it. */
+static bool enter(struct walking *w, uint32_t span, uint64_t at_ns)
 {
+    if (w->depth == w->stack_cap) {
+        size_t more = w->stack_cap ? 2 * w->stack_cap : STACK_MIN;
+        struct frame *moved = realloc(w->stack, more * sizeof *moved);
+        if (!moved) return false;
+        w->stack = moved;
+        w->stack_cap = more;
+    }
     w->critical[span] = true;
     w->stack[w->depth++] = (struct frame){span, w->child_first[span], NONE, at_ns, true};
+    return true;
 }
 
 /* The edge that the walk takes from here, and where in time; NULL: none. */
@@ -141,9 +163,9 @@ static const struct edge *next_edge(struct walking *w, struct frame *frame, uint
     return best;
 }
 
-static void walk_back(struct walking *w, uint32_t from)
+static int walk_back(struct walking *w, uint32_t from)
 {
-    enter(w, from, end_of(w, from));
+    if (!enter(w, from, end_of(w, from))) return TW_ERR_MEMORY;
     while (w->depth > 0) {
         struct frame *frame = &w->stack[w->depth - 1];
         uint64_t start = span_at(w, frame->span)->start_ns, end = 0;
@@ -152,7 +174,7 @@ static void walk_back(struct walking *w, uint32_t from)
             w->critical_ns[frame->span] += frame->at_ns - end;
             frame->at_ns = end;
             frame->fresh = false;
-            enter(w, edge->to, end);
+            if (!enter(w, edge->to, end)) return TW_ERR_MEMORY;
             continue;
         }
         if (frame->at_ns > start) w->critical_ns[frame->span] += frame->at_ns - start;
@@ -163,6 +185,7 @@ static void walk_back(struct walking *w, uint32_t from)
         frame->at_ns = reached;
         frame->cause = came_from;
     }
+    return 0;
 }
 
 /* Where the trace ends: its root, or without one the top that ends last. */
@@ -182,12 +205,14 @@ int tw__critical_path(const struct tw__spans *spans, struct tw__pool *pool, stru
     size_t n = layout->count;
     w.critical = tw__pool_zeroed(pool, n + 1, sizeof *w.critical);
     w.critical_ns = tw__pool_zeroed(pool, n + 1, sizeof *w.critical_ns);
-    w.stack = tw__pool_take(pool, (n + 1) * sizeof *w.stack, 8);
-    if (!w.critical || !w.critical_ns || !w.stack) return TW_ERR_MEMORY;
+    if (!w.critical || !w.critical_ns) return TW_ERR_MEMORY;
     layout->critical = w.critical;
     layout->critical_ns = w.critical_ns;
     if (n == 0) return 0;
-    int error = list_edges(&w, pool);
-    if (!error) walk_back(&w, last_top(&w));
+    struct tw__pool scratch = {.limit_bytes = pool->limit_bytes};
+    int error = list_edges(&w, &scratch);
+    if (!error) error = walk_back(&w, last_top(&w));
+    tw__pool_fini(&scratch);
+    free(w.stack);
     return error;
 }
