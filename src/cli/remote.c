@@ -313,6 +313,8 @@ int tw__remote_trace(struct tw__sources *sources, const uint8_t id[16])
                      sources->remote->base);
         code = TW__EXIT_FAILED;
     }
+    if (code == TW__EXIT_OK && sources->remote->spans.more)
+        tw__complain("a trace as large as this comes without tags, events and links");
     return code;
 }
 

@@ -5,7 +5,8 @@
  *     GET /api/tw/otlp/spans?where=&service=&name=&since=&until=&ended_since=&limit=            the spans that match
  *     POST /api/tw/otlp/spans                                             spans, with the token for writing
  *
- * An answer has at most SPANS_MAX spans (but one whole trace in any case); "more": true says that there were more.
+ * An answer has at most SPANS_MAX spans (but one whole trace in any case, without tags, events and links beyond that); "more": true
+ * says that there was more.
  * Spans of a resource stand together. Spans in progress have an endTimeUnixNano of 0.
  * Links are looked for among what began until LINKS_NS after the trace's end: further on, every block would have to be read.
  */
@@ -13,11 +14,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/os.h"
 #include "serve/ask.h"
 #include "wire/otlp_dec.h"
 #include "wire/otlp_json.h"
 
-enum { SPANS_MAX = 200000, LINKS_MAX = 64, FOUND_MAX = 10000, POST_MAX_BYTES = 32 << 20 };
+enum {
+    SPANS_MAX = 200000,
+    LINKS_MAX = 64,
+    FOUND_MAX = 10000,
+    POST_MAX_BYTES = 32 << 20,
+    PIECE_BYTES = 60000,
+    PIECE_SPANS = 256
+};
 static const uint64_t LINKS_NS = 3600000000000;
 
 static int by_resource(const void *left, const void *right)
@@ -28,17 +37,65 @@ static int by_resource(const void *left, const void *right)
     return (a->start_ns > b->start_ns) - (a->start_ns < b->start_ns);
 }
 
+/* Spans on their way: text is made of a few hundred at a time, as the peer reads it. */
+struct sending {
+    struct tw__spans spans;
+    struct tw__buf piece;
+    size_t at;
+    bool begun, more;
+};
+
+static bool next(void *data, struct tw__buf *out)
+{
+    static const char begin[] = "{\"resourceSpans\":[", end[] = "]}";
+    enum { BEGIN = sizeof begin - 1, END = sizeof end - 1 };
+    struct sending *sending = data;
+    if (!sending->begun) tw__buf_cstr(out, begin);
+    sending->begun = true;
+    while (sending->at < sending->spans.count && out->len < PIECE_BYTES && !out->failed) {
+        size_t left = sending->spans.count - sending->at, count = left < PIECE_SPANS ? left : PIECE_SPANS;
+        tw__buf_reset(&sending->piece);
+        tw__otlp_json(&sending->spans, sending->at, count, &sending->piece);
+        out->failed |= sending->piece.failed;
+        if (out->failed) break;
+        if (sending->at) tw__buf_char(out, ',');
+        /* Each piece is a whole request: what stands between its brackets is wanted. */
+        tw__buf_add(out, sending->piece.ptr + BEGIN, sending->piece.len - BEGIN - END);
+        sending->at += count;
+    }
+    if (sending->at < sending->spans.count) return true;
+    tw__buf_cstr(out, sending->more ? "],\"more\":true}" : "]}");
+    return false;
+}
+
+static void done(void *data)
+{
+    struct sending *sending = data;
+    bool large = sending->spans.count >= SPANS_MAX;
+    tw__spans_fini(&sending->spans);
+    tw__buf_fini(&sending->piece);
+    free(sending);
+    if (large) tw__os_trim_memory();
+}
+
+/* Takes the spans over. */
 static void put(struct tw__ask *ask, struct tw__spans *spans, bool more)
 {
-    struct tw__buf *out = &ask->reply->body;
+    struct sending *sending = ask->failed ? NULL : calloc(1, sizeof *sending);
     if (ask->failed) return;
+    if (!sending) {
+        (void)tw__ask_failed(ask, TW_ERR_MEMORY);
+        return;
+    }
     if (spans->count) qsort(spans->items, spans->count, sizeof *spans->items, by_resource);
     for (size_t i = 0; i < spans->count; i++)
         if (spans->items[i].open) spans->items[i].end_ns = 0;
-    tw__otlp_json(spans, 0, spans->count, out);
-    if (!more || out->failed) return;
-    out->len--; /* the brace */
-    tw__buf_cstr(out, ",\"more\":true}");
+    sending->spans = *spans;
+    sending->more = more;
+    *spans = (struct tw__spans){0};
+    ask->reply->next = next;
+    ask->reply->done = done;
+    ask->reply->state = sending;
 }
 
 /* Adds a whole trace. What has gone meanwhile, or cannot be read, is left out. */
@@ -122,9 +179,14 @@ static void trace(void *context, const struct tw__request *request, struct tw__r
     struct tw__ask ask;
     struct tw__spans spans = {0};
     tw__ask_begin(&ask, context, request, reply);
-    tw__ask_trace(&ask, request->rest, TW__PART_ALL, &spans);
-    if (!ask.failed && tw__ask_number(&ask, "links", 0, 1)) add_links(&ask, &spans);
-    put(&ask, &spans, false);
+    tw__ask_trace(&ask, request->rest, TW__PART_RESOURCES, &spans);
+    bool large = spans.count > SPANS_MAX;
+    if (!ask.failed && !large) {
+        tw__spans_reset(&spans);
+        tw__ask_trace(&ask, request->rest, TW__PART_ALL, &spans);
+    }
+    if (!ask.failed && !large && tw__ask_number(&ask, "links", 0, 1)) add_links(&ask, &spans);
+    put(&ask, &spans, large);
     tw__spans_fini(&spans);
     tw__ask_end(&ask);
 }

@@ -1,138 +1,32 @@
 /* api_trace: one trace: a skeleton of columns, small enough for a million spans, and the details of a page of them.
  *
- *     GET /api/tw/traces/ID                      the skeleton
+ *     GET /api/tw/traces/ID?from=&count=&form=   the skeleton (serve/skeleton.h), or rows of it; form=packed
  *     GET /api/tw/traces/ID/spans?from=&count=   tags, events and links of spans [from, from + count) of its order
  *     GET /api/tw/traces/ID/spans?span=&count=   the same, from the span with that id on
  *
- * Spans stand in walking order, parents before children; times are ns from the begin of the trace. About 40 bytes a span, 12
- * when packed.
+ * Spans stand in walking order, parents before children; times are ns from the begin of the trace.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/hex.h"
+#include "base/os.h"
 #include "serve/ask.h"
+#include "serve/skeleton.h"
 #include "wire/record_json.h"
 #include "wire/value.h"
 
-enum { PAGE_MAX = 1000, FLAG_ERROR = 1, FLAG_OPEN = 2, FLAG_ORPHAN = 4, FLAG_CRITICAL = 8, FLAG_EVENTS = 16 };
-
-/* Texts, each once: names and services of a trace repeat. A small open table over indexes. */
-struct words {
-    struct tw_text *items;
-    uint32_t *slots; /* index + 1 */
-    size_t count, mask;
-};
-
-static bool words_init(struct words *words, struct tw__pool *pool, size_t most)
-{
-    size_t size = 16;
-    while (size < 2 * most) size *= 2;
-    words->mask = size - 1;
-    words->count = 0;
-    words->items = tw__pool_zeroed(pool, most + 1, sizeof *words->items);
-    words->slots = tw__pool_zeroed(pool, size, sizeof *words->slots);
-    return words->items && words->slots;
-}
-
-static uint32_t word_of(struct words *words, struct tw_text text)
-{
-    uint64_t hash = 1469598103934665603u;
-    for (size_t i = 0; i < text.len; i++) hash = (hash ^ (uint8_t)text.ptr[i]) * 1099511628211u;
-    for (size_t at = hash & words->mask;; at = (at + 1) & words->mask) {
-        uint32_t index = words->slots[at];
-        if (index == 0) {
-            words->items[words->count] = text;
-            words->slots[at] = (uint32_t)++words->count;
-            return (uint32_t)(words->count - 1);
-        }
-        const struct tw_text *known = &words->items[index - 1];
-        if (known->len == text.len && (text.len == 0 || memcmp(known->ptr, text.ptr, text.len) == 0)) return index - 1;
-    }
-}
-
-static void put_words(struct tw__json *json, const char *name, const struct words *words)
-{
-    tw__json_open(json, name, '[');
-    for (size_t i = 0; i < words->count; i++) tw__json_text(json, NULL, words->items[i]);
-    tw__json_close(json, ']');
-}
+enum { PAGE_MAX = 1000, LARGE = 100000 };
 
 struct picture {
     const struct tw__spans *spans;
     struct tw__trace_layout layout;
-    struct words names, services;
 };
 
 static const struct tw__span *span_at(const struct picture *p, size_t i)
 {
     return &p->spans->items[p->layout.order[i]];
-}
-
-static uint64_t flags_at(const struct picture *p, size_t i)
-{
-    const struct tw__span *span = span_at(p, i);
-    return (span->status == TW_STATUS_ERROR ? FLAG_ERROR : 0u) | (span->open ? FLAG_OPEN : 0u) |
-           (p->layout.orphan[i] ? FLAG_ORPHAN : 0u) | (p->layout.critical[i] ? FLAG_CRITICAL : 0u) |
-           (span->event_count ? FLAG_EVENTS : 0u);
-}
-
-enum column { PARENT, START, DURATION, NAME, SERVICE, KIND, FLAGS, CRITICAL, COLUMNS };
-static const char *const column_names[COLUMNS] = {"parent",  "start", "duration", "name",
-                                                  "service", "kind",  "flags",    "critical"};
-
-static int64_t cell(struct picture *p, enum column column, size_t i)
-{
-    const struct tw__span *span = span_at(p, i);
-    switch (column) {
-    case PARENT:
-        return p->layout.parent[i] == UINT32_MAX ? -1 : (int64_t)p->layout.parent[i];
-    case START:
-        return (int64_t)(span->start_ns - p->layout.start_ns);
-    case DURATION:
-        return (int64_t)(span->open && p->layout.end_ns > span->start_ns ? p->layout.end_ns - span->start_ns
-                                                                         : tw__span_duration_ns(span));
-    case NAME:
-        return word_of(&p->names, span->name);
-    case SERVICE:
-        return word_of(&p->services, p->spans->resources[span->resource].service);
-    case KIND:
-        return span->kind;
-    case FLAGS:
-        return (int64_t)flags_at(p, i);
-    case CRITICAL:
-        return (int64_t)p->layout.critical_ns[i];
-    case COLUMNS:
-        break;
-    }
-    return 0;
-}
-
-static void put_skeleton(struct tw__json *json, struct picture *p)
-{
-    tw__json_open(json, NULL, '{');
-    tw__json_hex(json, "trace_id", p->spans->items[0].trace_id, 16);
-    tw__ask_put_time(json, "start_ns", p->layout.start_ns);
-    tw__json_u64(json, "duration_ns", p->layout.end_ns - p->layout.start_ns);
-    tw__json_u64(json, "count", p->layout.count);
-    tw__json_open(json, "columns", '{');
-    for (unsigned c = 0; c < COLUMNS; c++) {
-        tw__json_open(json, column_names[c], '[');
-        for (size_t i = 0; i < p->layout.count; i++) tw__json_i64(json, NULL, cell(p, (enum column)c, i));
-        tw__json_close(json, ']');
-    }
-    tw__json_close(json, '}');
-    put_words(json, "names", &p->names);
-    put_words(json, "services", &p->services);
-    tw__json_open(json, "causes", '[');
-    for (size_t i = 0; i < p->layout.cause_count; i++) {
-        tw__json_open(json, NULL, '[');
-        tw__json_u64(json, NULL, p->layout.causes[i].from);
-        tw__json_u64(json, NULL, p->layout.causes[i].to);
-        tw__json_close(json, ']');
-    }
-    tw__json_close(json, ']');
-    tw__json_close(json, '}');
 }
 
 static void put_tag(struct tw__json *json, const struct tw_tag_value *tag)
@@ -191,11 +85,10 @@ static void put_events(struct tw__json *json, const struct tw__span *span)
     tw__json_close(json, ']');
 }
 
-static void put_detail(struct tw__json *json, const struct picture *p, size_t i)
+static void put_detail(struct tw__json *json, const struct tw__spans *spans, const struct tw__span *span, size_t i)
 {
     static const char *const status_names[] = {"unset", "ok", "error"};
-    const struct tw__span *span = span_at(p, i);
-    const struct tw__resource *resource = &p->spans->resources[span->resource];
+    const struct tw__resource *resource = &spans->resources[span->resource];
     tw__json_open(json, NULL, '{');
     tw__json_u64(json, "index", i);
     tw__json_hex(json, "span_id", span->span_id, 8);
@@ -211,7 +104,7 @@ static void put_detail(struct tw__json *json, const struct picture *p, size_t i)
     tw__json_open(json, "resource", '{');
     put_tags(json, resource->tags, resource->tag_count);
     tw__json_close(json, '}');
-    tw__json_text(json, "scope", p->spans->scopes[span->scope].name);
+    tw__json_text(json, "scope", spans->scopes[span->scope].name);
     put_events(json, span);
     put_links(json, span);
     tw__json_close(json, '}');
@@ -231,18 +124,90 @@ static uint64_t index_of(struct tw__ask *ask, const struct picture *p, const cha
     return 0;
 }
 
+/* -- spans of a large trace: read once without tags, and those of the page once more with them */
+
+struct wanted {
+    uint8_t trace_id[16];
+    uint8_t (*ids)[8]; /* sorted */
+    size_t count;
+};
+
+static int by_id(const void *a, const void *b)
+{
+    return memcmp(a, b, 8);
+}
+
+static bool is_wanted(void *data, const struct tw__spans *spans, size_t index)
+{
+    const struct wanted *wanted = data;
+    const struct tw__span *span = &spans->items[index];
+    return memcmp(span->trace_id, wanted->trace_id, sizeof span->trace_id) == 0 &&
+           bsearch(span->span_id, wanted->ids, wanted->count, sizeof *wanted->ids, by_id);
+}
+
+static size_t place_of(const struct tw__spans *spans, const uint8_t span_id[8])
+{
+    size_t at = 0;
+    while (at < spans->count && memcmp(spans->items[at].span_id, span_id, 8) != 0) at++;
+    return at;
+}
+
+/* The rows [from, until) of p with everything. What has gone meanwhile is left out. */
+static void put_large(struct tw__ask *ask, const struct picture *p, size_t from, size_t until)
+{
+    struct wanted wanted = {.ids = tw__pool_zeroed(&ask->pool, until - from + 1, sizeof *wanted.ids)};
+    struct tw__spans spans = {0};
+    struct tw__store_query query = {
+        .since_ns = UINT64_MAX, .filter = {.match = is_wanted, .data = &wanted}, .limit = until - from};
+    if (!wanted.ids) (void)tw__ask_failed(ask, TW_ERR_MEMORY);
+    for (size_t i = from; i < until && wanted.ids; i++) {
+        const struct tw__span *span = span_at(p, i);
+        memcpy(wanted.trace_id, span->trace_id, sizeof wanted.trace_id);
+        memcpy(wanted.ids[wanted.count++], span->span_id, sizeof *wanted.ids);
+        if (span->start_ns < query.since_ns) query.since_ns = span->start_ns;
+        if (span->start_ns >= query.until_ns) query.until_ns = span->start_ns + 1;
+    }
+    if (wanted.count) qsort(wanted.ids, wanted.count, sizeof *wanted.ids, by_id);
+    if (!ask->failed && wanted.count)
+        (void)tw__ask_failed(ask, tw__store_find(ask->api->store, &query, TW__PART_ALL, &spans));
+    for (size_t i = from; i < until && !ask->failed; i++) {
+        size_t at = place_of(&spans, span_at(p, i)->span_id);
+        if (at < spans.count) put_detail(&ask->json, &spans, &spans.items[at], i);
+    }
+    tw__spans_fini(&spans);
+}
+
 static void details(struct tw__ask *ask, struct picture *p)
 {
     uint64_t from = tw__ask_number(ask, "from", 0, UINT32_MAX), count = tw__ask_number(ask, "count", 100, PAGE_MAX);
     const char *span = tw__ask_text(ask, "span");
     if (span) from = index_of(ask, p, span);
     if (ask->failed) return;
+    if (from > p->layout.count) from = p->layout.count;
+    if (count > p->layout.count - from) count = p->layout.count - from;
     tw__json_open(&ask->json, NULL, '{');
     tw__json_u64(&ask->json, "count", p->layout.count);
     tw__json_open(&ask->json, "spans", '[');
-    for (uint64_t i = from; i < p->layout.count && i < from + count; i++) put_detail(&ask->json, p, (size_t)i);
+    if (p->spans->count >= LARGE)
+        put_large(ask, p, (size_t)from, (size_t)(from + count));
+    else
+        for (size_t i = (size_t)from; i < from + count; i++) put_detail(&ask->json, p->spans, span_at(p, i), i);
+    if (ask->failed) return;
     tw__json_close(&ask->json, ']');
     tw__json_close(&ask->json, '}');
+}
+
+static void skeleton(struct tw__ask *ask, struct tw__spans *spans, const struct picture *p)
+{
+    const char *form = tw__ask_text(ask, "form");
+    struct tw__skeleton_what what = {.from = tw__ask_number(ask, "from", 0, UINT32_MAX),
+                                     .count = tw__ask_number(ask, "count", UINT32_MAX, UINT32_MAX),
+                                     .packed = form && strcmp(form, "packed") == 0};
+    struct tw__skeleton *made;
+    if (form && !what.packed && strcmp(form, "json") != 0) tw__ask_refuse(ask, 400, "form: json or packed");
+    if (spans->count >= LARGE) tw__os_trim_memory(); /* the layout's scratch: the rows are as much again */
+    if (ask->failed || tw__ask_failed(ask, tw__skeleton_new(spans, &p->layout, &what, &made))) return;
+    tw__skeleton_reply(made, ask->reply);
 }
 
 static void trace(void *context, const struct tw__request *request, struct tw__reply *reply)
@@ -257,17 +222,21 @@ static void trace(void *context, const struct tw__request *request, struct tw__r
     tw__ask_begin(&ask, context, request, reply);
     if ((slash && !detailed) || len >= sizeof id) tw__ask_refuse(&ask, 404, "not found");
     (void)snprintf(id, sizeof id, "%.*s", (int)(len < 63 ? len : 63), request->rest);
-    tw__ask_trace(&ask, id, detailed ? TW__PART_ALL : TW__PART_LINKS | TW__PART_EVENTS, &spans);
+    tw__ask_trace(&ask, id, detailed ? 0 : TW__PART_LINKS | TW__PART_EVENTS, &spans);
+    if (detailed && !ask.failed && spans.count < LARGE) {
+        tw__spans_reset(&spans);
+        tw__ask_trace(&ask, id, TW__PART_ALL, &spans);
+    }
     if (!ask.failed && !tw__ask_failed(&ask, tw__query_layout(&spans, &ask.pool, &p.layout))) {
         if (detailed)
             details(&ask, &p);
-        else if (words_init(&p.names, &ask.pool, spans.count) && words_init(&p.services, &ask.pool, spans.count))
-            put_skeleton(&ask.json, &p);
         else
-            (void)tw__ask_failed(&ask, TW_ERR_MEMORY);
+            skeleton(&ask, &spans, &p);
     }
+    bool large = spans.count >= LARGE;
     tw__spans_fini(&spans);
     tw__ask_end(&ask);
+    if (large) tw__os_trim_memory();
 }
 
 const struct tw__route tw__trace_routes[] = {
