@@ -188,6 +188,8 @@ struct tw_query {
     size_t limit;              /* keep the newest this many; 0 all */
     struct tw_position *after; /* continue: only records not passed before, and pass these. Records that the other conditions
                                 * leave out are passed too; open spans are delivered each time */
+    size_t max_bytes;          /* with after: not much more than so many bytes of records, as they lie in the arena, the oldest first;
+                                * 0 all. The next read goes on. Without effect while tw_recorder_set_buffer_size is in force */
 };
 
 /* Records in time order (time_ns, then order); owns everything its items point to. */
@@ -196,6 +198,8 @@ struct tw_records {
     size_t count;
     uint64_t missed;  /* chunks overwritten while or before they were read, since the position given */
     uint64_t damaged; /* places where bytes made no sense; reading went on behind them */
+    uint64_t more;    /* with max_bytes: chunks that were not looked at yet; 0: what there was when the first of these reads began is
+                       * delivered */
 };
 
 /* Reads the records that match. A record is delivered whole or not at all; a span that ends during the read is delivered

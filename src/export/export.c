@@ -5,9 +5,13 @@
  *        `-----------------------------------------------------------------------'
  *
  * Every INTERVAL_NS, and whenever somebody waits in tw_flush, it reads what came since the last time. It is one reader among
- * others: it holds nothing of the writers, and what was overwritten before it came is counted as missed. What was read is handed on in
- * slices, so that the end is noticed in between; everything else in a round is bounded by STEP_NS for each exporter. All signals are blocked in it. It exists only while
- * exporters are configured, or sampling is asked of X-Ray (xray_client).
+ * others: it holds nothing of the writers, and what was overwritten before it came is counted as missed. It reads READ_BYTES at a time and hands
+ * them on before it reads more, so that its memory does not grow with the arena, and the end is noticed in between; everything else in a round
+ * is bounded by STEP_NS for each exporter. All signals are blocked in it. It exists only while exporters are configured, or sampling is asked
+ * of X-Ray (xray_client).
+ *
+ * A flush is answered when a pass over the arena that began after it was asked has ended. When more than READ_BYTES wait, an event that another
+ * thread recorded may come a read later than the span it belongs to; it goes the way of events whose span is not exported.
  *
  * fork: the child's runtime begins anew and with it a thread of its own; sockets and files are opened again.
  */
@@ -28,7 +32,7 @@
 #include "trace/diagnose.h"
 #include "trace/export_hook.h"
 
-enum { EXPORTERS_MAX = 8, SLICE = 4096 };
+enum { EXPORTERS_MAX = 8, READ_BYTES = 1 << 20, READS = 16 /* in a round */ };
 #define INTERVAL_NS ((uint64_t)20000000)
 #define STEP_NS     ((uint64_t)5000000)
 #define AGAIN_NS    ((uint64_t)2000000)
@@ -41,6 +45,9 @@ struct crew {
     struct tw_reader *reader;
     struct tw_position *position;
     struct tw__batcher batcher;
+    uint64_t passes, needed; /* over the arena: ended; when the flush that is asked for has all */
+    bool in_pass;
+    uint64_t asked;          /* the last flush that was noticed; the end counts as one */
     struct tw__segment *segment;
     uint64_t opened_ns; /* when open spans were last looked at */
     bool central;       /* client is open */
@@ -88,28 +95,36 @@ static void hand_on(struct crew *crew, const struct tw_records *records, const s
     tw__batcher_done(&crew->batcher);
 }
 
-/* Reads what came and hands it on, a slice at a time. */
-static void pass_on(struct crew *crew)
+static void miss(struct crew *crew, uint64_t chunks)
 {
-    struct tw_process process;
-    const struct tw_query query = {.after = crew->position, .flags = TW_FLAG_SAMPLED};
-    struct tw_records *records;
-    if (tw_reader_process(crew->reader, &process) < 0) return;
-    if (tw_reader_read(crew->reader, &query, &records) < 0) return;
     for (size_t i = 0; i < crew->count; i++) {
         struct tw_export_stats *stats = &crew->exporters[i].stats;
-        tw__store_relaxed(&stats->missed, stats->missed + records->missed);
+        tw__store_relaxed(&stats->missed, stats->missed + chunks);
     }
-    size_t at = 0;
-    while (at < records->count && (at == 0 || !is_over(crew))) {
-        const struct tw_records slice = {.items = records->items + at,
-                                         .count = records->count - at < SLICE ? records->count - at : SLICE};
-        hand_on(crew, &slice, &process, tw__clock_mono_ns());
-        at += slice.count;
+}
+
+/* Reads what came and hands it on. Returns false when there is more, for the next round. */
+static bool pass_on(struct crew *crew)
+{
+    struct tw_process process;
+    const struct tw_query query = {.after = crew->position, .flags = TW_FLAG_SAMPLED, .max_bytes = READ_BYTES};
+    struct tw_records *records;
+    if (tw_reader_process(crew->reader, &process) < 0) return true;
+    for (int i = 0; i < READS; i++) {
+        if (tw_reader_read(crew->reader, &query, &records) < 0) return true;
+        const uint64_t more = records->more;
+        miss(crew, records->missed);
+        if (records->count) hand_on(crew, records, &process, tw__clock_mono_ns());
+        tw_records_free(records);
+        crew->in_pass = more != 0;
+        crew->passes += !more;
+        if (more && is_over(crew)) {
+            miss(crew, more);
+            return false;
+        }
+        if (!more && crew->passes >= crew->needed) return true;
     }
-    for (size_t i = 0; i < crew->count && at < records->count; i++)
-        tw__exporter_drop(&crew->exporters[i], NULL, records->count - at);
-    tw_records_free(records);
+    return false;
 }
 
 /* Shows open spans to those that want to see them. */
@@ -202,12 +217,12 @@ static bool go_round(struct crew *crew, bool reopen, bool flush, uint64_t deadli
     bool passed = false;
     uint64_t now = tw__clock_mono_ns();
     if (reopen) reopen_all(crew);
-    pass_on(crew);
+    bool whole = pass_on(crew);
     pass_open(crew, now);
     ask_xray(crew, now);
-    *busy = work(crew);
+    *busy = work(crew) || !whole;
     now = tw__clock_mono_ns();
-    if (flush) passed = flush_all(crew, now + STEP_NS < deadline ? now + STEP_NS : deadline);
+    if (flush) passed = flush_all(crew, now + STEP_NS < deadline ? now + STEP_NS : deadline) && whole;
     report(crew, now);
     return passed;
 }
@@ -225,6 +240,10 @@ static void *run(void *data)
         uint64_t asked = export.asked, answered = export.answered, deadline = export.deadline_ns;
         export.reopen = false;
         pthread_mutex_unlock(&export.lock);
+        if (crew->asked != asked + stop) {
+            crew->asked = asked + stop;
+            crew->needed = crew->passes + (crew->in_pass ? 2 : 1);
+        }
         bool passed = go_round(crew, reopen, stop || asked != answered, deadline, &busy);
         pthread_mutex_lock(&export.lock);
         if (export.crew != crew) break;

@@ -9,6 +9,9 @@
  * Further tags of spans still in progress have been passed by when their span ends; copies of them wait here (PENDING_MAX at
  * most, the oldest go first).
  *
+ * With max_bytes a pass over all chunks takes several reads. Each goes on behind the chunk at which the last one stopped, and a
+ * chunk is looked at once in a pass, so that a program that is as fast as its reader cannot keep it among the newest ones.
+ *
  * The scan works on a copy of the marks, so that a read that fails for lack of memory delivers nothing and forgets nothing.
  */
 #include <stdlib.h>
@@ -43,6 +46,12 @@ bool tw__position_begin(struct tw__scan *scan)
     if (!p) return true;
     if (p->count > scan->chunks) scan->chunks = p->count; /* chunk_high does not shrink, unless the file lies */
     if (scan->chunks > scan->reader->shape.chunk_max) scan->chunks = scan->reader->shape.chunk_max;
+    scan->pass_chunks = scan->chunks;
+    if (p->pass_chunks) { /* goes on with it; chunks that were taken for the first time meanwhile are for the next pass */
+        scan->pass_chunks = p->pass_chunks < scan->chunks ? p->pass_chunks : scan->chunks;
+        scan->pass_from = p->pass_from;
+        scan->pass_done = p->pass_done;
+    }
     scan->marks = calloc((size_t)scan->chunks + 1, sizeof *scan->marks);
     if (!scan->marks) return false;
     uint32_t count = p->count < scan->chunks ? p->count : scan->chunks;
@@ -62,9 +71,13 @@ uint32_t tw__position_resume(struct tw__scan *scan, const struct tw__chunk_info 
 {
     *log = 0;
     const struct tw_position *p = scan->query->after;
+    uint64_t laps = scan->chunk_count ? scan->chunk_count : 1;
+    if (p && !p->begun && p->pass_chunks) { /* the first pass: what was there when it began, and is overwritten by now */
+        if (info->ticket > p->pass_ticket && info->ticket > laps) scan->missed += (info->ticket - p->pass_ticket + laps - 1) / laps;
+        return TW__CHUNK_HEAD_BYTES;
+    }
     if (!p || !p->begun) return TW__CHUNK_HEAD_BYTES;
     const struct tw__mark *mark = &scan->marks[info->index];
-    uint64_t laps = scan->chunk_count ? scan->chunk_count : 1;
     if (!mark->seen) {
         if (info->ticket > p->next_ticket) scan->missed += (info->ticket - p->next_ticket) / laps;
         return TW__CHUNK_HEAD_BYTES;
@@ -113,8 +126,13 @@ bool tw__position_commit(struct tw__scan *scan, const uint8_t *joined)
     p->pending_count = count;
     p->marks = scan->marks;
     p->count = scan->chunks;
-    p->next_ticket = scan->next_ticket;
-    p->begun = true;
     scan->marks = NULL;
+    if (!p->pass_chunks) p->pass_ticket = scan->next_ticket;
+    p->pass_from = scan->pass_from;
+    p->pass_done = scan->pass_done;
+    p->pass_chunks = scan->pass_done < scan->pass_chunks ? scan->pass_chunks : 0;
+    if (p->pass_chunks) return true;
+    p->next_ticket = p->pass_ticket;
+    p->begun = true;
     return true;
 }

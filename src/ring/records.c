@@ -122,7 +122,8 @@ static bool build(struct tw__scan *scan, struct answer *answer)
         !tw__position_commit(scan, joined))
         goto undo;
     answer->shown = (struct tw_records){.items = answer->items, .count = count, .missed = scan->missed,
-                                        .damaged = scan->damaged + decoder.damaged + decoder.texts.damaged};
+                                        .damaged = scan->damaged + decoder.damaged + decoder.texts.damaged,
+                                        .more = scan->pass_done < scan->pass_chunks ? scan->pass_chunks - scan->pass_done : 0};
     done = true;
 undo:
     free(tags);

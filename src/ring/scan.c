@@ -46,6 +46,7 @@ static void take(struct tw__scan *scan, struct tw__found_list *list, const uint6
     }
     memcpy(copy, words, len);
     found->image.words = copy;
+    scan->taken += len;
     (void)tw__found_add(scan, list, found);
 }
 
@@ -228,11 +229,16 @@ static void one_chunk(struct tw__scan *scan, const struct tw__chunk_info *info, 
     tw__position_note(scan, info, info->end, walk.log, info->closed);
 }
 
+/* All chunks, or the next of a pass that takes several reads. The chunk of a ticket is ticket % chunk_count: who goes by number and
+ * begins with the one that is to be taken next has the oldest first. */
 static void scan_chunks(struct tw__scan *scan, uint64_t *bytes)
 {
     struct tw__chunk_info info;
-    for (uint32_t i = 0; i < scan->chunks && !scan->no_memory; i++)
+    uint64_t max = scan->query->after && !scan->bound && scan->query->max_bytes ? scan->query->max_bytes : UINT64_MAX;
+    while (scan->pass_done < scan->pass_chunks && scan->taken < max && !scan->no_memory) {
+        uint32_t i = (uint32_t)(((uint64_t)scan->pass_from + scan->pass_done++) % scan->pass_chunks);
         if (tw__chunk_peek(scan->reader, i, &info) && worth_reading(scan, &info)) one_chunk(scan, &info, bytes);
+    }
 }
 
 /* Spans that began before `since` may have tags in the chunks that were skipped. */
@@ -290,10 +296,14 @@ bool tw__scan_run(struct tw__scan *scan)
     scan->next_ticket = tw__load_relaxed(&h->next_ticket);
     scan->chunk_count = tw__load_relaxed(&h->chunk_count);
     scan->chunks = tw__view_chunks(scan->reader);
+    scan->pass_chunks = scan->chunks;
+    uint64_t oldest = scan->chunk_count ? (scan->next_ticket + 1) % scan->chunk_count : 0;
+    if (query->after && query->max_bytes && oldest < scan->chunks) scan->pass_from = (uint32_t)oldest; /* else it is the first lap */
     uint64_t since = query->since_ns ? tw__time_tick(scan->time, query->since_ns) : 0;
     scan->since_tick = since > TICK_MARGIN ? since - TICK_MARGIN : 0;
 
     if (query->open_spans || query->only_open) scan_slots(scan);
+    if (query->only_open) scan->pass_done = scan->pass_chunks; /* no chunk is asked for */
     if (query->only_open || scan->no_memory) return !scan->no_memory;
     uint64_t *bytes = aligned_alloc(TW__CHUNK_BYTES, 2 * (size_t)TW__CHUNK_BYTES); /* aligned as their source: copies are faster */
     if (!bytes || !tw__position_begin(scan)) {
@@ -301,6 +311,7 @@ bool tw__scan_run(struct tw__scan *scan)
         scan->no_memory = true;
         return false;
     }
+    scan->taken = 0; /* of chunks alone: open spans, and tags that wait, are there every time */
     scan_chunks(scan, bytes);
     apply_bound(scan);
     if (!query->after) scan_skipped(scan, bytes);

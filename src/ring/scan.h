@@ -30,7 +30,10 @@ struct tw_position {
     struct tw__mark *marks;
     uint32_t count;
     bool begun;
-    uint64_t next_ticket; /* at the last read */
+    uint64_t next_ticket; /* when the last whole pass began */
+    /* A pass in several reads, oldest chunk first; 0 chunks: none is under way. */
+    uint32_t pass_chunks, pass_from, pass_done;
+    uint64_t pass_ticket; /* next_ticket when it began */
     uint64_t **pending;   /* records TAGS whose span has not ended yet; each with its order in front */
     size_t pending_count;
 };
@@ -43,6 +46,8 @@ struct tw__scan {
     uint64_t trace[2];
     uint64_t cleared, bound, since_tick;
     uint32_t chunks, chunk_count;
+    uint32_t pass_chunks, pass_from, pass_done; /* which chunks: pass_from + pass_done and on, round and round */
+    uint64_t taken;                             /* bytes of records */
     uint64_t next_ticket;
     struct tw__found_list found, opens, tags; /* opens: by span id; written is not 0 when it turned out to have ended */
     struct tw__rank *ranks;

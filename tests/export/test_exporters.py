@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """The exporters of a real program, received by readers that are not ours: json and python3-msgpack."""
+import contextlib
 import json
 import os
 import socket
+import subprocess
 import sys
 import time
 
@@ -189,6 +191,23 @@ def a_program_that_outruns_its_exporters_is_told_what_they_missed(folder):
     counters, _ = common.run("200000", TRACKWAY_EXPORTER="file", TRACKWAY_FILE=path, TRACKWAY_ARENA="512K")
     lines = sum(1 for _ in open(path, encoding="utf-8"))
     assert counters[0]["missed"] > 0 and lines == counters[0]["sent"] < 600000 and counters[0]["flushed"] == 0, (lines, counters)
+
+
+def memory_is_bounded_by_what_is_read_at_a_time_whatever_the_arena(folder):
+    """A million records fill 64 MiB faster than they can be sent: what waits stays in the arena, and is sent, all of it."""
+    if "asan" in common.BUILD or "tsan" in common.BUILD:
+        return  # memory there is the sanitizer's
+    process = subprocess.Popen([common.PROGRAM, "200000", "flush=50000"], stdout=subprocess.PIPE, text=True,
+                               env=dict(os.environ, TRACKWAY_EXPORTER="file", TRACKWAY_FILE="/dev/null", TRACKWAY_ARENA="64M"))
+    most = 0
+    while process.poll() is None:
+        with contextlib.suppress(OSError, StopIteration):
+            status = open(f"/proc/{process.pid}/status", encoding="ascii", errors="replace")
+            most = max(most, int(next(line for line in status if line.startswith("RssAnon")).split()[1]))
+        time.sleep(0.005)
+    counters = json.loads(process.stdout.read())
+    assert counters["sent"] == 600000 and counters["missed"] == 0 and counters["flushed"] == 0, counters
+    assert 1000 < most < 32 << 10, f"{most} KiB"  # 200 MiB when all that is new was read at once
 
 
 def main():

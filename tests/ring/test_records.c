@@ -214,6 +214,67 @@ static void further_tags_wait_for_their_span_across_reads(void **state)
     tw_position_free(position);
 }
 
+/* Chunk n has ticket n + 1 and the two events 10 * n + 1 and 10 * n + 2. Four tickets are given: in an arena chunk 1 is the oldest. */
+static void fill_four_chunks(struct made *m)
+{
+    for (uint64_t n = 0; n < 4; n++) {
+        if (n) builder_take(&m->b, (uint32_t)n, n + 1);
+        for (uint64_t i = 1; i <= 2; i++) {
+            struct builder_record r = made_event(m, 10 * n + i);
+            builder_add(&m->b, (uint32_t)n, &r);
+        }
+        if (n) builder_set_state(&m->b, (uint32_t)n, TW__CHUNK_CLOSED);
+    }
+    m->b.header->next_ticket = 4;
+}
+
+static void a_read_that_is_bounded_takes_the_oldest_and_the_next_goes_on(void **state)
+{
+    static const unsigned chunks[] = {1, 2, 3, 0};
+    struct made *m = *state;
+    struct tw_position *position = tw_position_new();
+    struct tw_query query = {.after = position, .max_bytes = 1};
+    fill_four_chunks(m);
+    for (unsigned n = 0; n < 4; n++) {
+        assert_int_equal(made_read_with(m, &query)->count, 2);
+        assert_int_equal(m->records->more, 3 - n);
+        for (unsigned i = 0; i < 2; i++) assert_int_equal(m->records->items[i].order >> 13, chunks[n] + 1);
+    }
+    assert_int_equal(made_read_with(m, &query)->count, 0);
+    assert_true(m->records->more == 0 && m->records->missed == 0);
+    struct builder_record r = made_event(m, 50);
+    builder_take(&m->b, 0, 1 + 4);
+    builder_add(&m->b, 0, &r);
+    assert_int_equal(made_read_with(m, &query)->count, 1);
+    assert_true(m->records->missed == 0);
+    tw_position_free(position);
+}
+
+static void what_is_overwritten_before_a_bounded_pass_comes_to_it_is_missed(void **state)
+{
+    struct made *m = *state;
+    struct tw_position *position = tw_position_new();
+    struct tw_query query = {.after = position, .max_bytes = 1};
+    struct builder_record r = made_event(m, 90);
+    fill_four_chunks(m);
+    assert_int_equal(made_read_with(m, &query)->count, 2); /* chunk 1 */
+    builder_take(&m->b, 2, 3 + 4);
+    builder_add(&m->b, 2, &r);
+    builder_take(&m->b, 1, 2 + 4); /* read in this pass: its new content is for the next one */
+    builder_add(&m->b, 1, &r);
+    assert_int_equal(made_read_with(m, &query)->count, 1); /* chunk 2 */
+    assert_int_equal(m->records->missed, 1);
+    builder_take(&m->b, 0, 1 + 3 * 4); /* three times */
+    builder_add(&m->b, 0, &r);
+    assert_int_equal(made_read_with(m, &query)->count, 2); /* chunk 3 */
+    assert_int_equal(made_read_with(m, &query)->count, 1); /* chunk 0 */
+    assert_int_equal(m->records->missed, 3);
+    assert_int_equal(m->records->more, 0);
+    assert_int_equal(made_read_with(m, &query)->count, 1); /* chunk 1 */
+    assert_int_equal(m->records->missed, 0);
+    tw_position_free(position);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -229,6 +290,8 @@ int main(void)
         MADE(a_repeated_reader_gets_each_record_once),
         MADE(chunks_overwritten_between_two_reads_count_as_missed),
         MADE(further_tags_wait_for_their_span_across_reads),
+        MADE(a_read_that_is_bounded_takes_the_oldest_and_the_next_goes_on),
+        MADE(what_is_overwritten_before_a_bounded_pass_comes_to_it_is_missed),
     };
     return cmocka_run_group_tests_name("records", tests, NULL, NULL);
 }
