@@ -264,6 +264,7 @@ int main(int argc, char **argv)
     bench_headline(headline);
     bool passed = true;
     if (bench_wanted("write.") || bench_wanted("query.")) passed = bench_one_hour(folder, kept, count);
+    if (bench_wanted("hours.")) passed &= store_bench_hours(folder);
     if (bench_wanted("rival.")) store_bench_rivals(generator, folder);
     generator_free(generator);
     free(store_ids.items);

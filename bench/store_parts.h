@@ -33,6 +33,8 @@ struct store_ids {
 };
 extern struct store_ids store_ids;
 
+/* A store of many partitions. */
+bool store_bench_hours(const char *folder);
 /* Rows that are compared with: nothing of them has a limit. */
 void store_bench_rivals(struct generator *generator, const char *folder);
 

@@ -242,6 +242,20 @@ def check_index(info, spans):
     assert services == expected, (services, expected)
 
 
+def partition_filters(db):
+    """Those of its traces; none: it may have any."""
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'traces'").fetchone():
+        return []
+    filters = []
+    for (data,) in db.execute("SELECT data FROM traces"):
+        if not data:
+            return []
+        at = Cursor(data)
+        filters.append(Filter(at, 8))
+        assert at.u32() == low_hash(data[:-4]) and at.at == len(data)
+    return filters
+
+
 def partition_of(start, opened):
     s, o = start // 10**9, opened // 10**9
     if s + DAY >= o and s <= o + DAY:
@@ -337,6 +351,7 @@ def read_store(folder):
         assert db.execute("PRAGMA application_id").fetchone()[0] == 0x544C4F54
         assert db.execute("PRAGMA user_version").fetchone()[0] in (1, 2)
         sealed[file[:-7]] = {row[0] for row in db.execute("SELECT seq FROM journal")}
+        filters = partition_filters(db)
         for ident, rows, low, high, info in db.execute("SELECT id, rows, min, max, info FROM block ORDER BY id").fetchall():
             head = db.execute("SELECT data FROM head WHERE id = ?", (ident,)).fetchone()[0]
             tail = db.execute("SELECT data FROM tail WHERE id = ?", (ident,)).fetchone()[0]
@@ -344,6 +359,9 @@ def read_store(folder):
             assert len(block) == rows
             assert min(s["start"] for s in block) == low & MASK and max(s["start"] for s in block) == high & MASK
             check_index(info, block)
+            for span in block:
+                trace = xxhash.xxh3_64_intdigest(bytes.fromhex(span["trace"]))
+                assert not filters or any(f.has(trace) for f in filters), "no filter of the partition knows " + span["trace"]
             spans += block
         db.close()
     for file in sorted(os.listdir(os.path.join(folder, "journal"))):

@@ -9,6 +9,7 @@
 #define TW_STORE_BLOCK_H
 
 #include "store/column.h"
+#include "store/filter.h"
 #include "store/recent.h"
 
 enum { TW__BLOCK_ROWS = 8192 };
@@ -36,9 +37,7 @@ struct tw__block_service {
 struct tw__block_index {
     const struct tw__block_service *services;
     uint32_t service_count;
-    uint32_t bloom_bits, values_bits;
-    const uint8_t *bloom;  /* of trace ids */
-    const uint8_t *values; /* of texts of tags of spans and resources */
+    struct tw__filter traces, values; /* values: of texts of tags of spans and resources */
 };
 int tw__block_index_read(const void *bytes, size_t len, struct tw__pool *pool, struct tw__block_index *out);
 /* What the filter of values knows a text of a key by; text NULL: that the key has values that are no texts. */

@@ -43,6 +43,7 @@ enum { TW__PARENT_NONE = 0, TW__PARENT_ELSEWHERE = 1, TW__PARENT_NEAR = 2 /* and
 
 enum {
     TW__BLOOM_BITS = 16 /* a trace */,
+    TW__PART_BITS = 20 /* the same, of a partition's filters */,
     TW__BLOOM_PROBES = 8,
     TW__VALUES_BITS = 10 /* a text */,
     TW__VALUES_PROBES = 5

@@ -11,13 +11,13 @@
 
 /* -- the index */
 
-static int read_filter(struct tw__column *in, struct tw__pool *pool, uint32_t *bits, const uint8_t **out)
+static int read_filter(struct tw__column *in, struct tw__pool *pool, struct tw__filter *out)
 {
-    *bits = tw__get_u32(in);
-    const uint8_t *filter = *bits % 8 == 0 && *bits ? tw__get_bytes(in, *bits / 8) : NULL;
+    uint32_t bits = tw__get_u32(in);
+    const uint8_t *filter = bits % 8 == 0 && bits ? tw__get_bytes(in, bits / 8) : NULL;
     if (!filter || in->bad) return TW_ERR_CORRUPT;
-    *out = (const uint8_t *)tw__pool_copy(pool, filter, *bits / 8);
-    return *out ? 0 : TW_ERR_MEMORY;
+    *out = (struct tw__filter){(const uint8_t *)tw__pool_copy(pool, filter, bits / 8), bits};
+    return out->bits ? 0 : TW_ERR_MEMORY;
 }
 
 int tw__block_index_read(const void *bytes, size_t len, struct tw__pool *pool, struct tw__block_index *out)
@@ -41,20 +41,11 @@ int tw__block_index_read(const void *bytes, size_t len, struct tw__pool *pool, s
         services[i].max_ns = tw__get_u64(&in);
     }
     index.services = services;
-    int error = read_filter(&in, pool, &index.bloom_bits, &index.bloom);
-    if (!error) error = read_filter(&in, pool, &index.values_bits, &index.values);
+    int error = read_filter(&in, pool, &index.traces);
+    if (!error) error = read_filter(&in, pool, &index.values);
     if (!error && in.at != in.end) error = TW_ERR_CORRUPT;
     if (!error) *out = index;
     return error;
-}
-
-static bool may_have(const uint8_t *filter, uint32_t bits, uint64_t hash, unsigned probes)
-{
-    for (unsigned k = 0; k < probes; k++) {
-        uint32_t bit = ((uint32_t)hash + k * ((uint32_t)(hash >> 32) | 1)) % bits;
-        if (!(filter[bit / 8] >> bit % 8 & 1)) return false;
-    }
-    return true;
 }
 
 uint64_t tw__trace_hash(const uint8_t trace_id[16])
@@ -64,7 +55,7 @@ uint64_t tw__trace_hash(const uint8_t trace_id[16])
 
 bool tw__block_index_may_have(const struct tw__block_index *index, uint64_t trace)
 {
-    return may_have(index->bloom, index->bloom_bits, trace, TW__BLOOM_PROBES);
+    return tw__filter_may_have(&index->traces, trace, TW__BLOOM_PROBES);
 }
 
 uint64_t tw__value_hash_of(uint64_t key_hash, const struct tw_text *text)
@@ -79,8 +70,8 @@ uint64_t tw__value_hash(struct tw_text key, const struct tw_text *text)
 
 bool tw__block_index_may_equal(const struct tw__block_index *index, struct tw_text key, struct tw_text value)
 {
-    return may_have(index->values, index->values_bits, tw__value_hash(key, &value), TW__VALUES_PROBES) ||
-           may_have(index->values, index->values_bits, tw__value_hash(key, NULL), TW__VALUES_PROBES);
+    return tw__filter_may_have(&index->values, tw__value_hash(key, &value), TW__VALUES_PROBES) ||
+           tw__filter_may_have(&index->values, tw__value_hash(key, NULL), TW__VALUES_PROBES);
 }
 
 /* -- the head */

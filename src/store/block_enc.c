@@ -406,20 +406,10 @@ void tw__put_value_hash(struct tw__block_enc *enc, uint64_t key_hash, const stru
 static int put_filter(struct tw__block_enc *enc, const uint64_t *hashes, size_t count, unsigned bits_each,
                       unsigned probes, struct tw__buf *out)
 {
-    uint32_t bits = ((uint32_t)count * bits_each + 64) / 64 * 64;
+    uint32_t bits = tw__filter_bits(count, bits_each);
     uint8_t *filter = tw__pool_zeroed(&enc->pool, bits / 8, 1);
     if (!filter) return TW_ERR_MEMORY;
-    /* The remainder, by two multiplications: exact for 32 bits (Lemire, Kaser and Kurz: Faster remainder by direct
-     * computation, 2019). */
-    uint64_t inverse = UINT64_MAX / bits + 1;
-    for (size_t i = 0; i < count; i++) {
-        uint32_t step = (uint32_t)(hashes[i] >> 32) | 1, at = (uint32_t)hashes[i];
-        for (unsigned k = 0; k < probes; k++, at += step) {
-            uint64_t part = inverse * at;
-            uint64_t bit = ((part >> 32) * bits + ((part & UINT32_MAX) * bits >> 32)) >> 32;
-            filter[bit / 8] |= (uint8_t)(1 << bit % 8);
-        }
-    }
+    tw__filter_fill(filter, bits, hashes, count, probes);
     add_u32(out, bits, 4);
     tw__buf_add(out, filter, bits / 8);
     return 0;

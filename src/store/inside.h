@@ -30,6 +30,21 @@ struct tw__table {
 
 enum { TW__SPARES = 2 };
 
+/* Names in the lists of all partitions, each once. */
+struct tw__known_name {
+    struct tw_text service, name;
+    uint8_t number; /* kind of an operation, scope of a key */
+    bool is_key;
+};
+struct tw__known_names {
+    struct tw__known_name *items;
+    size_t count, cap;
+    uint32_t *slots; /* index + 1 */
+    struct tw__pool pool;
+    uint64_t round; /* how often all were forgotten */
+    bool gone;      /* some may be of partitions that are gone */
+};
+
 struct tw__store {
     struct tw__store_options options;
     char *folder, *journals, *blocks, *spare; /* spare: a journal's file */
@@ -47,6 +62,8 @@ struct tw__store {
     size_t spare_count;
     struct tw__part **parts;
     size_t part_count, part_cap;
+    struct tw__known_names names;
+    size_t filter_bytes, count_total; /* what is remembered of all partitions */
     struct tw__store_info counters;
     uint64_t tickets, synced_ticket, use;
     uint64_t flush_seq; /* tables up to here are wanted in blocks now */
@@ -90,6 +107,17 @@ int tw__view_open(struct tw__store *store, uint64_t since_ns, uint64_t until_ns,
 void tw__view_close(struct tw__view *view);
 /* tw__part_lock, with no more than TW__READERS_MAX of them open. 0 with *there false: it was removed meanwhile. */
 int tw__view_lock(struct tw__view *view, struct tw__part *part, bool *there);
+
+/* -- what is known without opening a partition */
+/* Whether it may have a trace: a hash. Opens what is not known yet, or not any more. */
+int tw__known_may_have(struct tw__view *view, struct tw__part *part, uint64_t trace, bool *may);
+/* Makes part->known.counts current. TW_ERR_SPACE: there is no room for them, they are to be read. */
+int tw__known_lists(struct tw__view *view, struct tw__part *part);
+/* Under lock: the partition is going. */
+void tw__known_forget(struct tw__store *store, struct tw__part *part);
+void tw__known_names_fini(struct tw__known_names *names);
+/* Reads the filters of one partition of which nothing is known, the newest first. */
+void tw__known_warm(struct tw__store *store);
 
 /* Spans that match a query, block by block and table by table. */
 struct tw__hits {

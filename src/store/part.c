@@ -36,6 +36,10 @@ static const char schema[] =
     " PRIMARY KEY(service, name, kind)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS key(scope INTEGER, name BLOB, spans INTEGER NOT NULL,"
     " PRIMARY KEY(scope, name)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS traces(id INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NOT NULL, data BLOB NOT NULL);"
+    /* One that was begun when there were no filters may have any trace. */
+    "INSERT INTO traces(seq, data) SELECT 0, x'' WHERE EXISTS(SELECT 1 FROM block) AND NOT EXISTS(SELECT 1 FROM "
+    "traces);"
     "PRAGMA application_id = 1414287188; PRAGMA user_version = 2;"
     "COMMIT;";
 

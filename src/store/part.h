@@ -43,15 +43,36 @@ struct tw__part_block {
     struct tw__block_index index;
 };
 
+/* What is remembered of a partition; store_known.c. */
+struct tw__known_filter {
+    struct tw__known_filter *next;
+    struct tw__filter filter;
+    uint8_t bytes[];
+};
+struct tw__known_count {
+    uint32_t name;
+    uint64_t spans;
+};
+struct tw__known {
+    bool tried, traces_read, any, names_read; /* any: it may have any trace */
+    uint64_t traces_changes, names_changes;   /* as of these */
+    int64_t last_id;                          /* of the filters */
+    struct tw__known_filter *filters;
+    struct tw__known_count *counts;
+    size_t filter_bytes, count_total;
+};
+
 struct tw__part {
     struct tw__part_name name;
     char *path;
     bool read_only, sync;
-    unsigned refs; /* under the store's lock */
-    bool gone;     /* the same: removed from the list */
-    uint64_t used; /* the same: for closing the least used */
-    bool is_open;  /* the same */
-    bool counted;  /* the same: what follows is known */
+    unsigned refs;          /* under the store's lock */
+    bool gone;              /* the same: removed from the list */
+    uint64_t used;          /* the same: for closing the least used */
+    bool is_open;           /* the same */
+    uint64_t changes;       /* the same: commits */
+    struct tw__known known; /* the same */
+    bool counted;           /* the same: what follows is known */
     uint64_t rows, block_total, min_ns, max_ns;
 
     pthread_mutex_t mutex; /* of what follows */
@@ -77,6 +98,8 @@ int tw__part_add(struct tw__part *part, uint64_t seq, const struct tw__block_byt
 int tw__part_drop(struct tw__part *part, int64_t id);
 /* Operations and keys of these rows join the lists. */
 int tw__part_names(struct tw__part *part, const struct tw__recent *recent, const struct tw__row *rows, size_t count);
+/* A filter of the rows' traces, which are sorted, joins those of the partition. */
+int tw__part_traces(struct tw__part *part, uint64_t seq, const struct tw__row *rows, size_t count);
 int tw__part_commit(struct tw__part *part);
 void tw__part_rollback(struct tw__part *part);
 void tw__part_close_writer(struct tw__part *part);
@@ -95,6 +118,10 @@ int tw__part_tail(struct tw__part *part, int64_t id, const void **bytes, size_t 
 typedef int tw__part_name_fn(void *data, struct tw_text service, struct tw_text name, unsigned number, uint64_t spans);
 int tw__part_operations(struct tw__part *part, tw__part_name_fn *fn, void *data);
 int tw__part_keys(struct tw__part *part, tw__part_name_fn *fn, void *data);
+/* Filters of traces that were added after one; their bits are valid during the call. id INT64_MAX: there are none, it may
+ * have any trace. */
+typedef int tw__part_traces_fn(void *data, int64_t id, const struct tw__filter *filter);
+int tw__part_each_traces(struct tw__part *part, int64_t after, tw__part_traces_fn *fn, void *data);
 /* SQLite's own check; text gets the first problem, or "". */
 int tw__part_integrity(struct tw__part *part, char *text, size_t cap);
 

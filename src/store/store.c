@@ -339,7 +339,11 @@ static void free_store(struct tw__store *store)
         free_table(table);
     }
     for (size_t i = 0; i < store->spare_count; i++) tw__recent_fini(&store->spares[i]);
-    for (size_t i = 0; i < store->part_count; i++) tw__store_part_release(store->parts[i]);
+    for (size_t i = 0; i < store->part_count; i++) {
+        tw__known_forget(store, store->parts[i]);
+        tw__store_part_release(store->parts[i]);
+    }
+    tw__known_names_fini(&store->names);
     free(store->parts);
     if (store->lock_fd >= 0) (void)close(store->lock_fd);
     if (store->journals_fd >= 0) (void)close(store->journals_fd);

@@ -1,7 +1,8 @@
 /* store_lists: services, operations, keys and values of tags: what a person picks from.
  *
- * From the lists of partitions, and from tables row by row. Limits: the newest PARTS_MAX partitions, LIST_MAX names; a list
- * that is longer says so.
+ * From the lists of all partitions, mostly as they are remembered (store_known), and from tables row by row. Limits: LIST_MAX
+ * names; a list that is longer says so. How many spans each has is about right while a journal is being sealed: its spans may
+ * be counted in both places.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,7 @@
 #include "store/hash.h"
 #include "store/inside.h"
 
-enum { PARTS_MAX = TW__READERS_MAX, LIST_MAX = 65536 };
+enum { LIST_MAX = 65536 };
 
 /* A list in the making. Names are in the caller's pool. */
 struct listing {
@@ -21,7 +22,6 @@ struct listing {
     bool more;
     struct tw_text service, prefix;
     unsigned scopes;
-    uint64_t before_seq;
 };
 
 static int grow_slots(struct listing *list)
@@ -85,25 +85,64 @@ static int finish(struct listing *list, int error, struct tw__store_names *out)
 /* -- what each list takes from a partition and from a table */
 
 struct source {
-    int (*part)(struct listing *list, struct tw__part *part);
+    bool keys;
+    int (*name)(struct listing *list, const struct tw__known_name *name, uint64_t spans);
     int (*row)(struct listing *list, const struct tw__recent *recent, const struct tw__row *row);
 };
+
+/* A partition of which there is no room to remember names. */
+struct telling {
+    struct listing *list;
+    const struct source *source;
+};
+
+static int tell_name(void *data, struct tw_text service, struct tw_text name, unsigned number, uint64_t spans)
+{
+    struct telling *telling = data;
+    struct tw__known_name known = {service, name, (uint8_t)number, telling->source->keys};
+    return telling->source->name(telling->list, &known, spans);
+}
+
+static int read_part(struct tw__view *view, struct tw__part *part, struct telling *telling)
+{
+    bool there;
+    int error = tw__view_lock(view, part, &there);
+    if (error || !there) return error;
+    error =
+        telling->source->keys ? tw__part_keys(part, tell_name, telling) : tw__part_operations(part, tell_name, telling);
+    tw__part_unlock(part);
+    return error;
+}
+
+/* Under lock: what is remembered of the view's partitions, added up. */
+static int add_known(const struct tw__view *view, struct listing *list, const struct source *source)
+{
+    const struct tw__known_names *names = &view->store->names;
+    uint64_t *sums = calloc(names->count + 1, sizeof *sums);
+    int error = sums ? 0 : TW_ERR_MEMORY;
+    for (size_t i = 0; i < view->part_count && !error; i++) {
+        const struct tw__known *known = &view->parts[i]->known;
+        for (size_t c = 0; c < known->count_total; c++) sums[known->counts[c].name] += known->counts[c].spans;
+    }
+    for (size_t i = 0; i < names->count && !error; i++)
+        if (sums[i] && names->items[i].is_key == source->keys) error = source->name(list, &names->items[i], sums[i]);
+    free(sums);
+    return error;
+}
 
 static int collect(struct tw__store *store, struct listing *list, const struct source *source)
 {
     struct tw__view view;
+    struct telling telling = {list, source};
     int error = tw__view_open(store, 0, 0, &view);
     if (error) return error;
-    list->before_seq = view.before_seq;
-    size_t first = view.part_count > PARTS_MAX ? view.part_count - PARTS_MAX : 0;
-    for (size_t i = view.part_count; i-- > first && !error;) {
-        bool there;
-        error = tw__view_lock(&view, view.parts[i], &there);
-        if (error || !there) continue;
-        error = source->part(list, view.parts[i]);
-        tw__part_unlock(view.parts[i]);
+    for (size_t i = view.part_count; i-- > 0 && !error;) {
+        error = tw__known_lists(&view, view.parts[i]);
+        if (error == TW_ERR_SPACE) error = read_part(&view, view.parts[i], &telling);
+        if (error == TW_ERR_CORRUPT) error = 0; /* hides itself and nothing else */
     }
     (void)pthread_mutex_lock(&store->lock);
+    if (!error) error = add_known(&view, list, source);
     for (size_t t = 0; t < view.table_count && !error; t++) {
         const struct tw__recent *recent = &view.tables[t]->recent;
         for (size_t i = 0; i < recent->count.rows && !error; i++) error = source->row(list, recent, &recent->rows[i]);
@@ -113,17 +152,9 @@ static int collect(struct tw__store *store, struct listing *list, const struct s
     return error;
 }
 
-static int part_services(struct listing *list, struct tw__part *part)
+static int name_service(struct listing *list, const struct tw__known_name *name, uint64_t spans)
 {
-    for (size_t b = 0; b < part->block_count; b++) {
-        const struct tw__part_block *block = &part->blocks[b];
-        if (block->seq >= list->before_seq || block->damaged) continue;
-        for (uint32_t i = 0; i < block->index.service_count; i++) {
-            int error = add(list, block->index.services[i].name, 0, block->index.services[i].spans);
-            if (error) return error;
-        }
-    }
-    return 0;
+    return add(list, name->service, 0, spans);
 }
 
 static int row_service(struct listing *list, const struct tw__recent *recent, const struct tw__row *row)
@@ -133,23 +164,23 @@ static int row_service(struct listing *list, const struct tw__recent *recent, co
 
 int tw__store_services(struct tw__store *store, struct tw__pool *pool, struct tw__store_names *out)
 {
-    static const struct source source = {part_services, row_service};
+    static const struct source source = {false, name_service, row_service};
     struct listing list = {.pool = pool, .limit = LIST_MAX};
     return finish(&list, collect(store, &list, &source), out);
 }
 
-static int take_operation(void *data, struct tw_text service, struct tw_text name, unsigned kind, uint64_t spans)
+static int take_operation(struct listing *list, struct tw_text service, struct tw_text name, unsigned kind,
+                          uint64_t spans)
 {
-    struct listing *list = data;
     if (list->service.ptr &&
         (service.len != list->service.len || memcmp(service.ptr, list->service.ptr, service.len) != 0))
         return 0;
     return add(list, name, kind, spans);
 }
 
-static int part_operations(struct listing *list, struct tw__part *part)
+static int name_operation(struct listing *list, const struct tw__known_name *name, uint64_t spans)
 {
-    return tw__part_operations(part, take_operation, list);
+    return take_operation(list, name->service, name->name, name->number, spans);
 }
 
 static int row_operation(struct listing *list, const struct tw__recent *recent, const struct tw__row *row)
@@ -161,21 +192,19 @@ static int row_operation(struct listing *list, const struct tw__recent *recent, 
 int tw__store_operations(struct tw__store *store, struct tw_text service, struct tw__pool *pool,
                          struct tw__store_names *out)
 {
-    static const struct source source = {part_operations, row_operation};
+    static const struct source source = {false, name_operation, row_operation};
     struct listing list = {.pool = pool, .limit = LIST_MAX, .service = service};
     return finish(&list, collect(store, &list, &source), out);
 }
 
-static int take_key(void *data, struct tw_text nothing, struct tw_text name, unsigned scope, uint64_t spans)
+static int take_key(struct listing *list, struct tw_text name, unsigned scope, uint64_t spans)
 {
-    struct listing *list = data;
-    (void)nothing;
     return list->scopes & scope ? add(list, name, 0, spans) : 0;
 }
 
-static int part_keys(struct listing *list, struct tw__part *part)
+static int name_key(struct listing *list, const struct tw__known_name *name, uint64_t spans)
 {
-    return tw__part_keys(part, take_key, list);
+    return take_key(list, name->name, name->number, spans);
 }
 
 static int list_keys(struct listing *list, const struct tw__recent *recent, const struct tw__tag_list *tags,
@@ -184,8 +213,7 @@ static int list_keys(struct listing *list, const struct tw__recent *recent, cons
     const struct tw__shape *shape = &recent->shapes[tags->shape];
     int error = 0;
     for (uint32_t f = 0; f < shape->count && !error; f++)
-        error = take_key(list, recent->strings[0], recent->strings[TW__FIELD_KEY(recent->fields[shape->first + f])],
-                         scope, 1);
+        error = take_key(list, recent->strings[TW__FIELD_KEY(recent->fields[shape->first + f])], scope, 1);
     return error;
 }
 
@@ -200,7 +228,7 @@ static int row_keys(struct listing *list, const struct tw__recent *recent, const
 
 int tw__store_tag_keys(struct tw__store *store, unsigned scopes, struct tw__pool *pool, struct tw__store_names *out)
 {
-    static const struct source source = {part_keys, row_keys};
+    static const struct source source = {true, name_key, row_keys};
     struct listing list = {.pool = pool, .limit = LIST_MAX, .scopes = scopes};
     return finish(&list, collect(store, &list, &source), out);
 }

@@ -137,7 +137,11 @@ int tw__store_trace(struct tw__store *store, const uint8_t trace_id[16], unsigne
     int error = tw__view_open(store, 0, 0, &view);
     if (error) return error;
     /* Oldest first: what stands later in the batch was written later. */
+    uint64_t hash = tw__trace_hash(trace_id);
     for (size_t i = 0; i < view.part_count && !error; i++) {
+        bool may;
+        error = tw__known_may_have(&view, view.parts[i], hash, &may);
+        if (error || !may) continue;
         error = trace_of_part(&view, view.parts[i], trace_id, parts, &scratch, out);
         if (error == TW_ERR_CORRUPT) {
             damaged = true;

@@ -59,6 +59,7 @@ int tw__store_put(struct tw__store *store, struct tw__part *part, const struct t
     if (!error && !has) error = tw__sort_rows(recent, rows, count, &sorted, &kept);
     if (!error && !has) error = tw__store_put_blocks(part, recent, sorted, kept, seq);
     if (!error && !has) error = tw__part_names(part, recent, sorted, kept);
+    if (!error && !has) error = tw__part_traces(part, seq, sorted, kept);
     if (!error && !has) error = tw__part_mark(part, seq);
     free(sorted);
     if (!error) error = tw__part_commit(part);
@@ -71,6 +72,7 @@ int tw__store_put(struct tw__store *store, struct tw__part *part, const struct t
     store->counters.sealed_spans += kept;
     store->counters.folded_spans += count - kept;
     part->counted = false;
+    part->changes++;
     (void)pthread_mutex_unlock(&store->lock);
     return 0;
 }
@@ -169,6 +171,13 @@ static struct tw__table *next_table(struct tw__store *store)
     return error ? NULL : active;
 }
 
+static bool untried(const struct tw__store *store)
+{
+    for (size_t i = 0; i < store->part_count; i++)
+        if (!store->parts[i]->known.tried) return true;
+    return false;
+}
+
 void *tw__store_sealer(void *data)
 {
     struct tw__store *store = data;
@@ -179,6 +188,12 @@ void *tw__store_sealer(void *data)
         bool due = tw__clock_mono_ns() - retained > RETAIN_NS;
         if (!table && !due) {
             if (store->seal_error) (void)pthread_cond_broadcast(&store->room);
+            if (untried(store)) {
+                (void)pthread_mutex_unlock(&store->lock);
+                tw__known_warm(store);
+                (void)pthread_mutex_lock(&store->lock);
+                continue;
+            }
             tw__os_cond_wait(&store->wake, &store->lock, SECOND_NS);
             continue;
         }
@@ -253,6 +268,7 @@ static void remove_part(struct tw__store *store, struct tw__part *part, uint64_t
     (void)pthread_mutex_lock(&store->lock);
     *counter += rows;
     part->gone = true;
+    tw__known_forget(store, part);
     for (size_t i = 0; i < store->part_count; i++) {
         if (store->parts[i] != part) continue;
         store->parts[i] = store->parts[--store->part_count];
