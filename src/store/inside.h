@@ -1,6 +1,7 @@
 /* inside: what the files of the store share. For src/store/store*.c alone.
  *
  * Locks, in the order in which they are taken:
+ *     compacting  who joins and folds blocks
  *     writing   who writes into partitions: sealing, compaction, retention
  *     mutex of a partition   who reads in it
  *     lock      everything else: the lists, the counters, the table that is written to
@@ -51,12 +52,14 @@ struct tw__store {
     int lock_fd, journals_fd;
     uint64_t memory_bytes, seal_bytes;
 
+    pthread_mutex_t compacting;
     pthread_mutex_t writing;
     pthread_mutex_t lock;
     pthread_cond_t wake;   /* the sealer */
     pthread_cond_t room;   /* who waits for the sealer */
     pthread_cond_t sync;   /* the syncer */
     pthread_cond_t synced; /* who waits for the syncer */
+    pthread_cond_t keep;   /* the keeper */
     struct tw__table *oldest, *active;
     struct tw__recent spares[TW__SPARES]; /* of tables that went: making their pages again costs a tenth of a write */
     size_t spare_count;
@@ -69,7 +72,8 @@ struct tw__store {
     uint64_t flush_seq; /* tables up to here are wanted in blocks now */
     int seal_error, sync_error;
     bool stop, sync_now, journals_dirty, threads;
-    pthread_t sealer, syncer;
+    pthread_t sealer, syncer, keeper;
+    bool keeping; /* the keeper is there */
 };
 
 enum { TW__SEAL_ROWS = 65536, TW__READERS_MAX = 24 };
@@ -94,6 +98,15 @@ int tw__store_put_blocks(struct tw__part *part, const struct tw__recent *recent,
 int tw__store_put(struct tw__store *store, struct tw__part *part, const struct tw__recent *recent, const uint32_t *rows,
                   size_t count, uint64_t seq);
 
+/* -- compaction; inside compacting */
+struct tw__compaction {
+    bool copies;              /* fold copies, or join small blocks only */
+    int (*pause)(void *data); /* called before each block is read; an error ends it. NULL: in one go */
+    void *data;
+};
+int tw__compact_part(struct tw__store *store, struct tw__part *part, struct tw__compaction *how);
+void *tw__store_keeper(void *store);
+
 /* -- reading: what there is at one moment */
 struct tw__view {
     struct tw__store *store;
@@ -105,6 +118,8 @@ struct tw__view {
 };
 int tw__view_open(struct tw__store *store, uint64_t since_ns, uint64_t until_ns, struct tw__view *out);
 void tw__view_close(struct tw__view *view);
+/* From now on the view is of partitions alone. */
+void tw__view_drop_tables(struct tw__view *view);
 /* tw__part_lock, with no more than TW__READERS_MAX of them open. 0 with *there false: it was removed meanwhile. */
 int tw__view_lock(struct tw__view *view, struct tw__part *part, bool *there);
 

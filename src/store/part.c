@@ -37,6 +37,7 @@ static const char schema[] =
     "CREATE TABLE IF NOT EXISTS key(scope INTEGER, name BLOB, spans INTEGER NOT NULL,"
     " PRIMARY KEY(scope, name)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS traces(id INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NOT NULL, data BLOB NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS folded(one INTEGER PRIMARY KEY CHECK(one = 1), block INTEGER NOT NULL);"
     /* One that was begun when there were no filters may have any trace. */
     "INSERT INTO traces(seq, data) SELECT 0, x'' WHERE EXISTS(SELECT 1 FROM block) AND NOT EXISTS(SELECT 1 FROM "
     "traces);"
@@ -324,6 +325,12 @@ int tw__part_mark(struct tw__part *part, uint64_t seq)
     return run(part, "INSERT OR IGNORE INTO journal VALUES(?)", &(struct tw__sql_value){.number = seq}, 1, NULL, NULL);
 }
 
+int tw__part_note_folded(struct tw__part *part, int64_t block)
+{
+    return run(part, "INSERT OR REPLACE INTO folded VALUES(1, ?)", &(struct tw__sql_value){.number = (uint64_t)block},
+               1, NULL, NULL);
+}
+
 int tw__part_add(struct tw__part *part, uint64_t seq, const struct tw__block_bytes *block)
 {
     const struct tw__sql_value values[] = {{.number = seq},
@@ -345,7 +352,9 @@ int tw__part_drop(struct tw__part *part, int64_t id)
     static const char *const deletes[] = {"DELETE FROM block WHERE id = ?", "DELETE FROM head WHERE id = ?",
                                           "DELETE FROM tail WHERE id = ?"};
     int error = exec(part, "UPDATE about SET epoch = epoch + 1");
-    for (size_t i = 0; i < sizeof deletes / sizeof *deletes && !error; i++)
+    for (size_t i = 0; i < sizeof deletes / sizeof *deletes && !error; i++) {
         error = run(part, deletes[i], &(struct tw__sql_value){.number = (uint64_t)id}, 1, NULL, NULL);
+        if (!error && sqlite3_changes(part->writer) != 1) error = TW_ERR_NOT_FOUND;
+    }
     return error;
 }

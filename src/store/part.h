@@ -72,7 +72,9 @@ struct tw__part {
     bool is_open;           /* the same */
     uint64_t changes;       /* the same: commits */
     struct tw__known known; /* the same */
-    bool counted;           /* the same: what follows is known */
+    bool looked_through;    /* the same: what follows is known */
+    uint64_t kept_changes, last_change_ns;
+    bool counted; /* the same: what follows is known */
     uint64_t rows, block_total, min_ns, max_ns;
 
     pthread_mutex_t mutex; /* of what follows */
@@ -95,7 +97,10 @@ int tw__part_begin(struct tw__part *part);
 int tw__part_has(struct tw__part *part, uint64_t seq, bool *has);
 int tw__part_mark(struct tw__part *part, uint64_t seq);
 int tw__part_add(struct tw__part *part, uint64_t seq, const struct tw__block_bytes *block);
+/* TW_ERR_NOT_FOUND: it is not there any more. */
 int tw__part_drop(struct tw__part *part, int64_t id);
+/* Copies of spans have been looked for in blocks up to this one. */
+int tw__part_note_folded(struct tw__part *part, int64_t block);
 /* Operations and keys of these rows join the lists. */
 int tw__part_names(struct tw__part *part, const struct tw__recent *recent, const struct tw__row *rows, size_t count);
 /* A filter of the rows' traces, which are sorted, joins those of the partition. */
@@ -118,6 +123,8 @@ int tw__part_tail(struct tw__part *part, int64_t id, const void **bytes, size_t 
 typedef int tw__part_name_fn(void *data, struct tw_text service, struct tw_text name, unsigned number, uint64_t spans);
 int tw__part_operations(struct tw__part *part, tw__part_name_fn *fn, void *data);
 int tw__part_keys(struct tw__part *part, tw__part_name_fn *fn, void *data);
+/* What was noted; 0: nothing. */
+int64_t tw__part_folded(struct tw__part *part);
 /* Filters of traces that were added after one; their bits are valid during the call. id INT64_MAX: there are none, it may
  * have any trace. */
 typedef int tw__part_traces_fn(void *data, int64_t id, const struct tw__filter *filter);

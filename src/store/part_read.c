@@ -225,3 +225,10 @@ int tw__part_integrity(struct tw__part *part, char *text, size_t cap)
     (void)sqlite3_finalize(stmt);
     return tw__sql_error(code);
 }
+
+int64_t tw__part_folded(struct tw__part *part)
+{
+    int error;
+    int64_t block = number(part, "SELECT coalesce(max(block), 0) FROM folded", &error);
+    return error ? 0 : block;
+}

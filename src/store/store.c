@@ -25,9 +25,10 @@
 #include "store/inside.h"
 
 enum { MEMORY_DEFAULT = 96 << 20, MEMORY_MIN = 8 << 20, TABLE_MAX = 28 << 20, WAITING_MAX = 2 };
-#define SECOND_NS UINT64_C(1000000000)
-#define SYNC_NS   (SECOND_NS * 9 / 10)
-#define ROOM_NS   (5 * SECOND_NS)
+#define SECOND_NS  UINT64_C(1000000000)
+#define SYNC_NS    (SECOND_NS * 9 / 10)
+#define ROOM_NS    (5 * SECOND_NS)
+#define COMPACT_NS (60 * SECOND_NS)
 
 static uint64_t now_of(const struct tw__store *store)
 {
@@ -328,6 +329,10 @@ static int start_threads(struct tw__store *store)
         return TW_ERR_SYSTEM;
     }
     store->threads = true;
+    /* Without a keeper the store is as good as with one, only larger. */
+    if (store->options.compact_ns == 0) store->options.compact_ns = COMPACT_NS;
+    store->keeping =
+        store->options.compact_ns != UINT64_MAX && pthread_create(&store->keeper, NULL, tw__store_keeper, store) == 0;
     return 0;
 }
 
@@ -351,12 +356,14 @@ static void free_store(struct tw__store *store)
     free(store->journals);
     free(store->blocks);
     free(store->spare);
+    (void)pthread_mutex_destroy(&store->compacting);
     (void)pthread_mutex_destroy(&store->writing);
     (void)pthread_mutex_destroy(&store->lock);
     (void)pthread_cond_destroy(&store->wake);
     (void)pthread_cond_destroy(&store->room);
     (void)pthread_cond_destroy(&store->sync);
     (void)pthread_cond_destroy(&store->synced);
+    (void)pthread_cond_destroy(&store->keep);
     free(store);
 }
 
@@ -405,12 +412,14 @@ int tw__store_open(const struct tw__store_options *options, struct tw__store **o
     store->memory_bytes = options->memory_bytes ? options->memory_bytes : MEMORY_DEFAULT;
     if (store->memory_bytes < MEMORY_MIN) store->memory_bytes = MEMORY_MIN;
     store->seal_bytes = store->memory_bytes / 4 < TABLE_MAX ? store->memory_bytes / 4 : TABLE_MAX;
+    (void)pthread_mutex_init(&store->compacting, NULL);
     (void)pthread_mutex_init(&store->writing, NULL);
     (void)pthread_mutex_init(&store->lock, NULL);
     (void)pthread_cond_init(&store->wake, NULL);
     (void)pthread_cond_init(&store->room, NULL);
     (void)pthread_cond_init(&store->sync, NULL);
     (void)pthread_cond_init(&store->synced, NULL);
+    (void)pthread_cond_init(&store->keep, NULL);
     int error = open_store(store, why);
     if (error) {
         if (why && !why[0]) (void)say(why, error, "the store cannot be opened: %s", tw_err_text(error));
@@ -430,7 +439,9 @@ void tw__store_close(struct tw__store *store)
         store->stop = true;
         (void)pthread_cond_broadcast(&store->wake);
         (void)pthread_cond_broadcast(&store->sync);
+        (void)pthread_cond_broadcast(&store->keep);
         (void)pthread_mutex_unlock(&store->lock);
+        if (store->keeping) (void)pthread_join(store->keeper, NULL);
         (void)pthread_join(store->sealer, NULL);
         (void)pthread_join(store->syncer, NULL);
         for (const struct tw__table *table = store->oldest; table; table = table->next)

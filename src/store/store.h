@@ -12,7 +12,8 @@
  *
  * The same span twice: spans of one trace with the same span id (not zero) are one span. A finished one counts before
  * an open one, then the one written later. trace and find hand out the one that counts. Scans, heat maps, edges and
- * counts see what is stored: two copies, when they were written far apart, until compaction has folded them.
+ * counts see what is stored: two copies, when they were written far apart, until compaction has folded them, which happens
+ * in the background: store_keep.c says when.
  *
  * Threads  [any thread] all calls but open and close; writers and readers do not wait for each other. */
 #ifndef TW_STORE_STORE_H
@@ -36,6 +37,9 @@ struct tw__store_options {
     uint64_t keep_bytes;   /* beyond it the oldest are removed; 0: no limit */
     uint64_t memory_bytes; /* about how much may be held; 0: 96 MiB */
     enum tw__durability durability;
+    /* How often partitions that were written to are looked through for small blocks and copies; 0: every minute,
+     * UINT64_MAX: never. */
+    uint64_t compact_ns;
     bool read_only;           /* beside another process that writes: as it stands at open */
     uint64_t (*now_ns)(void); /* NULL: CLOCK_REALTIME */
 };
@@ -43,7 +47,7 @@ struct tw__store_options {
 /* Opens a store and finishes what a crash interrupted.
  * Returns  0 and *out; TW_ERR_STATE (another process writes to it), TW_ERR_VERSION, TW_ERR_CORRUPT, TW_ERR_PERMISSION,
  *          TW_ERR_SPACE, TW_ERR_MEMORY, TW_ERR_SYSTEM. Then why (TW_WHY_MAX bytes, may be NULL) says what and what to do.
- * Owns     two threads of its own, unless read_only. */
+ * Owns     three threads of its own, unless read_only. */
 int tw__store_open(const struct tw__store_options *options, struct tw__store **out, char *why);
 /* Writes into blocks what is not there yet. NULL is allowed. */
 void tw__store_close(struct tw__store *store);
@@ -170,6 +174,8 @@ int tw__store_tag_values(struct tw__store *store, unsigned scopes, struct tw_tex
     X(sealed_spans, "spans moved from the journal into blocks")                                                        \
     X(seal_failures, "attempts to write blocks that failed; they are repeated")                                        \
     X(folded_spans, "copies of spans that were there already and were dropped")                                        \
+    X(compacted_blocks, "blocks that were joined, or written anew without copies")                                     \
+    X(compaction_failures, "partitions whose compaction failed; it is repeated")                                       \
     X(expired_spans, "spans removed because of their age")                                                             \
     X(evicted_spans, "spans removed because of the limit on size")                                                     \
     X(damaged_blocks, "blocks that could not be read")                                                                 \
@@ -195,5 +201,7 @@ int tw__store_check(struct tw__store *store, void (*tell)(void *data, const char
 int tw__store_flush(struct tw__store *store);
 /* Flushes, joins small blocks and folds copies of spans; removes what is too old or too much. */
 int tw__store_compact(struct tw__store *store);
+/* What is done in the background every compact_ns, at once and without pauses. */
+int tw__store_keep(struct tw__store *store);
 
 #endif

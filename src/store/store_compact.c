@@ -5,7 +5,9 @@
  *     3  blocks that lose rows, and small ones, read into a table, up to 65536 rows of it, and written as new blocks in the
  *        transaction that drops the old ones
  *
- * Blocks of journals that a reader may hold as a table are left alone, since their numbers tell it what to pass over.
+ * Blocks of journals that a reader may hold as a table are left alone, since their numbers tell it what to pass over. Only the
+ * writing of step 3 keeps others from writing, 65536 rows at a time; a block that went away meanwhile takes its part back.
+ * How far a partition has been looked through stands in it (table folded), so that it is done once.
  * Limits: hashes are taken in passes of HASHES_MAX, so that memory is bounded; copies in different partitions (a span sent
  * again with another begin) stay.
  */
@@ -38,6 +40,8 @@ struct compacting {
     struct copy *copies;
     size_t copy_count, copy_cap;
     uint8_t **gone; /* of each block: a byte for each row; NULL: nothing */
+    struct tw__compaction *how;
+    uint64_t folded, rewritten;
     struct tw__pool scratch;
 };
 
@@ -47,7 +51,8 @@ static int read_block(struct compacting *c, size_t block, unsigned parts, struct
     size_t len;
     struct tw__head head;
     struct tw__tail tail;
-    int error = tw__part_lock(c->part);
+    int error = c->how->pause ? c->how->pause(c->how->data) : 0;
+    if (!error) error = tw__part_lock(c->part);
     if (error) return error;
     error = tw__part_head(c->part, c->blocks[block].id, &bytes, &len);
     if (!error) error = tw__head_read(bytes, len, TW__HEAD_ALL, &c->scratch, &head);
@@ -174,6 +179,15 @@ static int choose(struct compacting *c, uint64_t *folded)
     return 0;
 }
 
+/* Inside writing: the partition was removed meanwhile. */
+static bool gone(const struct compacting *c)
+{
+    (void)pthread_mutex_lock(&c->store->lock);
+    bool is_gone = c->part->gone;
+    (void)pthread_mutex_unlock(&c->store->lock);
+    return is_gone;
+}
+
 /* Writes a table in the place of the blocks that are marked done. */
 static int replace(struct compacting *c, const struct tw__recent *recent, const size_t *done, size_t done_count,
                    uint64_t seq)
@@ -184,11 +198,16 @@ static int replace(struct compacting *c, const struct tw__recent *recent, const 
     if (!rows) return TW_ERR_MEMORY;
     for (size_t i = 0; i < count; i++) rows[i] = (uint32_t)i;
     int error = tw__sort_rows(recent, rows, count, &sorted, &kept);
+    (void)pthread_mutex_lock(&c->store->writing);
+    if (!error && gone(c)) error = TW_ERR_NOT_FOUND;
     if (!error) error = tw__part_begin(c->part);
     if (!error) error = tw__store_put_blocks(c->part, recent, sorted, kept, seq);
     for (size_t i = 0; i < done_count && !error; i++) error = tw__part_drop(c->part, c->blocks[done[i]].id);
     if (!error) error = tw__part_commit(c->part);
     if (error) tw__part_rollback(c->part);
+    if (c->how->pause) tw__part_close_writer(c->part);
+    (void)pthread_mutex_unlock(&c->store->writing);
+    if (!error) c->rewritten += done_count;
     free(sorted);
     free(rows);
     return error;
@@ -209,8 +228,11 @@ static int rewrite(struct compacting *c, struct tw__spans *spans)
     for (size_t b = 0; b <= c->block_count && !error; b++) {
         bool last = b == c->block_count, full = recent.count.rows + TW__BLOCK_ROWS > TW__SEAL_ROWS ||
                                                 tw__recent_bytes(&recent) > c->store->seal_bytes;
-        if (done_count && (last || full)) {
-            error = replace(c, &recent, done, done_count, seq);
+        /* A joined block counts as written when the last of its blocks was: with copies that were not looked for, none that
+         * was written between them may be left out. */
+        bool between = !last && !c->how->copies && c->blocks[b].rows >= SMALL_ROWS;
+        if (done_count && (last || full || between)) {
+            if (done_count > 1 || c->how->copies) error = replace(c, &recent, done, done_count, seq);
             tw__recent_fini(&recent);
             if (!error) error = tw__recent_init(&recent);
             done_count = 0;
@@ -229,6 +251,14 @@ static int rewrite(struct compacting *c, struct tw__spans *spans)
     return error;
 }
 
+/* In the order in which their spans were written. */
+static int by_seq(const void *a, const void *b)
+{
+    const struct tw__part_block *one = a, *two = b;
+    if (one->seq != two->seq) return one->seq < two->seq ? -1 : 1;
+    return one->id < two->id ? -1 : one->id > two->id;
+}
+
 static int list_blocks(struct compacting *c)
 {
     int error = tw__part_lock(c->part);
@@ -237,62 +267,100 @@ static int list_blocks(struct compacting *c)
     for (size_t i = 0; c->blocks && i < c->part->block_count; i++)
         if (c->part->blocks[i].seq < c->before_seq) c->blocks[c->block_count++] = c->part->blocks[i];
     tw__part_unlock(c->part);
+    if (c->blocks && c->block_count) qsort(c->blocks, c->block_count, sizeof *c->blocks, by_seq);
     c->gone = calloc(c->block_count + 1, sizeof(uint8_t *));
     return c->blocks && c->gone ? 0 : TW_ERR_MEMORY;
 }
 
-static int compact_part(struct tw__store *store, struct tw__part *part, uint64_t before_seq)
+/* Steps 1 and 2. */
+static int find_and_choose(struct compacting *c, struct tw__spans *spans)
 {
-    struct compacting c = {.store = store, .part = part, .before_seq = before_seq};
-    struct tw__spans spans = {0};
-    uint64_t rows = 0, folded = 0;
-    int error = list_blocks(&c);
-    for (size_t i = 0; i < c.block_count; i++) rows += c.blocks[i].rows;
-    c.hashes = malloc(HASHES_MAX * sizeof *c.hashes);
-    if (!c.hashes) error = TW_ERR_MEMORY;
+    uint64_t rows = 0;
+    for (size_t i = 0; i < c->block_count; i++) rows += c->blocks[i].rows;
+    c->hashes = malloc((rows < HASHES_MAX ? rows + 1 : HASHES_MAX) * sizeof *c->hashes);
+    if (!c->hashes) return TW_ERR_MEMORY;
     uint64_t passes = rows / (HASHES_MAX / 4 * 3) + 1, width = UINT64_MAX / passes;
+    int error = 0;
     for (uint64_t pass = 0; pass < passes && !error; pass++)
-        error = find_twice(&c, &spans, pass * width, pass + 1 == passes ? UINT64_MAX : (pass + 1) * width - 1);
-    if (!error && c.twice_count) qsort(c.twice, c.twice_count, sizeof *c.twice, by_number);
-    if (!error) error = find_copies(&c, &spans);
-    if (!error) error = choose(&c, &folded);
-    if (!error) error = rewrite(&c, &spans);
-    if (!error && tw__part_begin(part) == 0) {
-        uint64_t used = tw__part_used_bytes(part);
-        tw__part_rollback(part);
-        if (used < tw__part_disk_bytes(part) / 10 * 9) error = tw__part_shrink(part);
+        error = find_twice(c, spans, pass * width, pass + 1 == passes ? UINT64_MAX : (pass + 1) * width - 1);
+    if (!error && c->twice_count) qsort(c->twice, c->twice_count, sizeof *c->twice, by_number);
+    if (!error) error = find_copies(c, spans);
+    return error ? error : choose(c, &c->folded);
+}
+
+/* Notes how far it was looked through, and gives back what is not used any more if that is much and the file not large. */
+static int finish(struct compacting *c)
+{
+    enum { SHRINK_MAX = 128 << 20 };
+    (void)pthread_mutex_lock(&c->store->writing);
+    int error = gone(c) ? TW_ERR_NOT_FOUND : tw__part_begin(c->part);
+    if (!error) {
+        uint64_t used = tw__part_used_bytes(c->part), all = tw__part_disk_bytes(c->part);
+        int64_t last = 0;
+        for (size_t i = 0; i < c->block_count; i++)
+            if (c->blocks[i].id > last) last = c->blocks[i].id;
+        error = tw__part_note_folded(c->part, last);
+        if (!error) error = tw__part_commit(c->part);
+        if (error) tw__part_rollback(c->part);
+        bool small = !c->how->pause || all < SHRINK_MAX;
+        if (!error && small && used < all / 10 * 9 && (!c->how->pause || c->rewritten))
+            error = tw__part_shrink(c->part);
+        tw__part_close_writer(c->part);
     }
-    tw__part_close_writer(part);
+    (void)pthread_mutex_unlock(&c->store->writing);
+    return error;
+}
+
+static void free_compacting(struct compacting *c)
+{
+    for (size_t i = 0; c->gone && i < c->block_count; i++) free(c->gone[i]);
+    free(c->gone);
+    free(c->blocks);
+    free(c->hashes);
+    free(c->twice);
+    free(c->copies);
+    tw__pool_fini(&c->scratch);
+}
+
+int tw__compact_part(struct tw__store *store, struct tw__part *part, struct tw__compaction *how)
+{
+    struct compacting c = {.store = store, .part = part, .before_seq = UINT64_MAX, .how = how};
+    struct tw__spans spans = {0};
     (void)pthread_mutex_lock(&store->lock);
-    if (!error) store->counters.folded_spans += folded;
+    for (const struct tw__table *table = store->oldest; table; table = table->next)
+        if (table->seq < c.before_seq) c.before_seq = table->seq;
+    (void)pthread_mutex_unlock(&store->lock);
+    int error = list_blocks(&c);
+    if (!error && how->copies) error = find_and_choose(&c, &spans);
+    if (!error) error = rewrite(&c, &spans);
+    if (!error && how->copies) error = finish(&c);
+    (void)pthread_mutex_lock(&store->lock);
+    if (!error) store->counters.folded_spans += c.folded;
+    store->counters.compacted_blocks += c.rewritten;
     part->counted = false;
     (void)pthread_mutex_unlock(&store->lock);
-    for (size_t i = 0; c.gone && i < c.block_count; i++) free(c.gone[i]);
-    free(c.gone);
-    free(c.blocks);
-    free(c.hashes);
-    free(c.twice);
-    free(c.copies);
-    tw__pool_fini(&c.scratch);
+    free_compacting(&c);
     tw__spans_fini(&spans);
     return error;
 }
 
 int tw__store_compact(struct tw__store *store)
 {
+    struct tw__compaction how = {.copies = true};
+    struct tw__view view;
     int error = tw__store_flush(store);
+    if (!error) error = tw__view_open(store, 0, 0, &view);
     if (error) return error;
-    (void)pthread_mutex_lock(&store->writing);
-    (void)pthread_mutex_lock(&store->lock);
-    uint64_t before_seq = UINT64_MAX;
-    for (const struct tw__table *table = store->oldest; table; table = table->next)
-        if (table->seq < before_seq) before_seq = table->seq;
-    (void)pthread_mutex_unlock(&store->lock);
-    for (size_t i = 0; i < store->part_count && !error; i++) {
-        error = compact_part(store, store->parts[i], before_seq);
+    tw__view_drop_tables(&view);
+    (void)pthread_mutex_lock(&store->compacting);
+    for (size_t i = 0; i < view.part_count && !error; i++) {
+        error = tw__compact_part(store, view.parts[i], &how);
         if (error == TW_ERR_CORRUPT || error == TW_ERR_VERSION || error == TW_ERR_NOT_FOUND)
             error = 0; /* check tells of it */
     }
+    (void)pthread_mutex_unlock(&store->compacting);
+    tw__view_close(&view);
+    (void)pthread_mutex_lock(&store->writing);
     tw__store_retain(store);
     (void)pthread_mutex_unlock(&store->writing);
     return error;

@@ -89,24 +89,47 @@ static int trace_of_block(struct tw__part *part, const struct tw__part_block *bl
     return error ? error : tw__block_read(&read, out);
 }
 
+static int by_seq(const void *a, const void *b)
+{
+    const struct tw__part_block *one = *(struct tw__part_block *const *)a, *two = *(struct tw__part_block *const *)b;
+    if (one->seq != two->seq) return one->seq < two->seq ? -1 : 1;
+    return one->id < two->id ? -1 : one->id > two->id;
+}
+
+/* Blocks that may have a trace, in the order in which their spans were written; to be freed. NULL: no memory. */
+static const struct tw__part_block **find_blocks(const struct tw__view *view, const struct tw__part *part,
+                                                 const uint8_t trace_id[16], size_t *count)
+{
+    const struct tw__part_block **found = malloc((part->block_count + 1) * sizeof(struct tw__part_block *));
+    uint64_t hash = tw__trace_hash(trace_id);
+    *count = 0;
+    for (size_t i = 0; found && i < part->block_count; i++) {
+        const struct tw__part_block *block = &part->blocks[i];
+        if (block->seq >= view->before_seq) continue;
+        if (block->damaged || tw__block_index_may_have(&block->index, hash)) found[(*count)++] = block;
+    }
+    if (found && *count) qsort(found, *count, sizeof(struct tw__part_block *), by_seq);
+    return found;
+}
+
 static int trace_of_part(struct tw__view *view, struct tw__part *part, const uint8_t trace_id[16], unsigned parts,
                          struct tw__pool *scratch, struct tw__spans *out)
 {
     bool there, damaged = false;
-    uint64_t hash = tw__trace_hash(trace_id);
+    size_t count;
     int error = tw__view_lock(view, part, &there);
     if (error || !there) return error;
-    for (size_t i = 0; i < part->block_count && !error; i++) {
-        const struct tw__part_block *block = &part->blocks[i];
-        if (block->seq >= view->before_seq) continue;
-        if (!block->damaged && !tw__block_index_may_have(&block->index, hash)) continue;
-        error = trace_of_block(part, block, trace_id, parts, scratch, out);
+    const struct tw__part_block **blocks = find_blocks(view, part, trace_id, &count);
+    if (!blocks) error = TW_ERR_MEMORY;
+    for (size_t i = 0; !error && i < count; i++) {
+        error = trace_of_block(part, blocks[i], trace_id, parts, scratch, out);
         tw__pool_reset(scratch);
         if (error == TW_ERR_CORRUPT) {
             damaged = true;
             error = 0;
         }
     }
+    free(blocks);
     tw__part_unlock(part);
     return error ? error : damaged ? TW_ERR_CORRUPT : 0;
 }
@@ -171,6 +194,7 @@ struct finding {
     const struct tw__store_query *query;
     struct place *heap; /* the worst on top */
     size_t count, limit;
+    bool moved; /* a block was removed or compacted while places were read */
 };
 
 static void sift_down(struct place *heap, size_t count, size_t at)
@@ -270,6 +294,12 @@ static int by_key(const void *a, const void *b)
     return one->out < two->out ? -1 : one->out > two->out;
 }
 
+static int by_block(const void *a, const void *b)
+{
+    const struct tw__part_block *one = a, *two = b;
+    return one->id < two->id ? -1 : one->id > two->id;
+}
+
 /* Reads the spans of places that lie in one block or table. */
 static int read_group(struct tw__view *view, const struct place *places, size_t count, unsigned parts,
                       struct tw__pool *scratch, struct tw__spans *out)
@@ -287,6 +317,10 @@ static int read_group(struct tw__view *view, const struct place *places, size_t 
     int error = tw__view_lock(view, places->part, &there);
     if (error || !there) return error ? error : TW_ERR_NOT_FOUND;
     struct tw__part_block block = {.id = places->block};
+    if (!bsearch(&block, places->part->blocks, places->part->block_count, sizeof block, by_block)) {
+        tw__part_unlock(places->part);
+        return TW_ERR_NOT_FOUND;
+    }
     struct tw__head head;
     const void *bytes;
     size_t len;
@@ -314,8 +348,9 @@ static int read_places(struct tw__view *view, struct finding *finding, unsigned 
             to++;
         error = read_group(view, places + from, to - from, parts, &scratch, out);
         tw__pool_reset(&scratch);
-        /* Removed or compacted meanwhile, or damaged: less is found. */
+        /* Removed or compacted meanwhile, or damaged. */
         bool lost = error == TW_ERR_CORRUPT || error == TW_ERR_NOT_FOUND;
+        finding->moved |= error == TW_ERR_NOT_FOUND;
         for (size_t i = from; i < to && !error; i++) {
             places[n] = places[i];
             places[n].out = (uint32_t)n;
@@ -358,15 +393,20 @@ static void drop_copies(struct tw__spans *spans, size_t first)
 
 int tw__store_find(struct tw__store *store, const struct tw__store_query *query, unsigned parts, struct tw__spans *out)
 {
-    enum { LIMIT_DEFAULT = 1000, LIMIT_MAX = 20000 };
+    enum { LIMIT_DEFAULT = 1000, LIMIT_MAX = 20000, TRIES = 3 /* when blocks are compacted meanwhile */ };
     struct finding finding = {.query = query, .limit = query->limit ? query->limit : LIMIT_DEFAULT};
     if (finding.limit > LIMIT_MAX) finding.limit = LIMIT_MAX;
     size_t first = out->count;
     struct tw__view view;
     finding.heap = malloc(finding.limit * sizeof *finding.heap);
     if (!finding.heap) return TW_ERR_MEMORY;
-    int error = tw__view_open(store, query->since_ns, query->until_ns, &view);
-    if (!error) {
+    int error = 0;
+    for (unsigned tries = 0; tries < TRIES && !error && (tries == 0 || finding.moved); tries++) {
+        out->count = first;
+        finding.count = 0;
+        finding.moved = false;
+        error = tw__view_open(store, query->since_ns, query->until_ns, &view);
+        if (error) break;
         struct tw__walk walk = {
             .view = &view, .query = query, .times = true, .fn = find_hits, .wanted = find_wants, .data = &finding};
         error = tw__walk(&walk);

@@ -73,6 +73,7 @@ int tw__store_put(struct tw__store *store, struct tw__part *part, const struct t
     store->counters.folded_spans += count - kept;
     part->counted = false;
     part->changes++;
+    part->last_change_ns = tw__clock_mono_ns();
     (void)pthread_mutex_unlock(&store->lock);
     return 0;
 }

@@ -59,6 +59,15 @@ int tw__view_open(struct tw__store *store, uint64_t since_ns, uint64_t until_ns,
     return 0;
 }
 
+void tw__view_drop_tables(struct tw__view *view)
+{
+    (void)pthread_mutex_lock(&view->store->lock);
+    for (size_t i = 0; i < view->table_count; i++) view->tables[i]->refs--;
+    view->table_count = 0;
+    tw__store_drop_tables(view->store);
+    (void)pthread_mutex_unlock(&view->store->lock);
+}
+
 void tw__view_close(struct tw__view *view)
 {
     struct tw__store *store = view->store;

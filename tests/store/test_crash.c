@@ -137,6 +137,7 @@ static void child(const char *folder, enum tw__durability durability)
         tw__spans_fini(&in);
         if (b == 1 && tw__store_flush(store) < 0) _exit(96);
         if (b == 3 && tw__store_compact(store) < 0) _exit(95);
+        if (b >= 4 && (tw__store_flush(store) < 0 || tw__store_keep(store) < 0)) _exit(94);
     }
     tw__store_close(store);
     _exit(0);
