@@ -16,7 +16,12 @@ static uint64_t now_ns;
 
 static uint64_t clock_of_test(void)
 {
-    return now_ns;
+    return __atomic_load_n(&now_ns, __ATOMIC_RELAXED);
+}
+
+static void set_clock(uint64_t to)
+{
+    __atomic_store_n(&now_ns, to, __ATOMIC_RELAXED);
 }
 
 static struct tw_text service_of(struct tw__spans *spans, unsigned hour)
@@ -30,7 +35,7 @@ static struct tw_text service_of(struct tw__spans *spans, unsigned hour)
 static void write_hour(struct tw__store *store, unsigned hour, uint8_t number)
 {
     struct tw__spans in = {0};
-    now_ns = MADE_EPOCH_NS + hour * HOUR_NS;
+    set_clock(MADE_EPOCH_NS + hour * HOUR_NS);
     for (uint8_t i = 0; i < 2; i++) {
         struct tw__span *span = made_span(&in, "", "work", (uint8_t)hour, (uint8_t)(i + 1), hour * 3600.0 + i, 5);
         in.resources[span->resource].service = service_of(&in, hour);
@@ -44,7 +49,7 @@ static void write_hour(struct tw__store *store, unsigned hour, uint8_t number)
 static struct tw__store *made_hours(const char *folder, uint64_t keep_ns)
 {
     struct tw__store_options options = {.folder = folder, .now_ns = clock_of_test, .keep_ns = keep_ns};
-    now_ns = MADE_EPOCH_NS;
+    set_clock(MADE_EPOCH_NS);
     struct tw__store *store = made_open(&options);
     for (unsigned hour = 0; hour < HOURS; hour++) write_hour(store, hour, 1);
     return store;
