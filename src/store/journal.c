@@ -180,6 +180,11 @@ static int read_file(const char *path, char **bytes, size_t *len)
         if (n <= 0) break;
         got += (size_t)n;
     }
+    /* Another process may have begun to write over it: its head first. */
+    char again[sizeof(struct file_head)];
+    if (!error && got >= sizeof again &&
+        (pread(fd, again, sizeof again, 0) != (ssize_t)sizeof again || memcmp(again, room, sizeof again) != 0))
+        error = TW_ERR_NOT_FOUND;
     (void)close(fd);
     if (error) {
         free(room);

@@ -36,7 +36,7 @@ bool tw__part_name_read(const char *text, struct tw__part_name *out);
 /* A block as the partition lists it. */
 struct tw__part_block {
     int64_t id;
-    uint64_t seq; /* of the journal whose spans it has, the latest if several */
+    uint64_t seq; /* of the journal whose spans it has, the first if several */
     uint32_t rows;
     uint64_t min_ns, max_ns;
     bool damaged; /* its index could not be read: look inside for everything */

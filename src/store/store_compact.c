@@ -228,8 +228,9 @@ static int rewrite(struct compacting *c, struct tw__spans *spans)
     for (size_t b = 0; b <= c->block_count && !error; b++) {
         bool last = b == c->block_count, full = recent.count.rows + TW__BLOCK_ROWS > TW__SEAL_ROWS ||
                                                 tw__recent_bytes(&recent) > c->store->seal_bytes;
-        /* A joined block counts as written when the last of its blocks was: with copies that were not looked for, none that
-         * was written between them may be left out. */
+        /* A joined block counts as written when the first of its blocks was: a reader in another process, which passes over
+         * blocks of journals that it has as tables, sees it in any case. With copies that were not looked for, none that was
+         * written between them may be left out. */
         bool between = !last && !c->how->copies && c->blocks[b].rows >= SMALL_ROWS;
         if (done_count && (last || full || between)) {
             if (done_count > 1 || c->how->copies) error = replace(c, &recent, done, done_count, seq);
@@ -243,8 +244,8 @@ static int rewrite(struct compacting *c, struct tw__spans *spans)
         int problem = read_block(c, b, TW__PART_ALL, spans);
         if (problem == TW_ERR_CORRUPT) continue;
         error = problem ? problem : tw__recent_add(&recent, spans);
+        if (done_count == 0) seq = c->blocks[b].seq;
         done[done_count++] = b;
-        if (c->blocks[b].seq > seq) seq = c->blocks[b].seq;
     }
     tw__recent_fini(&recent);
     free(done);

@@ -101,7 +101,35 @@ static void copies_are_folded_and_the_one_that_counts_stays(void **state)
     made_remove(folder);
 }
 
-/* A block made of the first and the last is newer than the one between only if that may not have copies of the first. */
+/* What it has of journals does not hide what was joined with them since. */
+static void a_reader_in_another_process_loses_nothing(void **state)
+{
+    (void)state;
+    const char *folder = made_folder();
+    struct tw__store *store = open_store(folder, UINT64_MAX);
+    for (uint8_t i = 0; i < 9; i++) {
+        struct tw__spans in = {0};
+        made_span(&in, "cart", "work", i, 1, i, 5);
+        put(store, &in, i < 8);
+    }
+    struct tw__store *reader =
+        made_open(&(struct tw__store_options){.folder = folder, .now_ns = clock_of_test, .read_only = true});
+    assert_int_equal(tw__store_flush(store), 0);
+    assert_int_equal(tw__store_keep(store), 0);
+    assert_int_equal(info_of(store).blocks, 1);
+    for (uint8_t i = 0; i < 9; i++) {
+        const uint8_t id[16] = {[15] = i};
+        struct tw__spans out = {0};
+        assert_int_equal(tw__store_trace(reader, id, TW__PART_ALL, &out), 0);
+        assert_int_equal(out.count, 1);
+        tw__spans_fini(&out);
+    }
+    tw__store_close(reader);
+    tw__store_close(store);
+    made_remove(folder);
+}
+
+/* What was written between two blocks and is not joined may have copies of what is in them. */
 static void joining_alone_does_not_make_an_old_copy_new(void **state)
 {
     (void)state;
@@ -196,6 +224,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_blocks_become_one),
         cmocka_unit_test(copies_are_folded_and_the_one_that_counts_stays),
+        cmocka_unit_test(a_reader_in_another_process_loses_nothing),
         cmocka_unit_test(joining_alone_does_not_make_an_old_copy_new),
         cmocka_unit_test(nothing_is_lost_or_doubled_beside_a_writer_and_a_reader),
     };
