@@ -103,6 +103,7 @@ struct tw__compaction {
     bool copies;              /* fold copies, or join small blocks only */
     int (*pause)(void *data); /* called before each block is read; an error ends it. NULL: in one go */
     void *data;
+    bool left; /* found: blocks that a reader may hold as a table were left alone */
 };
 int tw__compact_part(struct tw__store *store, struct tw__part *part, struct tw__compaction *how);
 void *tw__store_keeper(void *store);

@@ -267,6 +267,7 @@ static int list_blocks(struct compacting *c)
     c->blocks = malloc((c->part->block_count + 1) * sizeof *c->blocks);
     for (size_t i = 0; c->blocks && i < c->part->block_count; i++)
         if (c->part->blocks[i].seq < c->before_seq) c->blocks[c->block_count++] = c->part->blocks[i];
+    c->how->left = c->block_count < c->part->block_count;
     tw__part_unlock(c->part);
     if (c->blocks && c->block_count) qsort(c->blocks, c->block_count, sizeof *c->blocks, by_seq);
     c->gone = calloc(c->block_count + 1, sizeof(uint8_t *));

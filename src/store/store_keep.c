@@ -79,12 +79,13 @@ static int keep_part(struct tw__view *view, struct tw__part *part, struct tw__co
     (void)pthread_mutex_unlock(&store->lock);
     if (!due) return 0;
     int error = 0;
+    how->left = false;
     bool needed = needs(view, part, quiet, how);
     if (needed) error = tw__compact_part(store, part, how);
     if (error == TW_ERR_STATE) return error; /* the store is closing */
     (void)pthread_mutex_lock(&store->lock);
     /* Without a look at copies it stays due: until it is quiet. */
-    if (quiet || how->copies) {
+    if ((quiet || how->copies) && !how->left) {
         part->looked_through = true;
         part->kept_changes = changes;
     }
