@@ -179,14 +179,32 @@ static bool scan(const char *text, size_t len, struct decimal *x, uint64_t *firs
     return true;
 }
 
+static const double ten[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                             1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+/* The first way for what most numbers are: up to 15 digits with or without a point. */
+static bool quick(const char *text, size_t len, double *value)
+{
+    uint64_t digits = 0;
+    size_t at = 0, fraction = 0;
+    if (len == 0 || len > 16) return false;
+    for (; at < len && text[at] >= '0' && text[at] <= '9'; at++) digits = digits * 10 + (uint64_t)(text[at] - '0');
+    if (at < len && text[at] == '.') {
+        for (at++; at < len && text[at] >= '0' && text[at] <= '9'; at++, fraction++)
+            digits = digits * 10 + (uint64_t)(text[at] - '0');
+    }
+    if (at < len || FLT_EVAL_METHOD != 0 || fraction == len - 1 || digits > (uint64_t)1 << 53) return false;
+    *value = (double)digits / ten[fraction];
+    return true;
+}
+
 bool tw__decimal_parse(const char *text, size_t len, double *value)
 {
-    static const double ten[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                                 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     struct decimal x;
     uint64_t first;
     size_t digits;
     bool minus = len > 0 && *text == '-';
+    if (!minus && quick(text, len, value)) return true;
     if (!scan(text + minus, len - minus, &x, &first, &digits)) return false;
     int power = x.point - (int)(digits < DIGITS ? digits : DIGITS);
     double result;

@@ -13,21 +13,21 @@ struct tw__udp_in;
 struct tw__datagram_in {
     const uint8_t *ptr; /* until the next read */
     size_t len;
-    bool cut; /* it was longer than a datagram can be here */
-    const struct sockaddr *from;
+    bool cut;                    /* it was longer than a datagram can be here */
+    const struct sockaddr *from; /* NULL: nobody asked */
 };
 
-/* Reads from fd, which stays the caller's, up to count at once. Asks the kernel for a large buffer and for the number of its
- * drops. NULL: no memory.
+/* Reads from fd, which stays the caller's, up to count at once. Asks the kernel for a large buffer. with_from: who sent each is
+ * wanted. NULL: no memory.
  * Cost     64 KiB of address space for each of count; memory for what comes. */
-struct tw__udp_in *tw__udp_in_new(int fd, size_t count);
+struct tw__udp_in *tw__udp_in_new(int fd, size_t count, bool with_from);
 void tw__udp_in_free(struct tw__udp_in *in);
 
 /* Takes what is waiting, without waiting itself. Returns how many; 0: nothing is there. */
 size_t tw__udp_in_read(struct tw__udp_in *in);
 void tw__udp_in_get(const struct tw__udp_in *in, size_t index, struct tw__datagram_in *out);
 
-/* How many the kernel has dropped since the socket was opened, as far as it said. */
+/* How many the kernel had dropped since the socket was opened, at the last read. */
 uint64_t tw__udp_in_dropped(const struct tw__udp_in *in);
 /* Bytes of the kernel's buffer. */
 int tw__udp_in_buffer(const struct tw__udp_in *in);

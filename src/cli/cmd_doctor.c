@@ -271,7 +271,7 @@ int tw__cmd_doctor(const struct tw__args *args)
     struct sigaction action = {.sa_handler = stop};
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
-    struct tw__udp_in *in = tw__udp_in_new(fd, AT_ONCE);
+    struct tw__udp_in *in = tw__udp_in_new(fd, AT_ONCE, true);
     struct doctor *doctor = calloc(1, sizeof *doctor);
     int code = TW__EXIT_FAILED;
     if (in && doctor) {

@@ -1,5 +1,6 @@
 /* datagrams: see the header. One thread; spans of datagrams are gathered while more are waiting in the socket, up to ENOUGH, so
- * that a busy socket is stored in large batches and a quiet one at once.
+ * that a busy socket is stored in large batches and a quiet one at once. A busy socket that is empty gets a short time to fill
+ * again, a few times: waking for each handful of datagrams, and storing them, costs more than they do.
  *
  * Invariant: store has been called since the last take whenever the thread sleeps.
  */
@@ -15,7 +16,8 @@
 #include "base/udp_in.h"
 #include "ingest/sources.h"
 
-enum { AT_ONCE = 256, ENOUGH = 4096 };
+enum { AT_ONCE = 256, ENOUGH = 4096, BUSY = 32, LINGERS = 4 };
+static const uint64_t LINGER_NS = 500000;
 
 struct tw__datagrams {
     struct tw__datagrams_config config;
@@ -50,6 +52,25 @@ static size_t take_all(struct tw__datagrams *d, size_t count)
     return waiting;
 }
 
+/* Reads and stores until the socket is empty. */
+static void take_and_store(struct tw__datagrams *d)
+{
+    size_t waiting = 0, since = 0;
+    for (unsigned lingers = 0; lingers <= LINGERS; lingers++) {
+        for (size_t count; (count = tw__udp_in_read(d->in)) > 0; since += count) {
+            waiting = take_all(d, count);
+            if (waiting < ENOUGH) continue;
+            d->config.store(d->config.data);
+            waiting = lingers = 0;
+            if (tw__load_acquire(&d->draining) > 1) return; /* pairs with tw__datagrams_close */
+        }
+        if (since < BUSY || waiting == 0) break;
+        since = 0;
+        tw__os_sleep_ns(LINGER_NS);
+    }
+    if (waiting) d->config.store(d->config.data);
+}
+
 static void *run(void *data)
 {
     struct tw__datagrams *d = data;
@@ -57,15 +78,7 @@ static void *run(void *data)
     for (;;) {
         bool draining =
             tw__load_acquire(&d->draining) != 0; /* pairs with tw__datagrams_drain; read before the socket */
-        size_t waiting = 0, count;
-        while ((count = tw__udp_in_read(d->in)) > 0) {
-            waiting = take_all(d, count);
-            if (waiting < ENOUGH) continue;
-            d->config.store(d->config.data);
-            waiting = 0;
-            if (tw__load_acquire(&d->draining) > 1) break; /* pairs with tw__datagrams_close */
-        }
-        if (waiting) d->config.store(d->config.data);
+        take_and_store(d);
         if (draining) break;
         (void)tw__udp_in_wait(d->in, d->wake[0], -1);
     }
@@ -89,7 +102,7 @@ int tw__datagrams_open(const struct tw__datagrams_config *config, struct tw__dat
     if (!d) goto close;
     d->config = *config;
     d->wake[0] = d->wake[1] = -1;
-    d->in = tw__udp_in_new(config->fd, AT_ONCE);
+    d->in = tw__udp_in_new(config->fd, AT_ONCE, config->with_from || config->source_rate_bytes);
     if (config->source_rate_bytes) d->sources = tw__sources_new(0, config->source_rate_bytes);
     if (!d->in || (config->source_rate_bytes && !d->sources)) goto free;
     (void)snprintf(why, TW_WHY_MAX, "no pipe or no thread could be made");

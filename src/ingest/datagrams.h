@@ -15,7 +15,8 @@ struct tw__datagrams_config {
     const char *thread_name;
     struct tw__door_stats *stats;
     uint64_t source_rate_bytes;
-    /* One datagram. bytes and from until it returns. Returns how many spans are waiting to be stored. */
+    bool with_from; /* take is told who sent each */
+    /* One datagram. bytes and from (NULL unless asked for) until it returns. Returns how many spans are waiting to be stored. */
     size_t (*take)(void *data, const struct sockaddr *from, const uint8_t *bytes, size_t len);
     /* Stores what waits: the socket is empty, or enough is waiting. */
     void (*store)(void *data);

@@ -254,6 +254,7 @@ static int open_datagrams(struct state *state, const struct tw__door_config *con
 {
     const struct tw__datagrams_config datagrams = {.fd = config->datagram_fd,
                                                    .thread_name = "xray",
+                                                   .with_from = true,
                                                    .stats = &state->door->stats,
                                                    .source_rate_bytes = config->source_rate_bytes,
                                                    .take = take,

@@ -20,6 +20,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "wire/span.h"
 #include "wire/utf8.h"
 
 enum { REPAIR_MAX = 4096, SHORT_TEXTS_MAX = 64, TAGS_MAX = 16384 };
@@ -112,6 +113,10 @@ static void unread(struct cursor *in)
 /* FoundationDB writes 8 bytes always; other senders of the documented layout shorten. */
 static uint64_t integer(struct cursor *in)
 {
+    if (in->end - in->at >= 9 && *in->at == 0xcf) {
+        in->at += 9;
+        return tw__be64(in->at - 8);
+    }
     unsigned t = tag(in);
     if (t < 0x80) return t;
     if (t >= 0xcc && t <= 0xcf) return number(in, (size_t)1 << (t - 0xcc));
@@ -145,7 +150,7 @@ static bool is_text(int t)
     return (t >= 0xa0 && t <= 0xbf) || t == 0xd9 || t == 0xda;
 }
 
-static struct tw_text text(struct cursor *in)
+static struct tw_text long_text(struct cursor *in)
 {
     unsigned t = tag(in);
     size_t len = 0;
@@ -165,6 +170,15 @@ static struct tw_text text(struct cursor *in)
     if (len > (size_t)(in->end - in->at)) fail(in, "a text is longer than what is left of the datagram");
     if (in->why) return (struct tw_text){"", 0};
     in->at += len;
+    return (struct tw_text){(const char *)in->at - len, len};
+}
+
+/* Most are of less than 32 bytes. */
+static inline struct tw_text text(struct cursor *in)
+{
+    size_t left = (size_t)(in->end - in->at), len = left ? *in->at - 0xa0u : 32;
+    if (len > 31 || len >= left) return long_text(in);
+    in->at += 1 + len;
     return (struct tw_text){(const char *)in->at - len, len};
 }
 
@@ -348,6 +362,14 @@ static bool is_utf8(struct tw_text value)
 {
     for (size_t at = 0; at < value.len;) {
         uint32_t code;
+        uint64_t eight;
+        if (value.len - at >= sizeof eight) {
+            memcpy(&eight, value.ptr + at, sizeof eight);
+            if (!(eight & UINT64_C(0x8080808080808080))) {
+                at += sizeof eight;
+                continue;
+            }
+        }
         size_t step = (uint8_t)value.ptr[at] < 0x80 ? 1 : tw__utf8_next(value.ptr + at, value.len - at, &code);
         if (step == 0) return false;
         at += step;

@@ -63,11 +63,7 @@ int tw__json_in_list(struct tw__json_in *in, tw__json_in_fn *fn, void *target)
     enum tw__json_event event = tw__json_read(&in->json);
     if (event != TW__JSON_ARRAY) return pass(in, event);
     for (;;) {
-        struct tw__json_reader before = in->json;
-        event = tw__json_read(&in->json);
-        if (event == TW__JSON_ARRAY_END) return 0;
-        if (event == TW__JSON_BAD || event == TW__JSON_MORE) return bad(in);
-        in->json = before;
+        if (tw__json_closes(&in->json)) return tw__json_read(&in->json) == TW__JSON_ARRAY_END ? 0 : bad(in);
         int code = fn(in, target);
         if (code < 0) return code;
     }

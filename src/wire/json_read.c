@@ -56,9 +56,14 @@ static bool in_object(const struct tw__json_reader *json)
     return json->depth > 0 && (json->in_object[top / 64] >> (top % 64) & 1);
 }
 
-static void skip_space(struct tw__json_reader *json)
+static bool is_space(char c)
 {
-    while (json->at < json->len && memchr(" \n\r\t", json->text[json->at], 4)) json->at++;
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+static inline void skip_space(struct tw__json_reader *json)
+{
+    while (json->at < json->len && is_space(json->text[json->at])) json->at++;
 }
 
 /* -- strings */
@@ -155,10 +160,21 @@ static size_t put_utf8(char *to, uint32_t cp)
     return n;
 }
 
-/* Bytes of the rest that stand for themselves and need no look: ASCII but quote, backslash and controls. */
+/* Bytes of the rest that stand for themselves and need no look: ASCII but quote, backslash and controls. Eight at a time:
+ * a byte's high bit is set where it is none of these; a borrow can only set those of bytes behind the first. */
 static size_t plain_run(const char *text, size_t len)
 {
     size_t n = 0;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    for (; len - n >= 8; n += 8) {
+        uint64_t word;
+        memcpy(&word, text + n, sizeof word);
+        uint64_t other =
+            (word | (word - ones * 0x20) | ((word ^ ones * '"') - ones) | ((word ^ ones * '\\') - ones)) & ones * 0x80;
+        if (other) return n + (size_t)__builtin_ctzll(other) / 8;
+    }
+#endif
     while (n < len && (unsigned char)text[n] >= 0x20 && (unsigned char)text[n] < 0x80 && text[n] != '"' &&
            text[n] != '\\')
         n++;
@@ -290,6 +306,10 @@ static enum tw__json_event number(struct tw__json_reader *json, size_t *end)
     json->i64 = 0;
     json->u64 = 0;
     if (whole) whole_number(json, minus);
+    if (json->number == TW__JSON_I64 && json->i64 != 0) { /* -0 is a double of its own */
+        json->f64 = (double)json->i64;
+        return TW__JSON_NUMBER;
+    }
     if (!tw__decimal_parse(json->string.ptr, json->string.len, &json->f64)) return bad(json, json->at, "not a number");
     if (isinf(json->f64) && !(json->lenience & TW__JSON_NAN))
         return bad_as(json, TW_ERR_RANGE, json->at, "a number too large for a double");
@@ -386,7 +406,7 @@ static enum tw__json_event name(struct tw__json_reader *json)
     if (json->text[json->at] != '"') return bad(json, json->at, "a name in quotes is due");
     enum tw__json_event event = string(json, TW__JSON_NAME, &end);
     if (event != TW__JSON_NAME) return event;
-    while (end < json->len && memchr(" \n\r\t", json->text[end], 4)) end++;
+    while (end < json->len && is_space(json->text[end])) end++;
     if (end == json->len) return cut_off(json, "the text ends after a name");
     if (json->text[end] != ':') return bad(json, end, "a colon is due");
     json->at = end + 1;
@@ -461,9 +481,11 @@ enum tw__json_event tw__json_skip(struct tw__json_reader *json)
     return last == TW__JSON_BAD || last == TW__JSON_MORE ? last : first;
 }
 
-bool tw__json_is(const struct tw__json_reader *json, const char *text)
+bool tw__json_closes(const struct tw__json_reader *json)
 {
-    return json->string.len == strlen(text) && memcmp(json->string.ptr, text, json->string.len) == 0;
+    size_t at = json->at;
+    while (at < json->len && is_space(json->text[at])) at++;
+    return json->why || at == json->len || json->text[at] == ']' || json->text[at] == '}';
 }
 
 void tw__json_where(const char *text, size_t len, size_t at, size_t *line, size_t *column)

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <trackway/read.h>
 
@@ -92,7 +93,14 @@ enum tw__json_event tw__json_skip(struct tw__json_reader *json);
 enum tw__json_event tw__json_leave(struct tw__json_reader *json);
 
 /* Whether the last NAME or STRING is word. */
-bool tw__json_is(const struct tw__json_reader *json, const char *word);
+static inline bool tw__json_is(const struct tw__json_reader *json, const char *word)
+{
+    size_t len = strlen(word);
+    return json->string.len == len && memcmp(json->string.ptr, word, len) == 0;
+}
+
+/* Whether a right bracket or the end comes next, so that nothing is left of the container. */
+bool tw__json_closes(const struct tw__json_reader *json);
 
 /* Line and column of a byte, both from 1; columns are bytes. */
 void tw__json_where(const char *text, size_t len, size_t at, size_t *line, size_t *column);
