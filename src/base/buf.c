@@ -101,6 +101,20 @@ void tw__buf_hex(struct tw__buf *buf, const uint8_t *bytes, size_t count)
     }
 }
 
+void tw__buf_base64(struct tw__buf *buf, const void *bytes, size_t count)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const uint8_t *from = bytes;
+    for (size_t i = 0; i < count; i += 3) {
+        size_t left = count - i;
+        uint32_t bits = (uint32_t)from[i] << 16 | (left > 1 ? (uint32_t)from[i + 1] << 8 : 0) |
+                        (left > 2 ? (uint32_t)from[i + 2] : 0);
+        const char four[4] = {digits[bits >> 18], digits[bits >> 12 & 63], left > 1 ? digits[bits >> 6 & 63] : '=',
+                              left > 2 ? digits[bits & 63] : '='};
+        tw__buf_add(buf, four, sizeof four);
+    }
+}
+
 void tw__buf_fmt(struct tw__buf *buf, const char *format, ...)
 {
     va_list args;

@@ -33,6 +33,8 @@ void tw__buf_char(struct tw__buf *buf, char c);
 void tw__buf_fill(struct tw__buf *buf, char c, size_t count);
 void tw__buf_u64(struct tw__buf *buf, uint64_t value);
 void tw__buf_hex(struct tw__buf *buf, const uint8_t *bytes, size_t count);
+/* Base64 with its padding. */
+void tw__buf_base64(struct tw__buf *buf, const void *bytes, size_t count);
 void tw__buf_fmt(struct tw__buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -27,7 +27,8 @@ enum {
     CONNECTION_WINDOW = 4 << 20,
     OUT_MAX = 256 << 10,
     SMALL = 64 << 10, /* of a message: needs no reservation */
-    INFLATE_KEEP = 4 << 20
+    INFLATE_KEEP = 4 << 20,
+    RETRY_S = 1
 };
 
 struct stream {
@@ -90,7 +91,8 @@ static void fail(struct tw__grpc_session *session, int code)
     if (code == NGHTTP2_ERR_NOMEM) session->failed = true;
 }
 
-/* Headers alone, with the status: for everything but success. */
+/* Headers alone, with the status: for everything but success. What may be tried again says when (grpc-status-details-bin), as
+ * OpenTelemetry asks of a receiver that has too much to do. */
 static void answer_error(struct stream *stream, enum tw__rpc_code code, const char *why)
 {
     char status[12];
@@ -98,10 +100,19 @@ static void answer_error(struct stream *stream, enum tw__rpc_code code, const ch
     stream->answered = true;
     int status_len = snprintf(status, sizeof status, "%d", (int)code);
     size_t why_len = percent_encode(why, stream->trailer, sizeof stream->trailer);
+    struct tw__buf details = {0}, text = {0};
+    if (code == TW__RPC_UNAVAILABLE) {
+        tw__otlp_reply_retry(&details, code, why, RETRY_S);
+        tw__buf_base64(&text, details.ptr, details.len);
+    }
     nghttp2_nv headers[] = {HEADER_TEXT(":status", "200"), HEADER_TEXT("content-type", "application/grpc"),
                             HEADER("grpc-status", status, (size_t)status_len),
-                            HEADER("grpc-message", stream->trailer, why_len)};
-    fail(stream->session, nghttp2_submit_response(stream->session->h2, stream->id, headers, 4, NULL));
+                            HEADER("grpc-message", stream->trailer, why_len),
+                            HEADER("grpc-status-details-bin", text.ptr, text.len)};
+    size_t count = text.len && !text.failed ? 5 : 4;
+    fail(stream->session, nghttp2_submit_response(stream->session->h2, stream->id, headers, count, NULL));
+    tw__buf_fini(&details);
+    tw__buf_fini(&text);
 }
 
 /* An answer for what does not speak gRPC. */

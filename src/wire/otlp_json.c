@@ -41,16 +41,10 @@ static void put_double(struct tw__json *json, double value)
 
 static void put_base64(struct tw__json *json, struct tw_text bytes)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     tw__json_cstr(json, "bytesValue", "");
     if (json->out->failed) return;
     json->out->len--; /* the digits go between the quotes */
-    for (size_t i = 0; i < bytes.len; i += 3) {
-        uint32_t three = 0;
-        size_t n = bytes.len - i < 3 ? bytes.len - i : 3;
-        for (size_t k = 0; k < 3; k++) three = three << 8 | (k < n ? (uint8_t)bytes.ptr[i + k] : 0);
-        for (size_t k = 0; k < 4; k++) tw__buf_char(json->out, k <= n ? digits[three >> (18 - 6 * k) & 63] : '=');
-    }
+    tw__buf_base64(json->out, bytes.ptr, bytes.len);
     tw__buf_char(json->out, '"');
 }
 

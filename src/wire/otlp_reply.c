@@ -57,3 +57,21 @@ void tw__otlp_reply_status(struct tw__buf *out, bool json, enum tw__rpc_code cod
     tw__pb_text(&pb, TW__PB_TAG(2, TW__PB_LEN), cut(message));
     tw__buf_add(out, room, pb.len);
 }
+
+/* Status { code = 1; message = 2; details = 3 Any { type_url = 1; value = 2 } }, RetryInfo { retry_delay = 1 Duration { seconds = 1 } } */
+void tw__otlp_reply_retry(struct tw__buf *out, enum tw__rpc_code code, const char *message, unsigned delay_s)
+{
+    static const char type[] = "type.googleapis.com/google.rpc.RetryInfo";
+    uint8_t room[ROOM + sizeof type + 32];
+    struct tw__pb pb = {.out = room, .cap = sizeof room};
+    tw__pb_varint(&pb, TW__PB_TAG(1, TW__PB_VARINT), (uint64_t)code);
+    tw__pb_text(&pb, TW__PB_TAG(2, TW__PB_LEN), cut(message));
+    size_t any = tw__pb_open(&pb, TW__PB_TAG(3, TW__PB_LEN));
+    tw__pb_text(&pb, TW__PB_TAG(1, TW__PB_LEN), (struct tw_text){type, sizeof type - 1});
+    size_t info = tw__pb_open(&pb, TW__PB_TAG(2, TW__PB_LEN)), delay = tw__pb_open(&pb, TW__PB_TAG(1, TW__PB_LEN));
+    tw__pb_varint(&pb, TW__PB_TAG(1, TW__PB_VARINT), delay_s);
+    tw__pb_close(&pb, delay);
+    tw__pb_close(&pb, info);
+    tw__pb_close(&pb, any);
+    tw__buf_add(out, room, pb.len);
+}

@@ -25,4 +25,7 @@ void tw__otlp_reply_export(struct tw__buf *out, bool json, uint64_t rejected, co
 /* Appends a google.rpc.Status. */
 void tw__otlp_reply_status(struct tw__buf *out, bool json, enum tw__rpc_code code, const char *message);
 
+/* Appends a google.rpc.Status with a google.rpc.RetryInfo: the sender may try again after so long. For gRPC. */
+void tw__otlp_reply_retry(struct tw__buf *out, enum tw__rpc_code code, const char *message, unsigned delay_s);
+
 #endif

@@ -31,19 +31,11 @@ static void write_double(struct tw__json *json, const char *name, double value)
 
 static void write_base64(struct tw__json *json, const char *name, const uint8_t *bytes, size_t len)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     tw__json_text(json, name, (struct tw_text){"", 0});
     struct tw__buf *out = json->out;
     if (out->failed) return;
     out->len--; /* the closing quote */
-    for (size_t i = 0; i < len; i += 3) {
-        size_t left = len - i;
-        uint32_t bits = (uint32_t)bytes[i] << 16 | (left > 1 ? (uint32_t)bytes[i + 1] << 8 : 0) |
-                        (left > 2 ? (uint32_t)bytes[i + 2] : 0);
-        char four[4] = {digits[bits >> 18], digits[bits >> 12 & 63], left > 1 ? digits[bits >> 6 & 63] : '=',
-                        left > 2 ? digits[bits & 63] : '='};
-        tw__buf_add(out, four, sizeof four);
-    }
+    tw__buf_base64(out, bytes, len);
     tw__buf_char(out, '"');
 }
 
