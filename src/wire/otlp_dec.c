@@ -464,7 +464,7 @@ static int decode_span(struct tw__otlp_dec *dec, struct group *group, const stru
     span->dropped_tags = small((uint64_t)span->dropped_tags + making.tags.dropped);
     span->events = making.events;
     span->links = making.links;
-    if (!tw__otlp_dec_ids(dec, span, making.trace_len, making.span_len, making.parent_len)) {
+    if (!tw__otlp_dec_finish(dec, span, making.trace_len, making.span_len, making.parent_len)) {
         spans->count--;
         return 0;
     }
@@ -518,13 +518,14 @@ int tw__otlp_dec_flush(struct tw__otlp_dec *dec, bool in_any_case)
     return code < 0 ? code : 0;
 }
 
-bool tw__otlp_dec_ids(struct tw__otlp_dec *dec, const struct tw__span *span, size_t trace_len, size_t span_len,
-                      size_t parent_len)
+bool tw__otlp_dec_finish(struct tw__otlp_dec *dec, struct tw__span *span, size_t trace_len, size_t span_len,
+                         size_t parent_len)
 {
     static const uint8_t none[16];
     bool trace = trace_len == 16 && memcmp(span->trace_id, none, 16) != 0;
     bool own = span_len == 8 && memcmp(span->span_id, none, 8) != 0;
     bool parent = parent_len == 0 || parent_len == 8;
+    span->open = span->end_ns == 0;
     if (trace && own && parent) return true;
     dec->rejected++;
     if (!dec->why)

@@ -6,7 +6,7 @@
  *
  * How an attribute becomes a tag: exact, by its type; lists and maps are JSON text (TW_TYPE_JSON), whose bytes are
  * base64 and whose numbers that JSON cannot say are the texts "NaN", "Infinity", "-Infinity". A span kind that is not
- * known, or not given, is TW__KIND_UNSPECIFIED. Times are what they are. A span is rejected when its trace id is not 16
+ * known, or not given, is TW__KIND_UNSPECIFIED. Times are what they are; an end of 0 says that the span is in progress. A span is rejected when its trace id is not 16
  * bytes, its span id not 8, its parent's neither 8 nor 0, or one of the first two is zero.
  */
 #ifndef TW_WIRE_OTLP_DEC_H
@@ -50,8 +50,8 @@ int tw__otlp_json_dec(struct tw__otlp_dec *dec, const void *bytes, size_t len);
 
 /* For both: hands on what has gathered when it is enough for a batch, or in any case. */
 int tw__otlp_dec_flush(struct tw__otlp_dec *dec, bool in_any_case);
-/* For both: whether a span's ids are valid; if not it is counted. */
-bool tw__otlp_dec_ids(struct tw__otlp_dec *dec, const struct tw__span *span, size_t trace_len, size_t span_len,
-                      size_t parent_len);
+/* For both: the last look at a span: whether it has ended, and whether its ids are valid; if not it is counted. */
+bool tw__otlp_dec_finish(struct tw__otlp_dec *dec, struct tw__span *span, size_t trace_len, size_t span_len,
+                         size_t parent_len);
 
 #endif
