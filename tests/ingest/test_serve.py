@@ -106,6 +106,29 @@ def spans_are_taken_in_every_encoding(folder):
         assert len(out.splitlines()) == 5, out
 
 
+def a_span_without_an_end_is_in_progress_until_it_has_one(folder):
+    began = time.time_ns() - 5_000_000_000
+    with Collector(folder) as collector:
+        def open_count():
+            answer = json.loads(collector.ask("GET", "/api/tw/search?since=1h", door="http")[1])["traces"][0]
+            return answer["open_count"], answer["duration_ns"]
+
+        def command(*arguments):
+            done = subprocess.run([TRACKWAY, *arguments, "--server", collector.where["http"]], capture_output=True, text=True, timeout=30)
+            return done.stdout
+
+        for body, type in ((request(span(startTimeUnixNano=str(began), endTimeUnixNano="0")), JSON),
+                           (wire(1, wire(2, wire(2, wire(1, b"\1" * 16) + wire(2, b"\2" * 8) + wire(5, b"y")))), PROTOBUF)):
+            assert collector.post(body, type=type)[0] == 200
+        assert open_count()[0] == 1
+        assert "OPEN" in command("show", span()["traceId"])
+        assert "eee19b7ec3c1b174" in command("open", "--json")
+        assert collector.post(request(span(startTimeUnixNano=str(began), endTimeUnixNano=str(began + 250_000_000))))[0] == 200
+        assert open_count() == (0, 250_000_000)
+        assert "eee19b7ec3c1b174" not in command("open", "--json")
+        assert collector.end()[0] == 0
+
+
 def wire(field, content):
     return bytes([field << 3 | 2, len(content)]) + content
 

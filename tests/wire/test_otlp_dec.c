@@ -164,6 +164,38 @@ static int count_spans(void *data, struct tw__spans *batch)
     return 0;
 }
 
+static int look_for_open(void *data, struct tw__spans *batch)
+{
+    unsigned *seen = data;
+    assert_int_equal(batch->count, 2);
+    assert_true(batch->items[0].open);
+    assert_false(batch->items[1].open);
+    assert_int_equal(tw__span_duration_ns(&batch->items[1]), 0);
+    ++*seen;
+    return 0;
+}
+
+static void an_end_of_zero_is_none_and_a_duration_of_zero_is_one(void **state)
+{
+    static const char json[] =
+        "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":["
+        "{\"traceId\":\"01010101010101010101010101010101\",\"spanId\":\"0202020202020202\",\"startTimeUnixNano\":\"5\","
+        "\"endTimeUnixNano\":\"0\"},"
+        "{\"traceId\":\"01010101010101010101010101010101\",\"spanId\":\"0202020202020203\",\"startTimeUnixNano\":\"5\","
+        "\"endTimeUnixNano\":\"5\"}]}]}]}";
+    static const char hex[] = "0a59125712250a100101010101010101010101010101010112080202020202020202390500000000"
+                              "000000122e0a10010101010101010101010101010101011208020202020202020339050000000000"
+                              "0000410500000000000000";
+    uint8_t bytes[sizeof hex / 2];
+    unsigned seen = 0;
+    struct tw__otlp_dec dec = decoder(look_for_open, &seen);
+    (void)state;
+    assert_int_equal(tw__otlp_json_dec(&dec, json, sizeof json - 1), 0);
+    assert_int_equal(tw__otlp_dec(&dec, bytes, made_hex(hex, bytes, sizeof bytes)), 0);
+    assert_int_equal(seen, 2);
+    end(&dec);
+}
+
 static void a_request_cut_off_anywhere_is_bad_and_hands_on_nothing(void **state)
 {
     uint8_t bytes[sizeof everything_hex / 2];
@@ -377,6 +409,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_protoc_wrote_is_read_with_everything_in_it),
+        cmocka_unit_test(an_end_of_zero_is_none_and_a_duration_of_zero_is_one),
         cmocka_unit_test(json_is_read_whatever_the_order_of_its_members),
         cmocka_unit_test(a_request_cut_off_anywhere_is_bad_and_hands_on_nothing),
         cmocka_unit_test(protobuf_fields_come_in_any_order),
