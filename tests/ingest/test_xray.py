@@ -24,7 +24,7 @@ def hexed(trace_id):
 
 def javascript(collector, *arguments):
     import test_interop
-    env = dict(os.environ, NODE_PATH=os.path.join(test_interop.install(), "node_modules"), AWS_XRAY_LOG_LEVEL="silent",
+    env = dict(os.environ, NODE_PATH=os.path.join(test_interop.install_peers(), "node_modules"), AWS_XRAY_LOG_LEVEL="silent",
                AWS_XRAY_DAEMON_ADDRESS="%s:%d" % collector.address())
     done = subprocess.run(["node", os.path.join(HERE, "xray_client.js"), *arguments], env=env, capture_output=True, text=True,
                           timeout=60, check=True)
