@@ -1,19 +1,12 @@
 /* fdb: see the header. A datagram is copied into the batch: the socket's places are read into again before the batch is stored.
- *
- * A datagram cannot be answered: when the store says "try later" the batch is offered again for as long as the kernel's buffer
- * is likely to hold what comes meanwhile, then it is lost, counted with the spans that were rejected.
  */
 #include "ingest/fdb.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/os.h"
 #include "ingest/datagrams.h"
 #include "wire/fdb_dec.h"
-
-enum { TRIES = 20 };
-static const uint64_t RETRY_NS = 25000000;
 
 struct state {
     struct tw__open_door *door;
@@ -42,13 +35,7 @@ static size_t take(void *data, const struct sockaddr *from, const uint8_t *bytes
 static void store(void *data)
 {
     struct state *state = data;
-    int code = tw__intake_write(state->intake, &state->spans, &state->door->stats);
-    for (int i = 0; i < TRIES && code == TW_ERR_SPACE; i++) {
-        tw__os_sleep_ns(RETRY_NS);
-        code = tw__intake_write(state->intake, &state->spans, &state->door->stats);
-    }
-    if (code < 0) tw__stat_add(&state->door->stats.rejected_spans, state->spans.count);
-    tw__spans_reset(&state->spans);
+    tw__intake_offer(state->intake, &state->spans, &state->door->stats);
 }
 
 static int open_door(struct tw__open_door *door, const struct tw__door_config *config, char why[TW_WHY_MAX])

@@ -3,23 +3,12 @@
 #include "ingest/otlp_http.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "ingest/batches.h"
+#include "ingest/request_door.h"
 #include "wire/otlp_dec.h"
 #include "wire/otlp_reply.h"
-
-enum { LARGE_BYTES = 4 << 20 };
-
-struct state {
-    struct tw__httpd *server;
-    struct tw__open_door *door;
-    struct tw__intake *intake;
-    struct tw__batches batches;
-    struct tw__route routes[4];
-};
 
 enum encoding { OTHER, PROTOBUF, JSON };
 
@@ -72,23 +61,17 @@ static void refuse(const struct tw__request *request, unsigned status, const cha
     tw__otlp_reply_status(&reply->body, encoding != PROTOBUF, code_of(status), message);
 }
 
-static int take(void *data, struct tw__spans *spans)
-{
-    struct state *state = data;
-    return tw__intake_write(state->intake, spans, &state->door->stats);
-}
-
-static void answer(struct state *state, const struct tw__request *request, int code, const struct tw__otlp_dec *dec,
-                   struct tw__reply *reply)
+static void answer(struct tw__request_door *door, const struct tw__request *request, int code,
+                   const struct tw__otlp_dec *dec, struct tw__reply *reply)
 {
     enum encoding encoding = encoding_of(request);
-    tw__stat_add(&state->door->stats.rejected_spans, dec->rejected);
+    tw__stat_add(&door->door->stats.rejected_spans, dec->rejected);
     if (code == 0) {
         reply->type = type_of(encoding);
         tw__otlp_reply_export(&reply->body, encoding == JSON, dec->rejected, dec->rejected ? dec->why : NULL);
     } else if (code == TW_ERR_SYNTAX) {
         char why[TW_WHY_MAX];
-        tw__stat_add(&state->door->stats.bad, 1);
+        tw__stat_add(&door->door->stats.bad, 1);
         if (encoding == JSON)
             (void)snprintf(why, sizeof why, "at byte %zu: %s", dec->error_at, dec->why);
         else
@@ -101,26 +84,26 @@ static void answer(struct state *state, const struct tw__request *request, int c
 
 static void post_traces(void *context, const struct tw__request *request, struct tw__reply *reply)
 {
-    struct state *state = context;
+    struct tw__request_door *door = context;
     enum encoding encoding = encoding_of(request);
     if (encoding == OTHER) {
-        tw__stat_add(&state->door->stats.bad, 1);
+        tw__stat_add(&door->door->stats.bad, 1);
         refuse(request, 415, "Content-Type has to be application/x-protobuf or application/json", reply);
         return;
     }
-    struct tw__batch *batch = tw__batches_take(&state->batches);
+    struct tw__batch *batch = tw__request_door_batch(door);
     if (!batch) {
-        tw__stat_add(&state->door->stats.failures, 1);
         refuse(request, 503, "out of memory; try again later", reply);
         return;
     }
-    struct tw__otlp_dec dec = {.spans = &batch->spans, .door = TW__DOOR_OTLP_HTTP, .take = take, .data = state};
+    struct tw__otlp_dec dec = {
+        .spans = &batch->spans, .door = TW__DOOR_OTLP_HTTP, .take = tw__request_door_take, .data = door};
     dec.kept = batch->pool;
     int code = encoding == JSON ? tw__otlp_json_dec(&dec, request->body.ptr, request->body.len)
                                 : tw__otlp_dec(&dec, request->body.ptr, request->body.len);
     batch->pool = dec.kept;
-    tw__batches_give(&state->batches, batch, request->body.len > LARGE_BYTES);
-    answer(state, request, code, &dec, reply);
+    tw__request_door_done(door, batch, request->body.len);
+    answer(door, request, code, &dec, reply);
 }
 
 /* Metrics and logs: senders send them to the same address unless told otherwise, and should not fail for it. */
@@ -138,64 +121,11 @@ static void post_other(void *context, const struct tw__request *request, struct 
 
 static int open_door(struct tw__open_door *door, const struct tw__door_config *config, char why[TW_WHY_MAX])
 {
-    struct state *state = calloc(1, sizeof *state);
-    if (!state) {
-        (void)snprintf(why, TW_WHY_MAX, "out of memory");
-        return TW_ERR_MEMORY;
-    }
-    state->door = door;
-    state->intake = config->intake;
-    tw__batches_init(&state->batches);
-    state->routes[0] = (struct tw__route){"POST", "/v1/traces", TW__ROLE_WRITE, config->body_max_bytes, post_traces};
-    state->routes[1] = (struct tw__route){"POST", "/v1/metrics", TW__ROLE_WRITE, config->body_max_bytes, post_other};
-    state->routes[2] = (struct tw__route){"POST", "/v1/logs", TW__ROLE_WRITE, config->body_max_bytes, post_other};
-    struct tw__httpd_config http = {.fd = config->stream_fd,
-                                    .routes = state->routes,
-                                    .context = state,
-                                    .tls = config->tls,
-                                    .tokens = config->tokens,
-                                    .stats = &door->stats,
-                                    .loopback = config->loopback,
-                                    .threads = config->threads,
-                                    .connections_max = config->connections_max,
-                                    .source_connections_max = config->source_connections_max,
-                                    .waiting_max_bytes = config->waiting_max_bytes,
-                                    .source_rate_bytes = config->source_rate_bytes,
-                                    .refuse = refuse};
-    int code = tw__httpd_open(&http, &state->server, why);
-    if (code < 0) {
-        tw__batches_fini(&state->batches);
-        free(state);
-        return code;
-    }
-    door->state = state;
-    return 0;
-}
-
-static int reload(struct tw__open_door *door, char why[TW_WHY_MAX])
-{
-    struct state *state = door->state;
-    return tw__httpd_reload(state->server, why);
-}
-
-static void drain(struct tw__open_door *door)
-{
-    struct state *state = door->state;
-    tw__httpd_drain(state->server);
-}
-
-static bool idle(struct tw__open_door *door)
-{
-    struct state *state = door->state;
-    return tw__httpd_idle(state->server);
-}
-
-static void close_door(struct tw__open_door *door)
-{
-    struct state *state = door->state;
-    tw__httpd_close(state->server);
-    tw__batches_fini(&state->batches);
-    free(state);
+    static const struct tw__route routes[] = {{"POST", "/v1/traces", TW__ROLE_WRITE, 0, post_traces},
+                                              {"POST", "/v1/metrics", TW__ROLE_WRITE, 0, post_other},
+                                              {"POST", "/v1/logs", TW__ROLE_WRITE, 0, post_other},
+                                              {0}};
+    return tw__request_door_http(door, config, routes, refuse, why);
 }
 
 const struct tw__door_kind tw__door_otlp_http = {.number = TW__DOOR_OTLP_HTTP,
@@ -203,7 +133,4 @@ const struct tw__door_kind tw__door_otlp_http = {.number = TW__DOOR_OTLP_HTTP,
                                                  .stream = true,
                                                  .asks_for_token = true,
                                                  .open = open_door,
-                                                 .reload = reload,
-                                                 .drain = drain,
-                                                 .idle = idle,
-                                                 .close = close_door};
+                                                 TW__REQUEST_DOOR};

@@ -1,9 +1,6 @@
 /* xray: see the header. A subsegment that comes by itself does not say whose it is: it gets the service of the last segment from
  * the same address and port, which is the same process as long as that lives. A few thousand are remembered; a place is taken
  * over by who comes next.
- *
- * A datagram cannot be answered: when the store says "try later" the batch is offered again for a while, then it is lost and
- * counted with the spans that were rejected.
  */
 #include "ingest/xray.h"
 
@@ -14,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/os.h"
 #include "ingest/batches.h"
 #include "ingest/datagrams.h"
 #include "ingest/xray_quotas.h"
@@ -22,8 +18,7 @@
 #include "wire/json_in_dec.h"
 #include "wire/xray_dec.h"
 
-enum { TRIES = 20, SENDERS = 4096, NAME_MAX_BYTES = 200, LARGE_BYTES = 4 << 20 };
-static const uint64_t RETRY_NS = 25000000;
+enum { SENDERS = 4096, NAME_MAX_BYTES = 200, LARGE_BYTES = 4 << 20 };
 
 struct sender {
     uint64_t key; /* of address and port; 0: free */
@@ -110,13 +105,7 @@ static size_t take(void *data, const struct sockaddr *from, const uint8_t *bytes
 static void store(void *data)
 {
     struct state *state = data;
-    int code = tw__intake_write(state->intake, &state->spans, &state->door->stats);
-    for (int i = 0; i < TRIES && code == TW_ERR_SPACE; i++) {
-        tw__os_sleep_ns(RETRY_NS);
-        code = tw__intake_write(state->intake, &state->spans, &state->door->stats);
-    }
-    if (code < 0) tw__stat_add(&state->door->stats.rejected_spans, state->spans.count);
-    tw__spans_reset(&state->spans);
+    tw__intake_offer(state->intake, &state->spans, &state->door->stats);
 }
 
 /* -- TCP */
