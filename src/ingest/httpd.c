@@ -32,8 +32,7 @@ enum {
     CONNECTION_BYTES = 64 << 10, /* of libmicrohttpd, for head and reading */
     IDLE_S = 60,                 /* without a byte in either direction */
     REQUEST_S = 120,             /* for a whole request */
-    READ_ANYWAY = 256 << 10,     /* of a body that is refused at once, to keep the connection */
-    READ_REFUSED = 16 << 20,     /* of one that turned out too long, to be able to say so */
+    READ_REFUSED = 16 << 20,     /* of a body that is refused: who has not sent it all does not read the answer */
     KEEP_BYTES = 4 << 20,        /* of an inflater's memory between requests */
     PIECE_BYTES = 64 << 10,
     PEM_MAX = 1 << 20
@@ -508,7 +507,7 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
         if (!exchange) return MHD_NO;
         *state = exchange;
         bool expects = tw__request_header(&exchange->request, "Expect") != NULL;
-        if (exchange->refused && (expects || content_length(exchange) > READ_ANYWAY)) return finish(exchange);
+        if (exchange->refused && (expects || content_length(exchange) > READ_REFUSED)) return finish(exchange);
         return MHD_YES;
     }
     if (*len) {
