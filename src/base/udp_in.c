@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DATAGRAM_BYTES = 65536, PLACE_BYTES = DATAGRAM_BYTES + 17 * 64, BUFFER_BYTES = 32 << 20 };
+enum { DATAGRAM_BYTES = 65536, PLACE_BYTES = DATAGRAM_BYTES + 17 * 64, BUFFER_BYTES = 64 << 20 };
 
 struct tw__udp_in {
     int fd;
@@ -25,9 +25,17 @@ struct tw__udp_in {
     uint8_t *bytes;
 };
 
+void tw__udp_in_ask_buffer(int fd)
+{
+    int size = BUFFER_BYTES, has = 0;
+    socklen_t len = sizeof has;
+    if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &has, &len) == 0 && has >= size) return;
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) < 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size); /* as much as the system allows */
+}
+
 struct tw__udp_in *tw__udp_in_new(int fd, size_t count, bool with_from)
 {
-    int size = BUFFER_BYTES;
     struct tw__udp_in *in = calloc(1, sizeof *in);
     if (!in) return NULL;
     in->fd = fd;
@@ -47,8 +55,7 @@ struct tw__udp_in *tw__udp_in_new(int fd, size_t count, bool with_from)
                                                   .msg_iov = &in->places[i],
                                                   .msg_iovlen = 1};
     }
-    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) < 0)
-        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size); /* as much as the system allows */
+    tw__udp_in_ask_buffer(fd);
     return in;
 }
 

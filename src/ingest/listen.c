@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/os.h"
+#include "base/udp_in.h"
 
 static bool read_port(const char *text, unsigned *port)
 {
@@ -113,6 +114,7 @@ int tw__listen_open(const char *text, int type, char why[TW_WHY_MAX])
     if (address.address.ss_family == AF_INET6)
         (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, address.host[0] ? &one : &zero, sizeof one);
     if (type == SOCK_STREAM) (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (type == SOCK_DGRAM) tw__udp_in_ask_buffer(fd); /* now: beyond the system's limit only root may */
     if (bind(fd, (void *)&address.address, address.len) < 0) goto failed;
     if (type == SOCK_STREAM && listen(fd, SOMAXCONN) < 0) goto failed;
     return fd;
