@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
@@ -254,9 +255,11 @@ def following_prints_them_as_they_come():
     env = {**environment(), "TRACKWAY_DIR": own}
     with subprocess.Popen([CALLS, "follow"], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as service:
         assert service.stdout.readline() == "ready\n"
-        with subprocess.Popen([TRACKWAY, "calls", "--follow", "--for", "30s"], env=env, stdout=subprocess.PIPE, text=True) as follower:
-            import time
-            time.sleep(0.5)
+        with subprocess.Popen([TRACKWAY, "calls", "--follow", "--for", "100s"], env=env, stdout=subprocess.PIPE, text=True) as follower:
+            while ".segment" not in open(f"/proc/{follower.pid}/maps", encoding="utf-8").read():
+                assert follower.poll() is None
+                time.sleep(0.01)
+            time.sleep(0.5)  # from finding the process to having read what it had said so far
             service.stdin.write("go\n")
             service.stdin.flush()
             first = strict(follower.stdout.readline())

@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 import urllib.request
@@ -55,7 +56,7 @@ class World:
         return process
 
     @staticmethod
-    def until(condition, seconds=30):
+    def until(condition, seconds=60):
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, "waited for nothing"
@@ -159,15 +160,38 @@ def ids_are_found_by_their_beginning(folder):
         assert none.returncode == 1 and "is in the collector" in none.stderr, none.stderr
 
 
+class Lines:
+    """What a process has printed so far."""
+
+    def __init__(self, process):
+        self.process, self.lines = process, []
+        threading.Thread(target=lambda: self.lines.extend(process.stdout), daemon=True).start()
+
+    def of(self, process):
+        return [line for line in list(self.lines) if json.loads(line)["pid"] == process.pid]
+
+
+def seen_later(seen):
+    time.sleep(1.5)
+    return seen()
+
+
 def tail_prints_each_request_once(folder):
     with World(folder, story="none") as world:
-        tail = world.start([TRACKWAY, "tail", "--json", "--for", "6s", "--server", world.server])
-        local = world.start([TRACKWAY, "tail", "--json", "--for", "6s"])
-        time.sleep(0.5)
+        tail = Lines(world.start([TRACKWAY, "tail", "--json", "--server", world.server]))
+        local = Lines(world.start([TRACKWAY, "tail", "--json"]))
+        first = world.start([STORY, "tick", "50"])
+        world.until(lambda: tail.of(first) and local.of(first))  # from here on both look
+        first.kill()
         ticking = world.start([STORY, "tick", "50"])
-        time.sleep(2.5)
+        world.until(lambda: len(local.of(ticking)) > 20)
         ticking.kill()
-        remote_rows, local_rows = even_lines(tail.communicate()[0]), even_lines(local.communicate()[0])
+        seen = lambda: (len(tail.of(ticking)), len(local.of(ticking)))
+        world.until(lambda: seen() == seen_later(seen) and seen()[0] == seen()[1])
+        tail.process.send_signal(signal.SIGINT)
+        local.process.send_signal(signal.SIGINT)
+        assert tail.process.wait(60) == local.process.wait(60) == 0
+        remote_rows, local_rows = even_lines("".join(tail.of(ticking))), even_lines("".join(local.of(ticking)))
         ids = [row["span_id"] for row in remote_rows]
         assert len(ids) > 10 and len(ids) == len(set(ids)), len(ids)
         # Times are left out: every reader compares the clocks anew, and may be a microsecond off from another.

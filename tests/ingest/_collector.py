@@ -23,7 +23,7 @@ class Collector:
         if os.path.exists(ready):
             os.unlink(ready)
         self.process = subprocess.Popen(command + list(more), stdout=subprocess.DEVNULL)
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
         while not os.path.exists(ready) and self.process.poll() is None and time.monotonic() < until:
             time.sleep(0.02)
         with open(ready, encoding="utf-8") as file:
@@ -34,7 +34,7 @@ class Collector:
 
     def __exit__(self, *_):
         self.process.terminate()
-        assert self.process.wait(20) == 0
+        assert self.process.wait(60) == 0
 
     def address(self):
         host, port = self.where[self.door].rsplit(":", 1)
@@ -43,7 +43,7 @@ class Collector:
     def ask(self, where, method, path, body=None, headers=None):
         """Status and body of a request to the address of that name."""
         host, port = self.where[where].rsplit(":", 1)
-        connection = http.client.HTTPConnection(host, int(port), timeout=20)
+        connection = http.client.HTTPConnection(host, int(port), timeout=60)
         connection.request(method, path, body, headers or {})
         answer = connection.getresponse()
         try:
@@ -57,7 +57,7 @@ class Collector:
                 re.findall(r'trackway_door_(\w+)_total\{door="%s"\} (\d+)' % re.escape(self.door), text.decode())}
 
     def wait(self, **expected):
-        until, found = time.monotonic() + 20, {}
+        until, found = time.monotonic() + 60, {}
         while time.monotonic() < until:
             found = self.counters()
             if all(found[name] == value for name, value in expected.items()):

@@ -29,7 +29,7 @@ class Collector:
         self.process = subprocess.Popen([TRACKWAY, "serve", "--data", os.path.join(folder, "data"), "--ready-file", ready, "--fdb", fdb,
                                          "--http", "127.0.0.1:0", "--otlp-http", "off", "--otlp-grpc", "off", "--xray", "off",
                                          "--zipkin", "off", "--segments", "off"], stdout=subprocess.DEVNULL)
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
         while not os.path.exists(ready) and self.process.poll() is None and time.monotonic() < until:
             time.sleep(0.02)
         self.where = json.load(open(ready, encoding="utf-8"))
@@ -39,7 +39,7 @@ class Collector:
 
     def __exit__(self, *_):
         self.process.terminate()
-        assert self.process.wait(20) == 0
+        assert self.process.wait(60) == 0
 
     def address(self):
         host, port = self.where["fdb"].rsplit(":", 1)
@@ -48,14 +48,14 @@ class Collector:
     def counters(self):
         host, port = self.where["http"].rsplit(":", 1)
         import http.client
-        connection = http.client.HTTPConnection(host, int(port), timeout=20)
+        connection = http.client.HTTPConnection(host, int(port), timeout=60)
         connection.request("GET", "/metrics")
         text = connection.getresponse().read().decode()
         connection.close()
         return {name: int(value) for name, value in re.findall(r'trackway_door_(\w+)_total\{door="fdb"\} (\d+)', text)}
 
     def wait(self, **expected):
-        until, found = time.monotonic() + 20, {}
+        until, found = time.monotonic() + 60, {}
         while time.monotonic() < until:
             found = self.counters()
             if all(found[name] == value for name, value in expected.items()):
@@ -103,7 +103,7 @@ def the_doctor_tells_who_sends_what(folder):
         for _ in range(10):
             one.sendto(C2, ("127.0.0.1", port))
         two.sendto(b"GET / HTTP/1.1", ("127.0.0.1", port))
-        out, _ = doctor.communicate(timeout=30)
+        out, _ = doctor.communicate(timeout=60)
         names = [f"127.0.0.1:{sock.getsockname()[1]}" for sock in (one, two)]
     rows = {row["sender"]: row for row in map(json.loads, out.splitlines())}
     assert doctor.returncode == 0 and set(rows) == set(names), out
@@ -114,13 +114,13 @@ def the_doctor_tells_who_sends_what(folder):
 
 
 def the_doctor_tells_what_to_set_when_nothing_comes(folder):
-    done = subprocess.run([TRACKWAY, "doctor", "fdb", "127.0.0.1:0", "--for", "300ms"], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([TRACKWAY, "doctor", "fdb", "127.0.0.1:0", "--for", "300ms"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and "--knob_tracing_sample_rate" in done.stdout, done
     with Collector(folder) as collector:
         taken = subprocess.run([TRACKWAY, "doctor", "fdb", collector.where["fdb"], "--for", "300ms"], capture_output=True, text=True,
-                               timeout=30)
+                               timeout=60)
         assert taken.returncode == 1 and "collector" in taken.stderr, taken
-    assert subprocess.run([TRACKWAY, "doctor", "rabbit"], capture_output=True, timeout=30).returncode == 2
+    assert subprocess.run([TRACKWAY, "doctor", "rabbit"], capture_output=True, timeout=60).returncode == 2
 
 
 def main():

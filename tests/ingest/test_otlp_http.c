@@ -109,7 +109,7 @@ static void too_many_connections_are_closed_and_counted(void **state)
     tw__listen_where(config.stream_fd, where, sizeof where);
     assert_int_equal(tw__door_otlp_http.open(&door, &config, why), 0);
     for (size_t i = 0; i < 3; i++) held[i] = reach(where);
-    for (int i = 0; i < 1000 && tw__load_relaxed(&door.stats.connections) < 3; i++) (void)usleep(10000);
+    for (int i = 0; i < 6000 && tw__load_relaxed(&door.stats.connections) < 3; i++) (void)usleep(10000);
     int refused = reach(where);
     char byte;
     assert_true(recv(refused, &byte, 1, 0) <= 0);
@@ -117,7 +117,7 @@ static void too_many_connections_are_closed_and_counted(void **state)
     assert_int_equal(tw__load_relaxed(&door.stats.refused_connections), 1);
     for (size_t i = 0; i < 3; i++) (void)close(held[i]);
     store_says = 0;
-    for (int i = 0; i < 1000; i++) { /* until the door has seen that they are gone */
+    for (int i = 0; i < 6000; i++) { /* until the door has seen that they are gone */
         ask(where, answer, sizeof answer);
         if (strstr(answer, "HTTP/1.1 200")) break;
         (void)usleep(10000);

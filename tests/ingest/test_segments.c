@@ -18,7 +18,7 @@
 
 #include "ingest/segments.h"
 
-enum { SEEN_MAX = 4096, PATIENCE_MS = 20000 };
+enum { SEEN_MAX = 4096, PATIENCE_MS = 120000 };
 
 /* What the store would have: the last copy of each span, and how often it came. */
 struct seen {
@@ -318,7 +318,7 @@ static void a_store_that_is_full_is_asked_again(void **state)
     open_door(&door);
     struct child child = start();
     tell(&child, "ff");
-    (void)usleep(500000);
+    for (int i = 0; i < PATIENCE_MS / 10 && tw__load_relaxed(&door.stats.later) == 0; i++) (void)usleep(10000);
     assert_int_equal(count_named("finished", NULL), 0);
     (void)pthread_mutex_lock(&lock);
     store_is_full = false;

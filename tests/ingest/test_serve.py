@@ -46,7 +46,7 @@ class Collector:
                 command += [f"--{name}", "127.0.0.1:0"]
         self.process = subprocess.Popen(command + list(arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         env=dict(os.environ, **(env or {})), pass_fds=pass_fds, preexec_fn=preexec)
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
         while expect_ready and not os.path.exists(self.ready) and self.process.poll() is None and time.monotonic() < until:
             time.sleep(0.02)
         self.where = json.load(open(self.ready)) if os.path.exists(self.ready) else {}
@@ -63,8 +63,8 @@ class Collector:
 
     def connect(self, door="otlp-http", context=None):
         host, port = self.where[door].rsplit(":", 1)
-        return http.client.HTTPSConnection(host, int(port), timeout=20, context=context) if context else \
-            http.client.HTTPConnection(host, int(port), timeout=20)
+        return http.client.HTTPSConnection(host, int(port), timeout=60, context=context) if context else \
+            http.client.HTTPConnection(host, int(port), timeout=60)
 
     def ask(self, method, path, body=None, door="otlp-http", connection=None, **headers):
         own = connection or self.connect(door)
@@ -86,7 +86,7 @@ class Collector:
     def end(self):
         began = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
-        out, error = self.process.communicate(timeout=20)
+        out, error = self.process.communicate(timeout=60)
         return self.process.returncode, time.monotonic() - began, out.decode(), error.decode()
 
 
@@ -102,7 +102,7 @@ def spans_are_taken_in_every_encoding(folder):
         assert collector.post(b"", type=PROTOBUF)[0] == 200
         assert collector.counter("spans") == 3
         code, seconds, out, error = collector.end()
-        assert code == 0 and seconds < 5 and not error, (code, seconds, error)
+        assert code == 0 and seconds < 20 and not error, (code, seconds, error)
         assert len(out.splitlines()) == 5, out
 
 
@@ -199,7 +199,7 @@ def pages_of_others_and_other_names_are_refused(folder):
 
 def others_reach_it_only_with_a_token(folder):
     with Collector(folder, "--otlp-http", "0.0.0.0:0", expect_ready=False) as collector:
-        assert collector.process.wait(20) == 1 and b"token" in collector.process.stderr.read()
+        assert collector.process.wait(60) == 1 and b"token" in collector.process.stderr.read()
     with Collector(folder, "--otlp-http", "0.0.0.0:0", "--insecure-listen") as collector:
         assert collector.where["otlp-http"].startswith("0.0.0.0:")
     token = os.path.join(folder, "token")
@@ -244,7 +244,7 @@ def certificates_are_replaced_while_it_runs(folder):
         assert collector.ask("POST", TRACES, request(span()), connection=connection, content_type=JSON)[0] == 200
         make_certificate(folder, "second")
         collector.process.send_signal(signal.SIGHUP)
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while time.monotonic() < until and (subject(collector, "otlp-http")[0], subject(collector, "otlp-grpc", "h2")[0]) != ("second", "second"):
             time.sleep(0.05)
         assert subject(collector, "otlp-http")[0] == "second"
@@ -277,21 +277,24 @@ def a_drain_answers_what_is_under_way(folder):
         connection.putheader("Content-Length", str(len(body)))
         connection.endheaders()
         connection.send(body[:10])
-        time.sleep(0.3)
+        until = time.monotonic() + 60
+        while collector.counter("connections") < 1 and time.monotonic() < until:
+            time.sleep(0.05)
+        time.sleep(0.3)  # that it has the head, too; without it the drain has a connection of which nothing has come
         collector.process.send_signal(signal.SIGTERM)
         time.sleep(0.3)
         connection.send(body[10:])
         answer = connection.getresponse()
         assert answer.status == 200 and answer.headers["Connection"] == "close"
         answer.read()
-        assert collector.process.wait(10) == 0
+        assert collector.process.wait(60) == 0
 
 
 def a_service_manager_hands_over_sockets_and_is_told(folder):
     listening = socket.create_server(("127.0.0.1", 0))
     notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     notify.bind(f"{folder}/notify")
-    notify.settimeout(20)
+    notify.settimeout(60)
     os.set_inheritable(listening.fileno(), True)
 
     def hand_over():
@@ -306,13 +309,13 @@ def a_service_manager_hands_over_sockets_and_is_told(folder):
     try:
         assert notify.recv(4096).startswith(b"READY=1")
         port = listening.getsockname()[1]
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.request("POST", TRACES, request(span()), {"Content-Type": JSON})
         assert connection.getresponse().status == 200
         connection.close()
         process.send_signal(signal.SIGTERM)
         assert notify.recv(4096).startswith(b"STOPPING=1")
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     finally:
         if process.poll() is None:
             process.kill()
@@ -375,12 +378,12 @@ def processes_of_this_host_are_found_live_and_dead(folder):
     env = {"TRACKWAY_DIR": f"{folder}/recordings", "TRACKWAY_KEEP": "1", "TRACKWAY_ARENA": "1M"}
     run = lambda name, *command: subprocess.Popen([TRACKWAY, "run", "--name", name, "--", *command], env=dict(os.environ, **env), start_new_session=True)
     before = run("before", "true")
-    assert before.wait(20) == 0
+    assert before.wait(60) == 0
     with Collector(folder, "--segments", f"{folder}/recordings") as collector:
         killed = run("killed", "sleep", "60")
         during = run("during", "true")
-        assert during.wait(20) == 0
-        until = time.monotonic() + 20
+        assert during.wait(60) == 0
+        until = time.monotonic() + 60
         while time.monotonic() < until and collector.counter("spans", "segments") < 2:
             time.sleep(0.05)
         os.killpg(killed.pid, signal.SIGKILL)
@@ -410,7 +413,7 @@ def nghttp(collector, folder, data, *headers, path="/opentelemetry.proto.collect
     command = ["nghttp", "-v", "-n", "-d", f"{folder}/body", "-H", "content-type: application/grpc", "-H", "te: trailers"]
     for header in headers:
         command += ["-H", header]
-    done = subprocess.run([*command, f"http://{collector.where['otlp-grpc']}{path}"], capture_output=True, timeout=20)
+    done = subprocess.run([*command, f"http://{collector.where['otlp-grpc']}{path}"], capture_output=True, timeout=60)
     found = [line for line in done.stdout.decode("utf-8", "replace").splitlines() if ") grpc-status: " in line]
     return int(found[-1].split("grpc-status: ")[1]) if found else None
 

@@ -376,7 +376,7 @@ def edge_name(path):
 
 def test_a_clean_end_leaves_no_segments_but_the_killed_workers():
     master.send_signal(signal.SIGQUIT)
-    assert master.wait(20) == 0
+    assert master.wait(60) == 0
     left = segment_pids() - known
     assert len(left) == 1, left
 

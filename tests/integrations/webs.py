@@ -47,7 +47,7 @@ def tear_down():
             process.send_signal(signal.SIGTERM)
     for process in processes:
         try:
-            process.wait(10)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -74,10 +74,10 @@ def web(mode, *back, service="web", **env):
 
 def stop(process):
     process.stdin.close()
-    assert process.wait(20) == 0, f"exit code {process.returncode}"
+    assert process.wait(60) == 0, f"exit code {process.returncode}"
 
 
-def await_true(what, seconds=15):
+def await_true(what, seconds=60):
     """Returns the first true answer; what was asked for may take a moment to be recorded."""
     end = time.monotonic() + seconds
     while True:
@@ -117,7 +117,7 @@ def span(**members):
 def get(url, method="GET", headers=(), body=None):
     """One request on a connection of its own; headers is a list of pairs, a name may come twice. Returns status, body, headers."""
     host, _, path = url.removeprefix("http://").partition("/")
-    connection = http.client.HTTPConnection(host, timeout=30)
+    connection = http.client.HTTPConnection(host, timeout=60)
     connection.putrequest(method, "/" + path, skip_host="host" in [name.lower() for name, _ in headers], skip_accept_encoding=True)
     for name, value in headers:
         connection.putheader(name, value)

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-enum { SEGMENTS_MAX = 64, PATIENCE_S = 120 };
+enum { SEGMENTS_MAX = 64, PATIENCE_S = 300 };
 
 static char outer[PROC_PATH - 64], folder[PROC_PATH - 32];
 static struct proc_segment segments[SEGMENTS_MAX];

@@ -42,7 +42,7 @@ int proc_setup(void **state);
 int proc_teardown(void **state);
 #define PROC(test) cmocka_unit_test_setup_teardown(test, proc_setup, proc_teardown)
 
-/* Runs fn in a child. Its exit code; PROC_SIGNALED + n when signal n ended it; after two minutes that is SIGALRM. */
+/* Runs fn in a child. Its exit code; PROC_SIGNALED + n when signal n ended it; after five minutes that is SIGALRM. */
 int proc_child(void (*fn)(void *), void *arg);
 int proc_wait(pid_t pid);
 

@@ -105,8 +105,9 @@ static void *ask_everything(void *data)
         if (round % 4 == 1) CHECK(tw_recorder_clear() == 0);
         if (round % 4 == 2) CHECK(tw_recorder_set_buffer_size(5000 + round % 3 * 2000) == 0);
         tw_span_end(tw_span_begin("asked"));
+        (void)tw__add_relaxed(&read_in_all, seen);
+        seen = 0;
     }
-    (void)tw__add_relaxed(&read_in_all, seen);
     return data;
 }
 
@@ -124,10 +125,11 @@ static void *read_from_outside(void *data)
         take(tw_reader_read(reader, &(struct tw_query){.open_spans = true, .after = position}, &records), &records, &seen);
         CHECK(tw_reader_process(reader, &process) == 0);
         CHECK(process.state == TW_PROCESS_LIVE);
+        (void)tw__add_relaxed(&read_in_all, seen);
+        seen = 0;
     }
     tw_reader_close(reader);
     tw_position_free(position);
-    (void)tw__add_relaxed(&read_in_all, seen);
     return data;
 }
 
@@ -141,6 +143,7 @@ static void all_at_once(void *arg)
     for (uintptr_t i = 0; i < WRITERS; i++) CHECK(pthread_create(&threads[i], NULL, write_until_enough, (void *)i) == 0);
     for (size_t i = 0; i < JOBS; i++) CHECK(pthread_create(&threads[WRITERS + i], NULL, jobs[i], NULL) == 0);
     (void)sleep(SECONDS);
+    while (tw__load_relaxed(&read_in_all) <= 1000) (void)usleep(10000);
     tw__store_release(&enough, 1);
     for (size_t i = 0; i < WRITERS + JOBS; i++) CHECK(pthread_join(threads[i], NULL) == 0);
     CHECK(read_in_all > 1000);
@@ -193,7 +196,7 @@ static void end_and_begin(void *arg)
         CHECK(!tw_recorder_is_enabled());
         rounds++;
         CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
-    } while (now.tv_sec - began.tv_sec < SECONDS);
+    } while (now.tv_sec - began.tv_sec < SECONDS || rounds <= 10);
     tw__store_release(&enough, 1);
     for (size_t i = 0; i < WRITERS; i++) CHECK(pthread_join(threads[i], NULL) == 0);
     CHECK(rounds > 10);

@@ -383,7 +383,7 @@ static void fork_while_others_record(void *arg)
         pid_t pid = must_fork();
         if (pid == 0) {
             pids[i] = getpid();
-            (void)alarm(20);
+            (void)alarm(120);
             for (int n = 0; n < 50; n++) work("child", n);
             _exit(0);
         }
@@ -422,13 +422,13 @@ static void fork_as_first_use_races(void *arg)
         pid_t outer = must_fork();
         if (outer == 0) {
             pthread_t thread;
-            (void)alarm(20);
+            (void)alarm(120);
             CHECK(pthread_create(&thread, NULL, record_until_enough, NULL) == 0); /* begins the recorder */
             (void)usleep((useconds_t)(i * 100));
             pid_t inner = must_fork();
             if (inner == 0) {
                 leaks_do_not_count = 1;
-                (void)alarm(10);
+                (void)alarm(120);
                 work("child", 1);
                 exit(0);
             }
@@ -586,6 +586,20 @@ static void become_another_program(void *arg)
     _exit(98);
 }
 
+static bool has_ended_a_span(const char *path)
+{
+    struct tw_reader *reader;
+    struct tw_records *records;
+    size_t spans = 0;
+    if (tw_reader_open(path, &reader, NULL) < 0) return false;
+    if (tw_reader_read(reader, &(struct tw_query){0}, &records) == 0) {
+        spans = proc_count(records, TW_RECORD_SPAN, "work");
+        tw_records_free(records);
+    }
+    tw_reader_close(reader);
+    return spans > 0;
+}
+
 /* Its pid and its start time stay; only the mapping tells. */
 static void after_exec_the_old_segment_is_a_dead_ones(void **state)
 {
@@ -593,14 +607,13 @@ static void after_exec_the_old_segment_is_a_dead_ones(void **state)
     (void)state;
     pid_t pid = fork();
     if (pid == 0) become_another_program(NULL);
-    for (int i = 0; i < 500; i++) {
+    bool recorded = false; /* by the new image */
+    for (int i = 0; i < 6000 && !recorded; i++) {
         (void)usleep(10000);
         proc_list(&paths);
-        if (paths.count == 2) break;
+        recorded = paths.count == 2 && has_ended_a_span(paths.path[0]) && has_ended_a_span(paths.path[1]);
     }
-    (void)usleep(200000); /* until the new image has recorded */
-    proc_list(&paths);
-    assert_int_equal(paths.count, 2);
+    assert_true(recorded);
     const struct proc_segment *a = proc_read(paths.path[0]), *b = proc_read(paths.path[1]);
     const struct proc_segment *old = a->process.opened_ns < b->process.opened_ns ? a : b, *fresh = old == a ? b : a;
     assert_int_equal(old->process.pid, pid);
@@ -638,7 +651,7 @@ int main(int argc, char **argv)
     if (argc > 2 && strcmp(argv[1], "--be") == 0) return be_another_program(argv[2]);
     if (argc > 2 && strcmp(argv[1], "--be-long") == 0) {
         work(argv[2], 1);
-        (void)alarm(60);
+        (void)alarm(300);
         for (;;) (void)pause();
     }
     pids = proc_shared(sizeof *pids * (CHILDREN + 8));

@@ -55,7 +55,7 @@ class Collector:
         self.process = subprocess.Popen([TRACKWAY, "serve", "--data", os.path.join(folder, "data"), "--ready-file", ready, "--fdb", "off",
                                          "--http", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0", "--otlp-grpc", "off", "--xray", "off",
                                          "--zipkin", "off", "--segments", "off", "--keep-for", "0"], stdout=subprocess.DEVNULL)
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
         while not os.path.exists(ready) and self.process.poll() is None and time.monotonic() < until:
             time.sleep(0.02)
         self.where = json.load(open(ready, encoding="utf-8"))
@@ -65,7 +65,7 @@ class Collector:
 
     def __exit__(self, *_):
         self.process.terminate()
-        assert self.process.wait(20) == 0
+        assert self.process.wait(60) == 0
 
     def ask(self, path, body=None, door="http", **headers):
         host, port = self.where[door].rsplit(":", 1)

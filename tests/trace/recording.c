@@ -210,7 +210,7 @@ void in_child(int (*fn)(void))
     if (pid == 0) {
         static const int deadly[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
         for (size_t i = 0; i < sizeof deadly / sizeof *deadly; i++) (void)signal(deadly[i], SIG_DFL); /* cmocka's go on */
-        (void)alarm(60);
+        (void)alarm(300);
         _exit(fn());
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
