@@ -254,8 +254,11 @@ def while_the_receiver_is_away_memory_is_bounded_and_the_rest_is_counted(folder)
     if "asan" in common.BUILD:
         return  # its memory is another
     import resource  # pylint: disable=import-outside-toplevel
-    counters, _ = common.run("150000", "flush=3000", TRACKWAY_EXPORTER="otlp", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1", TRACKWAY_ARENA="128M")
-    one = counters[0]
+    for flush in ("3000", "30000"):  # on a busy machine the exporter has seen nothing after three seconds
+        counters, _ = common.run("150000", f"flush={flush}", TRACKWAY_EXPORTER="otlp", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1", TRACKWAY_ARENA="128M")
+        one = counters[0]
+        if one["dropped"]:
+            break
     assert one["sent"] == 0 and one["backing_off"] == one["dropped"] > 0, one
     most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10
     assert most < 800, f"{most} MiB"  # the arena of 128, what was read at once, and 16 of requests

@@ -22,7 +22,7 @@ import test_xray_rules  # noqa: E402
 import webs  # noqa: E402
 from webs import BUILD, await_true, get, run_tests, start  # noqa: E402
 
-WAIT_S = 30
+WAIT_S = 120
 OTEL, XRAY, PYTHON = "otel_peer.js", "xray_peer.js", "xray_peer.py"
 
 

@@ -27,7 +27,7 @@ def get(url):
     subsegment.put_http_meta(fields.METHOD, "GET")
     subsegment.put_http_meta(fields.URL, url)
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=20) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=60) as answer:
             status, body = answer.status, answer.read()
     except urllib.error.HTTPError as error:
         status, body = error.code, error.read()
