@@ -1,7 +1,8 @@
 /* traces: recent requests.
  *
- * A trace is filtered when it is whole: reading only records since a time would show requests that began before with half of
- * their spans. So everything is read, assembled, filtered, and then sorted and cut to the limit.
+ * A trace is filtered when it is whole; records since a time show requests that began before with half of their spans. But the
+ * newest few are whole in them if they began since: so first a little is read, then more until there are enough, and everything
+ * only when that does not help (ten arenas of 64 MB, full: 19 s and 6.7 GB became 0.3 s). Order by duration needs everything.
  * A request whose root is not in the data (overwritten, or on another machine) is listed under its earliest span, with ~.
  */
 #include <stdlib.h>
@@ -50,8 +51,9 @@ static int by_duration(const void *left, const void *right)
     return by_time(left, right);
 }
 
-/* Those that pass, in order; *count is cut to the limit. NULL on lack of memory. */
-static const struct tw_batch_trace **choose(const struct tw_batch *batch, const struct tw__args *args, size_t *count)
+/* Those that pass and began at whole_ns or after, in order; *count is cut to the limit. NULL on lack of memory. */
+static const struct tw_batch_trace **choose(const struct tw_batch *batch, const struct tw__args *args,
+                                            uint64_t whole_ns, size_t *count)
 {
     uint64_t now = tw__clock_wall_ns();
     uint64_t since = args->given & TW__OPT_SINCE && args->since_ns < now ? now - args->since_ns : 0;
@@ -61,7 +63,7 @@ static const struct tw_batch_trace **choose(const struct tw_batch *batch, const 
     for (size_t i = 0; i < batch->trace_count; i++) {
         const struct tw_batch_trace *trace = &batch->traces[i];
         /* Events alone are no request: their spans were overwritten, or will come. */
-        if (!trace->root || trace->end_ns < since) continue;
+        if (!trace->root || trace->end_ns < since || trace->begin_ns < whole_ns) continue;
         if (!tw__filter_passes(args, trace->root->record->name, tw__batch_trace_duration(trace), status_of(trace)))
             continue;
         if (!tw__where_trace(args, trace)) continue;
@@ -141,14 +143,80 @@ static int print(const struct tw__args *args, const struct tw_batch_trace **trac
     return code;
 }
 
+enum { FIRST_RECORDS = 20000, MORE = 16, RECORD_BYTES = 96, HALVINGS = 50 };
+
+/* About how many records there are since a time, were they evenly spread. */
+static double records_since(const struct tw__sources *sources, uint64_t since)
+{
+    double sum = 0;
+    for (size_t i = 0; i < sources->count; i++) {
+        const struct tw_process *p = &sources->items[i].process;
+        double all = (double)p->used_bytes / RECORD_BYTES;
+        uint64_t first = p->oldest_ns, last = p->last_ns;
+        if (since <= first)
+            sum += all;
+        else if (since < last)
+            sum += all * (double)(last - since) / (double)(last - first);
+    }
+    return sum;
+}
+
+/* Since when there are about so many; 0: there are no more. */
+static uint64_t since_of(const struct tw__sources *sources, double records)
+{
+    uint64_t low = UINT64_MAX, high = 0;
+    if (records_since(sources, 0) < 2 * records) return 0;
+    for (size_t i = 0; i < sources->count; i++) {
+        const struct tw_process *p = &sources->items[i].process;
+        if (p->oldest_ns && p->oldest_ns < low) low = p->oldest_ns;
+        if (p->last_ns > high) high = p->last_ns;
+    }
+    for (int i = 0; i < HALVINGS && low < high; i++) {
+        uint64_t middle = low + (high - low) / 2;
+        if (records_since(sources, middle) > records)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* A trace whose root is there is whole if that began since; of another there may be something from before. */
+static bool are_whole(const struct tw__sources *sources, const struct tw_batch_trace **traces, size_t count,
+                      uint64_t since)
+{
+    bool whole = true;
+    for (size_t t = 0; t < count && whole; t++) {
+        if (!traces[t]->rootless) continue;
+        const struct tw_query before = {.trace_id = traces[t]->id, .until_ns = since, .limit = 1};
+        for (size_t i = 0; i < sources->count && whole; i++) {
+            struct tw_records *records;
+            if (tw_reader_read(sources->items[i].reader, &before, &records) < 0) return false;
+            whole = records->count == 0;
+            tw_records_free(records);
+        }
+    }
+    return whole;
+}
+
 /* Reads, assembles and chooses. */
 static int gather(struct tw__sources *sources, const struct tw__args *args, struct tw_batch **batch,
                   const struct tw_batch_trace ***chosen, size_t *count)
 {
-    int code = tw__sources_batch(sources, &(struct tw_query){.open_spans = true}, batch);
-    if (code != TW__EXIT_OK) return code;
-    *chosen = choose(*batch, args, count);
-    return *chosen ? TW__EXIT_OK : tw__out_of_memory();
+    bool some = args->limit && strcmp(args->sort, "duration") != 0;
+    for (double records = FIRST_RECORDS;; records *= MORE) {
+        uint64_t since = some ? since_of(sources, records) : 0;
+        int code = tw__sources_batch(sources, &(struct tw_query){.open_spans = true, .since_ns = since}, batch);
+        if (code != TW__EXIT_OK) return code;
+        *chosen = choose(*batch, args, since, count);
+        if (!*chosen) return tw__out_of_memory();
+        if (since == 0 || (*count == args->limit && are_whole(sources, *chosen, *count, since))) return TW__EXIT_OK;
+        free(*chosen);
+        tw__batch_free(*batch);
+        tw__sources_drop(sources);
+        *chosen = NULL;
+        *batch = NULL;
+    }
 }
 
 /* The same of a collector: it may find what the options then leave out, so that more is asked for until there is enough. */
@@ -163,7 +231,7 @@ static int gather_remote(struct tw__sources *sources, const struct tw__args *arg
         int code = tw__remote_traces(sources, args, limit, &more);
         if (code == TW__EXIT_OK) code = tw__sources_assemble(sources, batch);
         if (code != TW__EXIT_OK) return code;
-        *chosen = choose(*batch, args, count);
+        *chosen = choose(*batch, args, 0, count);
         if (!*chosen) return tw__out_of_memory();
         bool enough = args->limit && *count >= args->limit;
         if (more && !enough && limit == TW__REMOTE_TRACES_MAX)

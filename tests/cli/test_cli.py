@@ -288,6 +288,19 @@ def filters_choose_requests():
     assert len(of("--service", "sh*")) == 5 and [r["name"] for r in rows("open", "--name", "select*")] == ["select report"]
 
 
+def the_newest_requests_are_the_same_whether_all_is_read_or_some():
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as own:
+        env = environment(TRACKWAY_DIR=own, TRACKWAY_KEEP="1", TRACKWAY_ARENA="32M")
+        for _ in range(2):
+            subprocess.run([os.path.join(BUILD, "tests/prog_export"), "15000", "exit"], check=True, env=env, stdout=subprocess.DEVNULL, timeout=60)
+        plain = lambda *args: [{k: v for k, v in row.items() if not k.endswith("_ns")} for row in rows("traces", *args, TRACKWAY_DIR=own)]
+        everything = plain("--limit", "0")
+        assert len(everything) == 30000
+        for limit in (1, 20, 3000, 20000):
+            assert plain("--limit", str(limit)) == everything[:limit], limit
+        assert plain("--name", "no such", "--limit", "5") == []
+
+
 def tail_shows_what_ends_while_it_looks_also_in_processes_that_come_later():
     old, _ = story("tick", "5", service="old")
     tail = subprocess.Popen([TRACKWAY, "tail", "--for", "100s", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), text=True)
