@@ -10,7 +10,8 @@ const { chromium } = require("playwright-core");
 
 const STORY = "6b08b8a8000000000000000000000001",
   SHOP = "8a0000000000000000000000000000aa",
-  LARGE = "9c000000000000000000000000000003";
+  LARGE = "9c000000000000000000000000000003",
+  LONG = "9d000000000000000000000000000004";
 const ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
 const context = await chromium.launchPersistentContext(profile, { executablePath, headless: true, args: ARGS, viewport: { width: 1280, height: 800 }, colorScheme: "light" });
@@ -227,6 +228,13 @@ const tests = {
     await shot("shop-small");
     const wide = await page.evaluate(() => document.documentElement.scrollWidth);
     assert.ok(wide <= 420, `${wide} wide`);
+    for (const [where, width] of [["/", 420], [`/trace/${LONG}`, 420], [`/trace/${LONG}?span=0000000000000002`, 420], [`/trace/${LONG}?span=0000000000000002`, 1280]]) {
+      await page.setViewportSize({ width, height: 760 });
+      await open(where);
+      const right = await page.evaluate(() => Math.max(...[...document.querySelectorAll("a, button, h1, h2, dd, .chip, time")].map((one) => one.getBoundingClientRect().right)));
+      assert.ok(right <= width, `${where}: ${right} of ${width}`);
+      await shot(`long-${where === "/" ? "list" : "trace"}-${width}`);
+    }
     await page.goto(`${url}/trace/${"1".repeat(32)}`);
     await page.waitForSelector(".empty");
     assert.match(await page.locator(".empty").innerText(), /No such trace/);

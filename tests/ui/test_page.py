@@ -55,6 +55,14 @@ def large():
                      error="lost" if i % 997 == 5 else None, n=i) for i in range(first, first + 5000) if i % 3 == service)) for service in range(3)]}
 
 
+def long_names():
+    """Names without a place to break them, and more levels than there is room for."""
+    trace, name = "9d000000000000000000000000000004", "POST/" + "{organisation}/" * 12
+    return {"resourceSpans": [
+        api.resource("gateway-with-a-rather-long-name-" * 3, api.span(1, 0, name, 0, 9000, 2, trace=trace, error="no " * 200)),
+        api.resource("worker", *(api.span(i, i - 1, name, 10 * i, 9000 - 10 * i, trace=trace) for i in range(2, 40)))]}
+
+
 def fill(collector):
     api.STORY["resourceSpans"] = [
         api.resource("front", api.span(1, 0, "GET /cart", 0, 5000, 2, http__status_code=500, user__id="17"), api.span(2, 1, "call back", 100, 4800, 3)),
@@ -63,6 +71,7 @@ def fill(collector):
                      api.span(6, 3, "commit", 4300, 4600, links=[4, 5]))]
     collector.send(api.STORY)
     collector.send(shop())
+    collector.send(long_names())
     for request in large():
         collector.send(request)
     for i in range(60):  # something for the heat map, and a list of many

@@ -37,9 +37,12 @@ export function clock(text) {
   return date.toDateString() === new Date().toDateString() ? time : `${day(date)} ${time}`;
 }
 
+/* As exact as a part of span ms needs. */
 export function clockShort(ms, span) {
   const date = new Date(ms);
-  const time = `${two(date.getHours())}:${two(date.getMinutes())}${span < 600e3 ? `:${two(date.getSeconds())}` : ""}`;
+  const seconds = span < 600e3 ? `:${two(date.getSeconds())}` : "",
+    parts = span < 10e3 ? `.${String(date.getMilliseconds()).padStart(3, "0")}` : "";
+  const time = `${two(date.getHours())}:${two(date.getMinutes())}${seconds}${parts}`;
   return span > 20 * 3600e3 ? `${day(date)} ${time}` : time;
 }
 
@@ -55,7 +58,7 @@ export function steps(span, about) {
   const raw = span / Math.max(1, about);
   const scale = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 5, 10].find((m) => m * scale >= raw) * scale;
-  return step;
+  return Math.max(1, step); /* there is nothing between two nanoseconds */
 }
 
 /* A condition of the filter language, quoted where it has to be. */

@@ -21,7 +21,8 @@ export function prepare(skeleton) {
   return {
     id: skeleton.trace_id,
     start: skeleton.start_ns,
-    duration: Math.max(1, skeleton.duration_ns),
+    duration: Math.max(1, skeleton.duration_ns), /* the axis needs a length */
+    exact: skeleton.duration_ns,
     count,
     parent,
     size,

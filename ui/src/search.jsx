@@ -163,7 +163,12 @@ function part({ since, until }) {
 /* "where: at 14: why": the query again, and a caret below the byte. */
 function Trouble({ error, text }) {
   const found = /^where: at (\d+): (.*)$/s.exec(error.message);
-  if (!found || !text) return <p id="where-error" class="trouble" role="alert">{error.message}</p>;
+  if (!found || !text)
+    return (
+      <p id="where-error" class="trouble" role="alert">
+        {error.message} {!error.status && <button onClick={() => go(null, link.value.query)}>Try again</button>}
+      </p>
+    );
   const before = new TextDecoder().decode(new TextEncoder().encode(text).slice(0, Number(found[1])));
   const from = before.length > 60 ? before.length - 50 : 0;
   return (
@@ -183,7 +188,7 @@ export function Chips({ services, total }) {
       {shown.slice(0, total).map((service) => (
         <span class="chip" key={service.name}>
           <i style={{ background: serviceColor(service.name) }} />
-          {service.name} <b>{format.count(service.spans)}</b>
+          <span title={service.name}>{service.name}</span> <b>{format.count(service.spans)}</b>
           {service.errors > 0 && <em title={format.plural(service.errors, "error")}>{format.count(service.errors)}</em>}
         </span>
       ))}
@@ -201,7 +206,10 @@ function Result({ trace, scale, chosen, refer }) {
         <span class="line">
           <span class="name">
             <i style={{ background: serviceColor(trace.service) }} />
-            <b>{trace.name || "(no name)"}</b> <span class="muted">{trace.service}</span>
+            <b title={trace.name}>{trace.name || "(no name)"}</b>{" "}
+            <span class="muted" title={trace.service}>
+              {trace.service}
+            </span>
             {trace.rootless && <span class="mark">beginning missing</span>}
             {trace.open_count > 0 && <span class="mark">{trace.open_count} open</span>}
             {trace.error_count > 0 && <span class="mark bad">{format.plural(trace.error_count, "error")}</span>}

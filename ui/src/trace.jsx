@@ -141,7 +141,7 @@ function Head({ model, act }) {
   return (
     <div class="head">
       <div class="line">
-        <h1>
+        <h1 title={trace.names[trace.name[0]]}>
           {trace.names[trace.name[0]] || "(no name)"} <span class="muted">{trace.services[trace.service[0]]}</span>
         </h1>
         <a href={address(null, lastSearch())} onClick={follow}>
@@ -149,7 +149,7 @@ function Head({ model, act }) {
         </a>
       </div>
       <p class="facts">
-        <b>{format.duration(trace.duration)}</b> <span>{format.plural(trace.count, "span")}</span>
+        <b>{format.duration(trace.exact)}</b> <span>{format.plural(trace.count, "span")}</span>
         {errors > 0 && <span class="mark bad">{format.plural(errors, "error")}</span>}
         {open > 0 && <span class="mark">{format.plural(open, "span")} open</span>}
         {trace.causes.length > 0 && <span>{format.plural(trace.causes.length, "further parent")}</span>}
@@ -161,7 +161,7 @@ function Head({ model, act }) {
           {services.slice(0, 14).map((service) => (
             <span class="chip" key={service.name}>
               <i style={{ background: serviceColor(service.name) }} />
-              {service.name} <b>{format.count(service.spans)}</b>
+              <span title={service.name}>{service.name}</span> <b>{format.count(service.spans)}</b>
               {service.errors > 0 && <em>{format.count(service.errors)}</em>}
             </span>
           ))}
@@ -492,6 +492,11 @@ export function TraceView({ id }) {
           <h2>{error.status === 404 ? "No such trace" : "The trace cannot be shown"}</h2>
           <p>
             {error.status === 404 ? "It was never here, or is older than what is kept. " : `${error.message} `}
+            {error.status !== 404 && (
+              <a href={location.href} onClick={(event) => (event.preventDefault(), location.reload())}>
+                Try again
+              </a>
+            )}{" "}
             <a href={address(null, lastSearch())} onClick={follow}>
               All traces
             </a>

@@ -13,6 +13,7 @@ import { CRITICAL, ERROR, EVENTS, OPEN, ORPHAN, groupNumbers } from "./rows.js";
 export const ROW = 24;
 const INDENT = 13,
   DEEP = 18,
+  NAME = 96 /* of a name at any depth, with its caret */,
   BAR = 12,
   ARCS_MAX = 3000;
 const FONT = "12px system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif";
@@ -25,7 +26,8 @@ export function scale(view, left, right) {
   return { x: (ns) => left + (ns - view.from) * perNs, ns: (x) => view.from + (x - left) / perNs, perNs };
 }
 
-const indent = (depth) => 8 + INDENT * Math.min(depth, DEEP);
+/* Levels that are set in: fewer where names have little room. */
+const deepest = (left) => Math.max(2, Math.min(DEEP, Math.floor((left - 8 - NAME) / INDENT)));
 
 export class Waterfall {
   constructor(canvas) {
@@ -120,17 +122,21 @@ export class Waterfall {
     this.g.fillRect(0, y, 3, ROW);
   }
 
+  indent(depth) {
+    return 8 + INDENT * Math.min(depth, deepest(this.left));
+  }
+
   label(row, y) {
     const { trace, rows, choices, chosen } = this.state,
       g = this.g,
       i = rows.span[row],
       members = rows.groups[row],
-      x = indent(rows.depth[row]),
+      x = this.indent(rows.depth[row]),
       middle = y + ROW / 2 + 0.5;
     const parents = members || trace.size[i] > 1,
       closed = members ? !choices.opened.has(`${trace.parent[i]}/${i}`) : choices.collapsed.has(i);
     g.fillStyle = this.colors.faint; /* where the ancestors are */
-    for (let d = Math.min(rows.depth[row], DEEP); d > 0; d--) g.fillRect(indent(d - 1) + 4, y, 1, ROW);
+    for (let d = Math.min(rows.depth[row], deepest(this.left)); d > 0; d--) g.fillRect(this.indent(d - 1) + 4, y, 1, ROW);
     if (parents) {
       g.fillStyle = this.colors.muted;
       g.beginPath();
@@ -255,7 +261,7 @@ export class Waterfall {
     if (Math.max(end, this.left) + 6 + width < this.width - 4) g.fillText(text, Math.max(end, this.left) + 6, middle);
     else if (x - 6 - width > this.left) g.fillText(text, x - 6 - width, middle);
     else if (plate) {
-      const at = Math.min(end, this.width) - width - 16;
+      const at = Math.max(this.left + 2, Math.min(end, this.width) - width - 16);
       g.fillStyle = this.colors.panel;
       g.fillRect(at, y + 4, width + 10, ROW - 9);
       g.fillStyle = this.colors.muted;
@@ -328,7 +334,7 @@ export class Waterfall {
     const { rows, top, trace } = this.state,
       row = Math.floor((y + top) / ROW);
     if (row < 0 || row >= rows.count) return { row: -1, caret: false, bars: x > this.left };
-    const from = indent(rows.depth[row]) - 4;
+    const from = this.indent(rows.depth[row]) - 4;
     return { row, caret: x >= from && x < from + 17 && (Boolean(rows.groups[row]) || trace.size[rows.span[row]] > 1), bars: x > this.left };
   }
 }
