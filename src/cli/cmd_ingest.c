@@ -50,6 +50,7 @@ struct taking {
 static int write_spans(struct taking *taking, const struct tw__spans *spans)
 {
     int code = tw__store_write(taking->store, spans);
+    if (code == TW_ERR_SPACE) tw__complain("the data folder has no room; it is tried again for a minute");
     for (int i = 0; i < TRIES && code == TW_ERR_SPACE; i++) {
         tw__os_sleep_ns(TRY_NS);
         code = tw__store_write(taking->store, spans);

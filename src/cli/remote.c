@@ -402,6 +402,9 @@ int tw__remote_send(struct tw__remote *remote, const char *json, size_t len, uin
     for (int i = 0; i < SEND_TRIES; i++) {
         code = perform(remote, &status);
         if (code != TW__EXIT_OK || (status != 503 && status != 429)) break;
+        if (i == 0)
+            tw__complain("the collector at %s answers %ld: %s; it is asked again for a minute", remote->base, status,
+                         told_error(remote));
         tw__os_sleep_ns(TRY_NS);
     }
     if (code == TW__EXIT_OK && status != 200) code = complain_of(remote, status);

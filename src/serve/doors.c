@@ -1,6 +1,7 @@
 /* doors: see the header. Binding and opening are two steps because privileges are dropped in between. */
 #include "serve/doors.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,14 +16,8 @@
 #include "ingest/zipkin.h"
 
 const struct tw__door_kind *const tw__door_kinds[] = {
-    &tw__door_segments,
-    &tw__door_otlp_http,
-    &tw__door_otlp_grpc,
-    &tw__door_fdb,
-    &tw__door_xray,
-    &tw__door_zipkin,
-    &tw__door_json_lines,
-    NULL,
+    &tw__door_segments, &tw__door_otlp_http, &tw__door_otlp_grpc,  &tw__door_fdb,
+    &tw__door_xray,     &tw__door_zipkin,    &tw__door_json_lines, NULL,
 };
 
 int tw__doors_bind_one(const char *name, const char *address, bool datagram, struct tw__inherited *inherited,
@@ -36,8 +31,15 @@ int tw__doors_bind_one(const char *name, const char *address, bool datagram, str
     }
     if (fd < 0) {
         char problem[TW_WHY_MAX];
+        errno = 0;
         fd = tw__listen_open(address, datagram ? SOCK_DGRAM : SOCK_STREAM, problem);
-        if (fd < 0) (void)snprintf(why, TW_WHY_MAX, "%s: %.200s", name, problem);
+        if (fd < 0 && errno == EADDRINUSE)
+            (void)snprintf(why, TW_WHY_MAX,
+                           "%s: another program listens at %.60s, another collector perhaps; --%s takes another "
+                           "ADDR:PORT, or off",
+                           name, address, name);
+        else if (fd < 0)
+            (void)snprintf(why, TW_WHY_MAX, "%s: %.200s", name, problem);
     }
     if (fd >= 0) *loopback = tw__listen_fd_is_loopback(fd);
     return fd;

@@ -201,6 +201,11 @@ int tw__server_bind(const struct tw__settings *settings, struct tw__inherited *i
     return code;
 }
 
+static void data_problem(char why[TW_WHY_MAX], const char *what, const char *path, const char *reason)
+{
+    (void)snprintf(why, TW_WHY_MAX, "data: %.120s %s: %.60s; --data DIR takes another folder", path, what, reason);
+}
+
 /* Makes a folder and those above it. */
 static int make_folder(const char *path, char why[TW_WHY_MAX])
 {
@@ -215,10 +220,15 @@ static int make_folder(const char *path, char why[TW_WHY_MAX])
         memcpy(part, path, i);
         part[i] = '\0';
         if (mkdir(part, 0700) == 0 || errno == EEXIST) continue;
-        tw__os_problem_text(why, TW_WHY_MAX, "data: the folder cannot be made", errno);
+        data_problem(why, "cannot be made", path, strerror(errno));
         return TW_ERR_PERMISSION;
     }
-    return 0;
+    struct stat there;
+    int error = stat(path, &there) < 0 ? errno : S_ISDIR(there.st_mode) ? 0 : ENOTDIR;
+    if (error == 0 && access(path, R_OK | W_OK | X_OK) < 0) error = errno;
+    if (error == 0) return 0;
+    data_problem(why, "cannot be used", path, strerror(error));
+    return TW_ERR_PERMISSION;
 }
 
 static int write_store(void *store, const struct tw__spans *spans)
@@ -240,6 +250,8 @@ static int open_store(struct tw__server *server, char why[TW_WHY_MAX])
     int code = check_durability(settings, &options.durability, why);
     if (code == 0) code = make_folder(options.folder, why);
     if (code == 0) code = tw__store_open(&options, &server->api.store, why);
+    if (code == TW_ERR_STATE)
+        data_problem(why, "is in use", options.folder, "another collector, or trackway store or ingest, has it open");
     if (code < 0) return code;
     server->intake.sink = (struct tw__sink){write_store, server->api.store};
     server->intake.metrics = server->api.metrics = tw__span_metrics_new();
