@@ -26,6 +26,14 @@ static void echo(void *context, const struct tw__request *request, struct tw__re
     tw__buf_cstr(&reply->body, "echo");
 }
 
+static void ready(void *context, const struct tw__request *request, struct tw__reply *reply)
+{
+    (void)context;
+    (void)request;
+    reply->type = "text/plain; charset=utf-8";
+    tw__buf_cstr(&reply->body, "ready\n");
+}
+
 static void buildinfo(void *context, const struct tw__request *request, struct tw__reply *reply)
 {
     (void)context;
@@ -480,7 +488,7 @@ static void values_v2(void *context, const struct tw__request *request, struct t
 
 const struct tw__route tw__tempo_routes[] = {
     {"GET", "/api/echo", TW__ROLE_READ, 0, echo},
-    {"GET", "/ready", TW__ROLE_ANY, 0, echo},
+    {"GET", "/ready", TW__ROLE_ANY, 0, ready},
     {"GET", "/api/status/buildinfo", TW__ROLE_READ, 0, buildinfo},
     {"GET", "/api/v2/traces/*", TW__ROLE_READ, 0, trace_v2},
     {"GET", "/tempo/api/traces/*", TW__ROLE_READ, 0, trace_v1},

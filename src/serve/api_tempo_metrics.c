@@ -1,7 +1,7 @@
 /* api_tempo_metrics: TraceQL's metrics, which Grafana's drill-down draws: rates, counts, quantiles and histograms of spans over time.
  *
- *     GET /api/metrics/query_range?q=&start=&end=&step=      {"series":[{"labels":[..],"promLabels","samples":[{"timestampMs","value"}]}]}
- *     GET /api/metrics/query?q=&start=&end=                  the same with one sample a series
+ *     GET /api/metrics/query_range?q=&start=&end=&step=      {"series":[{"labels":[..],"promLabels","exemplars","samples":[{"timestampMs","value"}]}]}
+ *     GET /api/metrics/query?q=&start=&end=                  the same with one sample a series, as value too
  *
  * Each is read off the store's heat map: counts by time and duration. by(attribute) asks once for each of its values, the first
  * SERIES_MAX; a quantile is exact to a quarter of a power of two.
@@ -19,6 +19,7 @@ enum { SERIES_MAX = 20, STEPS_MAX = 1000, STEPS_USUAL = 60 };
 struct range {
     uint64_t from_ns, step_ns;
     size_t steps;
+    bool instant; /* one step, whose value stands beside the samples too */
 };
 
 static void put_label(struct tw__json *json, const char *key, struct tw_text value)
@@ -39,6 +40,28 @@ struct series {
     const char *extra_key;
 };
 
+/* {name="value"}, as Prometheus writes labels. */
+static void put_label_text(struct tw__buf *out, const char *key, struct tw_text value)
+{
+    tw__buf_fmt(out, "%s%s=\"", out->len > 1 ? ", " : "", key);
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.ptr[i] == '"' || value.ptr[i] == '\\') tw__buf_char(out, '\\');
+        tw__buf_char(out, value.ptr[i]);
+    }
+    tw__buf_char(out, '"');
+}
+
+static void put_prom_labels(struct tw__json *json, const struct series *s, const char *number)
+{
+    struct tw__buf text = {0};
+    tw__buf_char(&text, '{');
+    put_label_text(&text, s->by ? s->by : "__name__", s->by ? s->by_value : tw__ask_as_text(s->name));
+    if (s->extra_key) put_label_text(&text, s->extra_key, tw__ask_as_text(number));
+    tw__buf_char(&text, '}');
+    if (!text.failed) tw__json_text(json, "promLabels", (struct tw_text){text.ptr, text.len});
+    tw__buf_fini(&text);
+}
+
 static void open_series(struct tw__ask *ask, const struct series *s)
 {
     struct tw__json *json = &ask->json;
@@ -52,12 +75,16 @@ static void open_series(struct tw__ask *ask, const struct series *s)
         put_label(json, "__name__", tw__ask_as_text(s->name));
     if (s->extra_key) put_label(json, s->extra_key, tw__ask_as_text(number));
     tw__json_close(json, ']');
+    put_prom_labels(json, s, number);
+    tw__json_open(json, "exemplars", '[');
+    tw__json_close(json, ']');
     tw__json_open(json, "samples", '[');
 }
 
-static void close_series(struct tw__ask *ask)
+static void close_series(struct tw__ask *ask, const struct range *range, double value)
 {
     tw__json_close(&ask->json, ']');
+    if (range->instant) tw__json_f64(&ask->json, "value", value);
     tw__json_close(&ask->json, '}');
 }
 
@@ -83,10 +110,13 @@ static void put_quantiles(struct tw__ask *ask, const struct tw__traceql *traceql
         s.extra = traceql->quantiles[q];
         s.extra_key = "p";
         open_series(ask, &s);
-        for (size_t i = 0; i < range->steps; i++)
-            if (sum_of(heat->cells[i]))
-                put_sample(ask, range, i, (double)tw__bins_quantile(heat->cells[i], s.extra) / 1e9);
-        close_series(ask);
+        double value = 0;
+        for (size_t i = 0; i < range->steps; i++) {
+            if (!sum_of(heat->cells[i])) continue;
+            value = (double)tw__bins_quantile(heat->cells[i], s.extra) / 1e9;
+            put_sample(ask, range, i, value);
+        }
+        close_series(ask, range, value);
     }
 }
 
@@ -102,12 +132,13 @@ static void put_histogram(struct tw__ask *ask, const struct range *range, const 
         s.extra = (double)tw__bin_floor(first + 4 < TW__BINS ? first + 4 : TW__BINS - 1) / 1e9;
         s.extra_key = "__bucket";
         open_series(ask, &s);
+        uint64_t count = 0;
         for (size_t i = 0; i < range->steps; i++) {
-            uint64_t count = 0;
+            count = 0;
             for (unsigned b = first; b < first + 4 && b < TW__BINS; b++) count += heat->cells[i][b];
             put_sample(ask, range, i, (double)count);
         }
-        close_series(ask);
+        close_series(ask, range, (double)count);
     }
 }
 
@@ -117,7 +148,7 @@ static void put_counts(struct tw__ask *ask, const struct tw__traceql *traceql, c
     double per = traceql->function == TW__TRACEQL_RATE ? (double)range->step_ns / 1e9 : 1;
     open_series(ask, s);
     for (size_t i = 0; i < range->steps; i++) put_sample(ask, range, i, (double)sum_of(heat->cells[i]) / per);
-    close_series(ask);
+    close_series(ask, range, range->steps ? (double)sum_of(heat->cells[0]) / per : 0);
 }
 
 /* One series, or one for each quantile or bucket, of the spans that where selects. Empty ones are left out where there is a by. */
@@ -228,6 +259,7 @@ static struct range read_range(struct tw__ask *ask, bool instant)
     else if (step_text)
         step = tw__ask_duration(ask, "step");
     struct range range = {.from_ns = from,
+                          .instant = instant,
                           .step_ns = instant ? until - from
                                      : step  ? step
                                              : (until - from) / STEPS_USUAL + 1};

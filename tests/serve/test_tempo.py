@@ -115,7 +115,10 @@ def metrics_are_counts_over_time(folder):
         buckets = series("{} | histogram_over_time(duration)")
         assert sum(one["samples"][1]["value"] for one in buckets) == 6, buckets
         one = collector.get("/api/metrics/query?" + quoted(q="{} | count_over_time()", start=SECOND - 60, end=SECOND + 60))["series"]
-        assert [sample["value"] for sample in one[0]["samples"]] == [6], one
+        assert [sample["value"] for sample in one[0]["samples"]] == [6] and one[0]["value"] == 6, one
+        assert one[0]["promLabels"] == '{__name__="count_over_time"}' and one[0]["exemplars"] == [], one
+        assert quantiles[1]["promLabels"] == '{__name__="quantile_over_time", p="0.99"}', quantiles
+        assert collector.ask("/ready") == (200, b"ready\n")
         assert collector.ask("/api/metrics/query_range?" + quoted(q="{}"))[0] == 400
 
 
