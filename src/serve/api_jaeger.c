@@ -1,6 +1,7 @@
 /* api_jaeger: Jaeger's query API, the older paths that Grafana's data source and the Jaeger page ask.
  *
  *     GET /api/services  /api/services/{s}/operations  /api/operations  /api/traces  /api/traces/{id}  /api/dependencies
+ *     POST /api/transform
  *
  * Envelope: {"data":..., "total":n, "limit":0, "offset":0, "errors":null | [{"code","msg"}]}. A tag condition is equality on the
  * value's text; minDuration and maxDuration are of spans, as they are in Jaeger. One Grafana sends start and end in
@@ -8,10 +9,12 @@
  * Source   backend-and-ui.md section 4.1; Jaeger 2.20, cmd/jaeger/internal/extension/jaegerquery.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "serve/jaeger_tags.h"
 #include "wire/jaeger.h"
+#include "wire/otlp_dec.h"
 
 static void open_data(struct tw__ask *ask, char bracket)
 {
@@ -234,6 +237,56 @@ static void dependencies(void *context, const struct tw__request *request, struc
     finish(&ask);
 }
 
+/* -- OTLP JSON as traces of this form, stored nowhere: what the Jaeger page makes of a file */
+
+enum { TRANSFORM_MAX_BYTES = 32 << 20 };
+
+struct transforming {
+    struct tw__ask *ask;
+    size_t total;
+};
+
+static int by_trace(const void *a, const void *b)
+{
+    const struct tw__span *one = a, *two = b;
+    int order = memcmp(one->trace_id, two->trace_id, sizeof one->trace_id);
+    return order ? order : (one->start_ns > two->start_ns) - (one->start_ns < two->start_ns);
+}
+
+static int take(void *data, struct tw__spans *spans)
+{
+    struct transforming *transforming = data;
+    qsort(spans->items, spans->count, sizeof *spans->items, by_trace);
+    for (size_t first = 0, end; first < spans->count; first = end) {
+        const uint8_t *id = spans->items[first].trace_id;
+        for (end = first + 1; end < spans->count && memcmp(spans->items[end].trace_id, id, 16) == 0;) end++;
+        struct tw__spans one = *spans; /* borrowed */
+        one.items += first;
+        one.count = end - first;
+        tw__jaeger_trace(&transforming->ask->json, &one);
+        transforming->total++;
+    }
+    return 0;
+}
+
+static void transform(void *context, const struct tw__request *request, struct tw__reply *reply)
+{
+    struct tw__ask ask;
+    struct tw__spans spans = {0};
+    struct transforming transforming = {.ask = &ask};
+    struct tw__otlp_dec dec = {.spans = &spans, .door = TW__DOOR_NONE, .take = take, .data = &transforming};
+    tw__ask_begin(&ask, context, request, reply);
+    open_data(&ask, '[');
+    int code = tw__otlp_json_dec(&dec, request->body.ptr, request->body.len);
+    if (code == TW_ERR_SYNTAX)
+        tw__ask_refuse(&ask, 400, "at byte %zu: %s", dec.error_at, dec.why ? dec.why : "not OpenTelemetry's JSON");
+    else if (!tw__ask_failed(&ask, code))
+        close_data(&ask, ']', transforming.total);
+    tw__pool_fini(&dec.kept);
+    tw__spans_fini(&spans);
+    finish(&ask);
+}
+
 const struct tw__route tw__jaeger_routes[] = {
     {"GET", "/api/services", TW__ROLE_READ, 0, services},
     {"GET", "/api/services/*", TW__ROLE_READ, 0, service_operations},
@@ -241,5 +294,6 @@ const struct tw__route tw__jaeger_routes[] = {
     {"GET", "/api/traces", TW__ROLE_READ, 0, traces},
     {"GET", "/api/traces/*", TW__ROLE_READ, 0, trace},
     {"GET", "/api/dependencies", TW__ROLE_READ, 0, dependencies},
+    {"POST", "/api/transform", TW__ROLE_READ, TRANSFORM_MAX_BYTES, transform},
     {0},
 };

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/hex.h"
@@ -145,7 +146,10 @@ void tw__jaeger_trace(struct tw__json *json, const struct tw__spans *spans)
     for (size_t i = 0; i < spans->count; i++) put_span(json, spans, &spans->items[i]);
     tw__json_close(json, ']');
     tw__json_open(json, "processes", '{');
+    bool *used = calloc(spans->resource_count + 1, sizeof *used); /* without memory: all */
+    for (size_t i = 0; used && i < spans->count; i++) used[spans->items[i].resource] = true;
     for (size_t r = 0; r < spans->resource_count; r++) {
+        if (used && !used[r]) continue;
         const struct tw__resource *resource = &spans->resources[r];
         char process[16];
         (void)snprintf(process, sizeof process, "p%u", (unsigned)r + 1);
@@ -159,6 +163,7 @@ void tw__jaeger_trace(struct tw__json *json, const struct tw__spans *spans)
         tw__json_close(json, '}');
     }
     tw__json_close(json, '}');
+    free(used);
     tw__json_null(json, "warnings");
     tw__json_close(json, '}');
 }

@@ -10,7 +10,7 @@ import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 from _run import run_tests  # noqa: E402
-from test_api import STORY, T0, TRACE, Collector  # noqa: E402
+from test_api import STORY, T0, TRACE, Collector, resource, span  # noqa: E402
 
 
 def envelope(answer):
@@ -73,6 +73,20 @@ def the_jaeger_page_asks_by_kind_tag_and_several_ids(folder):
             assert code == status and answer["data"] is None and words in answer["errors"][0]["msg"], (path, code, text)
 
 
+def a_file_is_transformed_and_not_stored(folder):
+    with Collector(folder) as collector:
+        other = {"resourceSpans": [resource("other", span(9, 0, "alone", 0, 5, trace="6b08b8a8000000000000000000000009"))]}
+        status, text = collector.ask("/api/transform", json.dumps({"resourceSpans": STORY["resourceSpans"] + other["resourceSpans"]}).encode(), "http",
+                                     **{"Content-Type": "application/json"})
+        traces = envelope(json.loads(text))
+        assert status == 200 and len(traces) == 2, text
+        check_trace(traces[0])
+        assert [one["operationName"] for one in traces[1]["spans"]] == ["alone"], traces[1]
+        assert envelope(collector.get("/api/services")) == []
+        status, text = collector.ask("/api/transform", b"{", "http", **{"Content-Type": "application/json"})
+        assert status == 400 and json.loads(text)["errors"][0]["code"] == 400, text
+
+
 def version_three_answers_in_otlp(folder):
     with Collector(folder) as collector:
         collector.send(STORY)
@@ -104,5 +118,5 @@ def version_three_answers_in_otlp(folder):
 
 
 if __name__ == "__main__":
-    sys.exit(run_tests(the_sequence_of_grafana_finds_the_trace, the_jaeger_page_asks_by_kind_tag_and_several_ids,
+    sys.exit(run_tests(a_file_is_transformed_and_not_stored, the_sequence_of_grafana_finds_the_trace, the_jaeger_page_asks_by_kind_tag_and_several_ids,
                        version_three_answers_in_otlp))
