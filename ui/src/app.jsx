@@ -61,12 +61,20 @@ function Help() {
 
 const THEMES = { auto: ["dark", "system"], dark: ["light", "dark"], light: ["auto", "light"] };
 
+/* At once, where the field is there: keys that come before it has the focus are lost. From a trace it is there after the next
+ * render. */
+function focusQuery(tries = 0) {
+  const field = document.getElementById("where");
+  if (field) field.focus();
+  else if (tries < 50) setTimeout(focusQuery, 0, tries + 1);
+}
+
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog")) return;
   if (event.key === "?") helping.value = true;
   else if (event.key === "/") {
     if (link.value.trace) go(null, lastSearch());
-    setTimeout(() => document.getElementById("where")?.focus());
+    focusQuery();
   } else return;
   event.preventDefault();
 }
