@@ -13,9 +13,10 @@ begin_stage() {
     trap end_stage EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
+    trap 'exit 141' PIPE # make demo | head
     cd "$work" # what is written by a name alone is gone with it
+    unset "${!TRACKWAY_@}" "${!OTEL_@}" "${!AWS_XRAY_@}" # whatever is set up for programs of the user's
     export TRACKWAY_DIR=$segments no_proxy=127.0.0.1 NO_PROXY=127.0.0.1
-    unset TRACKWAY_SERVER TRACKWAY_EXPORTER
     [ -n "${LC_ALL:-${LANG:-}}" ] || export LC_ALL=C.UTF-8
     COLUMNS=120 bold='' plain=''
     if [ -t 1 ]; then
@@ -41,7 +42,7 @@ end_process() {
 } 2>/dev/null # where bash would tell that it was killed
 
 end_stage() {
-    trap '' INT TERM HUP
+    trap '' INT TERM HUP PIPE
     local pid
     [ -z "$live" ] || "$trackway" trace stop "$live" >/dev/null 2>&1 || true
     [ -z "$edge" ] || end_process TERM "$edge" # its master ends its workers
@@ -86,7 +87,7 @@ run_line() {
 }
 
 # The last output has to contain this (a regular expression); the second argument says what is missing otherwise.
-expect() { sed 's/\x1b\[[0-9;]*m//g' "$work/shown" | grep -q -- "$1" || fail "not shown: $2"; }
+expect() { sed 's/\x1b\[[0-9;]*m//g' "$work/shown" | grep -- "$1" >/dev/null || fail "not shown: $2"; }
 
 # Waits until a command succeeds; gives up after 400 tries, 20 seconds or more.
 await() {

@@ -11,10 +11,18 @@ if ! [ -x "$build/examples/shop/shop" ]; then
 fi
 
 work=$(mktemp -d)
-out=$work/out
+out=$work/out to=$out
 mark=demo-$$-$RANDOM
-failures=0
-trap 'rm -rf "$work"' EXIT
+failures=0 demo=0
+trap 'end_test; rm -rf "$work"' EXIT
+
+# What a demo that failed to clean up, or was to be kept, has left is ended here all the same.
+end_test() {
+    local pid
+    [ "$demo" -ne 0 ] || return
+    for pid in $(left_processes | sed -n 's|^\([0-9]*\) .*|\1|p; s|^process of /proc/\([0-9]*\)/.*|\1|p'); do kill -KILL "$pid" 2>/dev/null; done
+    rm -rf "/dev/shm/shop-demo.$demo."*
+}
 
 bad() {
     echo "FAILED: $*"
@@ -30,8 +38,8 @@ below() { awk -v heading="== $1" 'index($0, "== ") == 1 { on = index($0, heading
 start_demo() { # [VARIABLE=VALUE...]
     rm -rf "$work/tmp"
     mkdir "$work/tmp"
-    env --default-signal=INT,TERM,HUP "$@" DEMO_MARK="$mark" TMPDIR="$work/tmp" \
-        setsid "$root/examples/shop/demo.sh" "$build" >"$out" 2>&1 </dev/null &
+    env --default-signal=INT,TERM,HUP,PIPE "$@" DEMO_MARK="$mark" TMPDIR="$work/tmp" \
+        setsid "$root/examples/shop/demo.sh" "$build" >"$to" 2>&1 </dev/null &
     demo=$!
 }
 

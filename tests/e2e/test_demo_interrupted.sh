@@ -5,7 +5,7 @@
 ends_with() {
     wait "$demo"
     local code=$?
-    [ "$code" -eq "$1" ] || bad "exit code $code instead of $1"
+    [[ $code =~ ^($1)$ ]] || bad "exit code $code instead of $1"
     nothing_is_left
 }
 
@@ -18,6 +18,13 @@ start_demo
 await_line '^\$ trackway trace list'
 kill -TERM "$demo"
 ends_with 143
+
+mkfifo "$work/pipe" # nobody reads on
+head -n 12 <"$work/pipe" >"$out" &
+to=$work/pipe
+start_demo
+ends_with '1|141'
+to=$out
 
 start_demo # a program of it dies
 await_line '^edge   '
