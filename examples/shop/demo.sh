@@ -175,10 +175,14 @@ expect 'report.progress' 'how far it had come'
 
 server=$(door http)
 has() { "$trackway" show "$1" --server "$server" --brief | grep "$2" >/dev/null; }
-collector_has_all() {
-    has "$killed" 'the back does not answer' && has "$killed" 'SELECT report' && has "$kiosk" 'UPDATE stock' && has "$kiosk" 'shop-kiosk' &&
-        has "$commit" 'TLog' && { [ -z "$customer" ] || { has "$customer" 'visit' && has "$customer" 'shop-back'; }; }
+knows_the_dead() {
+    "$trackway" open --server "$server" --color never |
+        awk '/ live / { wait = 1 } / dead .* SELECT report / { dead = 1 } END { exit wait || !dead }'
 }
+has_the_shop() { has "$killed" 'the back does not answer' && has "$killed" 'SELECT report' && knows_the_dead; }
+has_the_kiosk() { has "$kiosk" 'UPDATE stock' && has "$kiosk" 'shop-kiosk'; }
+has_the_customer() { [ -z "$customer" ] || { has "$customer" 'visit' && has "$customer" 'shop-back'; }; }
+collector_has_all() { has_the_shop && has_the_kiosk && has_the_customer && has "$commit" 'TLog'; }
 await collector_has_all
 
 heading 'The collector has it all: recordings of this machine, and what other tracers send'
