@@ -182,8 +182,10 @@ knows_the_dead() {
 has_the_shop() { has "$killed" 'the back does not answer' && has "$killed" 'SELECT report' && knows_the_dead; }
 has_the_kiosk() { has "$kiosk" 'UPDATE stock' && has "$kiosk" 'shop-kiosk'; }
 has_the_customer() { [ -z "$customer" ] || { has "$customer" 'visit' && has "$customer" 'shop-back'; }; }
-collector_has_all() { has_the_shop && has_the_kiosk && has_the_customer && has "$commit" 'TLog'; }
-await collector_has_all
+await has_the_shop
+await has_the_kiosk
+await has_the_customer
+await has "$commit" 'TLog'
 
 heading 'The collector has it all: recordings of this machine, and what other tracers send'
 run traces --server "$server" --where 'service in (shop-customer, shop-kiosk, fdb-MP)'

@@ -89,11 +89,12 @@ run_line() {
 # The last output has to contain this (a regular expression); the second argument says what is missing otherwise.
 expect() { sed 's/\x1b\[[0-9;]*m//g' "$work/shown" | grep -- "$1" >/dev/null || fail "not shown: $2"; }
 
-# Waits until a command succeeds; gives up after 400 tries, 20 seconds or more.
+# Waits until a command succeeds; gives up after 400 tries, or 30 seconds when a try takes long.
 await() {
-    local try
+    local try since=$SECONDS
     for try in $(seq 400); do
         if "$@" 2>/dev/null; then return; fi
+        [ "$try" -lt 20 ] || [ $((SECONDS - since)) -lt 30 ] || break
         sleep 0.05
     done
     fail "gave up waiting: $* ($try times)"
