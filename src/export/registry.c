@@ -103,6 +103,9 @@ const struct tw__exporter_class *tw__exporter_find(const char *text, size_t len,
     if (class) return class;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (same_word(text, others[i].name, len)) return load(&others[i], what);
-    *what = "unknown exporter; there are: none, file, network_lossy, xray, otlp";
+    static char unknown[TW_WHY_MAX];
+    const int shown = len < 40 ? (int)len : 40;
+    (void)snprintf(unknown, sizeof unknown, "unknown exporter \"%.*s\"; there are none, file, network_lossy, xray, otlp", shown, text);
+    *what = unknown;
     return NULL;
 }

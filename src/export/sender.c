@@ -45,13 +45,18 @@ void tw__sender_close(struct tw__sender *sender)
     sender->room = NULL;
 }
 
-static void pause_for(struct tw__sender *sender, const char *what, int error, uint64_t now_ns)
+static void pause_longer(struct tw__sender *sender, uint64_t now_ns)
 {
     uint64_t twice = sender->pause_ns * 2;
-    tw__exporter_problem(sender->self, what, error);
     sender->pause_ns = twice < PAUSE_MIN_NS ? PAUSE_MIN_NS : twice < PAUSE_MAX_NS ? twice : PAUSE_MAX_NS;
     sender->resume_ns = now_ns + sender->pause_ns;
     sender->probe_ns = 0;
+}
+
+static void pause_for(struct tw__sender *sender, const char *what, int error, uint64_t now_ns)
+{
+    tw__exporter_problem(sender->self, what, error);
+    pause_longer(sender, now_ns);
 }
 
 /* An answer to the lookup. */
@@ -88,10 +93,12 @@ static void look_up(struct tw__sender *sender, uint64_t now_ns)
     if (result == 0) return;
     sender->resolving = NULL;
     sender->resolved_ns = now_ns;
-    if (result == 1)
+    if (result == 1) {
         take_address(sender, &found, now_ns);
-    else if (sender->udp.fd < 0)
-        pause_for(sender, sender->host, ENOENT, now_ns);
+    } else if (sender->udp.fd < 0) {
+        tw__exporter_say(sender->self, "%.100s: there is no host of that name", sender->host);
+        pause_longer(sender, now_ns);
+    }
 }
 
 bool tw__sender_ready(struct tw__sender *sender, uint64_t now_ns)

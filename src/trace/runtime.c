@@ -119,7 +119,7 @@ static void begin_export(struct tw__segment *segment)
     tw__store_release(&tw__runtime.sampler, configured ? &sampler : NULL);
     int result = tw__export_begin(segment, &state.settings, configured ? &sampler : NULL, &what);
     if (result < 0) {
-        notice(segment, result, "export", what, tw_err_text(result));
+        notice(segment, result, "export", what, result == TW_ERR_NOT_FOUND ? "" : tw_err_text(result)); /* it says so itself */
     } else if (configured && result > 0 && !tw__sampler_can_sample(&sampler)) {
         notice(segment, TW_ERR_STATE, "export", "there is an exporter, but the sample rate is 0", "");
     } else if (configured && result == 0) {

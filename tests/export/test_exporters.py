@@ -51,7 +51,12 @@ def a_full_disk_costs_records_and_nothing_else(folder):
 
 def an_unknown_exporter_is_told_with_the_names_there_are(folder):
     counters, told = common.run("1", TRACKWAY_EXPORTER="jaeger")
-    assert counters == [] and "unknown exporter" in told and "network_lossy" in told, told
+    assert counters == [] and 'unknown exporter "jaeger"; there are none, file, network_lossy, xray, otlp' in told, told
+
+
+def a_host_that_is_unknown_is_told_as_that(folder):
+    counters, told = common.run("1", "flush=300", TRACKWAY_EXPORTER="network_lossy", TRACKWAY_FDB="no.such.host.invalid:8889")
+    assert counters[0]["sent"] == 0 and "no.such.host.invalid: there is no host of that name" in told, (counters, told)
 
 
 def a_configuration_that_can_send_nothing_says_so_once(folder):
