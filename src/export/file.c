@@ -1,8 +1,8 @@
 /* file: one JSON object a line with everything, appended to a file.
  *
  * Each line is written whole or not at all: what a write leaves over is kept for the next, up to HELD_MAX; beyond that whole
- * batches are dropped and counted, so a full disk costs spans and nothing else. Rotation: when the file is larger than
- * TRACKWAY_FILE_MAX it is renamed to <name>.1 (replacing the one before) and begun anew; tw_export_reopen follows a rotation
+ * batches are dropped and counted, so a full disk costs spans and nothing else. Rotation: when the file has reached
+ * TRACKWAY_FILE_MAX, by the line that does, it is renamed to <name>.1 (replacing the one before) and begun anew; tw_export_reopen follows a rotation
  * by others. The file is made with mode 0600: tags may hold what not everybody should read. */
 #include <errno.h>
 #include <fcntl.h>
@@ -123,7 +123,8 @@ static void file_records(struct tw__exporter *self, const struct tw__export_batc
         tw__json_line(&json);
         file->lines++;
         if (file->out.failed) drop_held(self);
-        if (file->out.len >= HELD_MAX / 8) (void)write_held(self);
+        bool full = file->max_bytes && file->size + file->out.len >= file->max_bytes;
+        if (full || file->out.len >= HELD_MAX / 8) (void)write_held(self);
         if (file->out.len >= HELD_MAX) drop_held(self);
     }
     (void)write_held(self);

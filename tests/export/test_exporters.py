@@ -40,8 +40,10 @@ def file_rotates_when_it_is_full_and_tears_no_line(folder):
     common.run("2000", TRACKWAY_EXPORTER="file", TRACKWAY_FILE=path, TRACKWAY_FILE_MAX="64k")
     assert os.path.exists(path + ".1")
     for name in (path, path + ".1"):
-        for line in open(name, encoding="utf-8"):
+        lines = open(name, encoding="utf-8").readlines()
+        for line in lines:
             json.loads(line)
+        assert os.path.getsize(name) < (64 << 10) + (len(lines[-1]) if lines else 0), name
 
 
 def a_full_disk_costs_records_and_nothing_else(folder):
