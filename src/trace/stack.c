@@ -150,7 +150,7 @@ static void stand_for_next(struct tw__block *block, struct tw__slot *stand_in, s
         tw__slot_give(block, stand_in);
         return;
     }
-    stand_in->alias = next;
+    tw__store_relaxed(&stand_in->alias, next);
     stand_in->alias_id = tw__load_relaxed(&next->id);
     tw__store_relaxed(&stand_in->trace[0], tw__load_relaxed(&next->trace[0]));
     tw__store_relaxed(&stand_in->trace[1], tw__load_relaxed(&next->trace[1]));
@@ -339,7 +339,7 @@ void tw_context_switch(tw_task *mine)
         uint64_t id = tw__load_relaxed(&top->id);
         struct tw__slot *holder = holder_open(block, top->trace, id, (top->misc >> 32) & 0xff);
         if (holder) {
-            holder->alias = top;
+            tw__store_relaxed(&holder->alias, top);
             holder->alias_id = id;
             holder->link = &tw__no_slot;
         }

@@ -161,7 +161,7 @@ static int look(const struct tw__block *block, struct tw_context *out)
     for (int depth = 0; depth < DEPTH_MAX && slot && slot != &tw__no_slot && slot != &tw__detached; depth++) {
         bool context = tw__load_relaxed(&slot->holder) != 0;
         if (context || (tw__load_acquire(&slot->id) & 1)) { /* else it has ended on another thread, and waits here */
-            tw__slot_handed(slot); /* before, so that its thread does not change what is read here */
+            if (!context) tw__slot_handed(slot); /* before, so that its thread does not change what is read here */
             result = read_slot(slot, out) ? 0 : TW_ERR_OUT_OF_TRACE;
             break;
         }
