@@ -52,6 +52,19 @@ static void open_for(struct tw__block *block, struct tw__chunk *chunk, uint64_t 
     tw__store_relaxed(&block->limit, begin + TW__CHUNK_BYTES - 64);
 }
 
+/* Closes the open chunk of the caller's own block, within its lease: nobody else writes to its head (see above), so plain stores do.
+ * A locked instruction would wait for every store before it. */
+static void close_own(struct tw__block *block, uint64_t now)
+{
+    struct tw__chunk *chunk = tw__load_relaxed(&block->chunk);
+    uint64_t word = tw__load_relaxed(&block->chunk_word);
+    tw__store_relaxed(&chunk->commit, (uint32_t)(tw__load_relaxed(&block->cursor) - (uint8_t *)chunk));
+    tw__store_relaxed(&chunk->last_tick, now);
+    tw__store_release(&chunk->word, word_of(word >> 16, (word >> 2) + 1, TW__CHUNK_CLOSED)); /* pairs with the reader */
+    tw__store_relaxed(&block->chunk, NULL);
+    tw__store_relaxed(&block->limit, NULL);
+}
+
 void tw__arena_close(struct tw__segment *segment, struct tw__block *block, uint64_t now)
 {
     struct tw__chunk *chunk = tw__load_relaxed(&block->chunk);
@@ -153,14 +166,23 @@ static uint64_t next_ticket(struct tw__segment *segment, struct tw__block *block
 static bool take_next(struct tw__segment *segment, struct tw__block *block, uint64_t now)
 {
     /* Busy: the last chunk was filled well within its lease. */
-    bool busy = tw__load_relaxed(&block->chunk) && block->expire > now && block->expire - now > lease(segment) / 2;
-    tw__arena_close(segment, block, now);
+    bool within = tw__load_relaxed(&block->chunk) && now <= block->expire;
+    bool busy = within && block->expire - now > lease(segment) / 2;
+    if (within)
+        close_own(block, now);
+    else
+        tw__arena_close(segment, block, now);
     tw__segment_calibrate(segment, now);
     uint32_t tries = tw__load_relaxed(&segment->header->chunk_count);
     for (uint32_t i = 0; i <= tries; i++)
         if (take(segment, block, next_ticket(segment, block, busy), now)) return true;
     block->retry_tick = now + lease(segment) / 1000;
     return false;
+}
+
+bool tw__arena_turn(struct tw__segment *segment, struct tw__block *block, uint64_t now)
+{
+    return tw__load_relaxed(&block->chunk) && now <= block->expire && take_next(segment, block, now);
 }
 
 bool tw__arena_room(struct tw__segment *segment, struct tw__block *block, size_t len, uint64_t now)

@@ -123,6 +123,8 @@ void tw__block_return(struct tw__slot *slot);
 /* arena.c: makes room for len bytes at block->cursor, if need be by closing the open chunk and taking another; false when there
  * is none (counted). now: this moment in ticks. Wait-free: a bounded number of tries. */
 bool tw__arena_room(struct tw__segment *segment, struct tw__block *block, size_t len, uint64_t now);
+/* Takes the next chunk when the open one is full and its lease has not run out: the usual case alone. False: nothing is counted. */
+bool tw__arena_turn(struct tw__segment *segment, struct tw__block *block, uint64_t now);
 /* Closes the chunk a block holds open. */
 void tw__arena_close(struct tw__segment *segment, struct tw__block *block, uint64_t now);
 

@@ -10,6 +10,7 @@
 #include "base/os.h"
 #include "sample/rate.h"
 #include "trace/detached.h"
+#include "trace/finish.h"
 #include "trace/record.h"
 #include "trace/site.h"
 #include "trace/stack.h"
@@ -246,6 +247,13 @@ tw_span tw__span_begin_named(struct tw_site *site, const char *name)
 {
     const struct tw_span_options options = {.name = name};
     return tw__begin_slow(site, &options);
+}
+
+bool tw__chunk_turn(struct tw__block *me, uint64_t now)
+{
+    /* No limit: the clock is not the TSC, or the recording has ended. As in tw__enter, the generation is looked at behind the poison. */
+    if (!tw__load_relaxed(&me->limit) || me->generation != tw__load_relaxed(&tw__runtime.generation)) return false;
+    return tw__arena_turn(tw__segment_of(me), me, now);
 }
 
 /* Writes the record of an open span. False: no room (counted); the span is lost, its slot is not. */
