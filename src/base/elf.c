@@ -139,7 +139,7 @@ static int error_of(int error_number)
 }
 
 /* Read, not mapped: a mapping of a file that somebody cuts would kill us. */
-int tw__elf_open(const char *path, struct tw__elf **out)
+int tw__elf_read(const char *path, uint8_t **out, size_t *out_len)
 {
     struct stat st;
     int saved = errno, fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), result = 0;
@@ -161,10 +161,25 @@ int tw__elf_open(const char *path, struct tw__elf **out)
         if (n <= 0) break;
         len += (size_t)n;
     }
-    if (result == 0) result = tw__elf_parse(bytes, len, out);
-    free(bytes);
     close(fd);
     errno = saved;
+    if (result < 0) {
+        free(bytes);
+        return result;
+    }
+    *out = bytes;
+    *out_len = len;
+    return 0;
+}
+
+int tw__elf_open(const char *path, struct tw__elf **out)
+{
+    uint8_t *bytes;
+    size_t len;
+    int result = tw__elf_read(path, &bytes, &len);
+    if (result < 0) return result;
+    result = tw__elf_parse(bytes, len, out);
+    free(bytes);
     return result;
 }
 

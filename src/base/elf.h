@@ -11,7 +11,9 @@ struct tw__elf;
  * Returns  0 and *out (tw__elf_free), TW_ERR_NOT_FOUND, TW_ERR_PERMISSION, TW_ERR_SYSTEM, TW_ERR_FOREIGN (no such file), TW_ERR_CORRUPT,
  *          TW_ERR_MEMORY. */
 int tw__elf_open(const char *path, struct tw__elf **out);
-/* The same of a whole file in memory. */
+/* A whole file, read, up to 512 MB; free(*bytes). Errors as above. */
+int tw__elf_read(const char *path, uint8_t **bytes, size_t *len);
+/* The same as tw__elf_open of a whole file in memory. */
 int tw__elf_parse(const uint8_t *bytes, size_t len, struct tw__elf **out);
 void tw__elf_free(struct tw__elf *elf);
 

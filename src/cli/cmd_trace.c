@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "cli/source.h"
 #include "cli/trace_list.h"
+#include "cli/trace_words.h"
 #include "export/live.h"
 #include "wire/json.h"
 

@@ -5,8 +5,6 @@
 #include "cli/cli.h"
 
 int tw__trace_list(const struct tw__args *args);
-/* For completion: the modules, functions (of a module), pids or refs there are, one a line. */
-int tw__trace_words(const struct tw__args *args, const char *kind, const char *module);
 int tw__trace_stop(const struct tw__args *args, const char *ref);
 
 #endif

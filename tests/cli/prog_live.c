@@ -12,6 +12,13 @@ static int price(int item)
     return 3 * item;
 }
 
+/* Never called: nobody has heard of it. */
+static void refund(int item)
+{
+    tw_notice("%d comes back", item);
+    TW_SCOPE(span, "refund");
+}
+
 static void handle(int request)
 {
     tw_meta_set(TW_ATTR("request", request), TW_ATTR("zone", request % 2 ? "west" : "east"));
@@ -25,6 +32,7 @@ int main(int argc, char **argv)
 {
     const bool flood = argc > 1;
     (void)argv;
+    if (argc > 2) refund(argc);
     for (int request = 0; request < (flood ? 500000 : 10000); request++) {
         handle(request);
         if (request == 0) (void)puts("ready");

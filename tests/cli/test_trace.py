@@ -344,6 +344,7 @@ _trackway; printf '%s\\n' "${{COMPREPLY[@]}}"
     assert offered("trace", "module", "") == ["cart"]
     assert offered("trace", "function", "cart", "pr") == ["price"]
     assert offered("trace", "function", "nothing", "") == []
+    assert offered("trace", "function", "cart", "") == ["handle", "price", "refund"]  # which has recorded nothing
     assert offered("trace", "pid", "") == [str(process.pid)]
     assert offered("trace", "stop", "") == [trace["ref"]]
     assert "--filter" in offered("trace", "start", "--f")
