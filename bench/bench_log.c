@@ -38,7 +38,7 @@ static void log_3_ints(unsigned n)
 /* In a context from elsewhere each line says whose it is, as the first of each span does. */
 static void log_first(unsigned n)
 {
-    static const struct tw_context from = {.trace_id = {1}, .span_id = {2}, .flags = 1};
+    static const struct tw_context from = {.trace_id = {[15] = 1}, .span_id = {[7] = 2}, .flags = 1};
     tw_attach attached = tw_context_attach(&from);
     for (unsigned i = 0; i < n; i++) tw_info("user %d has %d of %d", (int)i, 2, 3);
     tw_context_detach(attached);

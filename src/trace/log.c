@@ -10,8 +10,8 @@
  * every program); one word for all (a live trace on one module would make every site call).
  *
  * A line of the span that the last one in the chunk was of leaves out whose it is: 32 bytes for three integers instead of 72
- * (BRIEF, docs/format/segment.md). The block's log_span says whose the last one was; a new chunk, an attached context and
- * whatever changes a trace's id or flags set it to none.
+ * (BRIEF, docs/format/segment.md). The block's log_span says whose the last one was; a new chunk and whatever
+ * changes a trace's id or flags set it to none.
  *
  * A fast site takes numbers only, at most fifteen; its arguments are four bits each in the signature, read once from
  * the format. Everything else (texts, widths given as *, metadata, a first time, no room in the chunk) goes through
@@ -221,6 +221,20 @@ static inline __attribute__((always_inline)) void give_back(struct tw__block *me
     tw__store_release(&me->current, at); /* pairs with tw_shutdown, which waits for it */
 }
 
+/* Whether a line may leave out whose it is: the last one in the chunk was of the same span. Never in a context that came from
+ * elsewhere, whose id may be any number, one of ours and TW__NO_LOG among them. */
+static inline __attribute__((always_inline)) bool goes_on(const struct tw__block *block, const struct tw__slot *at,
+                                                          uint64_t id)
+{
+    return id == block->log_span && !tw__is_holder(at);
+}
+
+/* After a line that has said it. tw__log_ints does not look at the thread's metadata. */
+static inline void note_span(struct tw__block *block, const struct tw__slot *at, uint64_t id)
+{
+    block->log_span = tw__is_holder(at) || tw__meta ? (uint64_t)TW__NO_LOG : id;
+}
+
 /* Begins a record with a head for its long form: all of it but the time and the arguments. False: not the fast way (no room, a
  * thread with metadata or without a block, a span that has ended), and nothing has happened. In no span at all is fine. The
  * trace's words are copied one by one: those of a span that has just begun are still in the store buffer. */
@@ -243,7 +257,7 @@ static inline __attribute__((always_inline)) bool begin_fast(struct fast *f, uin
         return false;
     }
     uint64_t id = tw__load_relaxed(&at->id);
-    if (id == me->log_span) {
+    if (goes_on(me, at, id)) {
         tw__store_relaxed(f->words, (head ^ BRIEF_BITS) - SAVED_BYTES);
         f->args = f->words + TW__BRIEF_HEAD_BYTES / 8;
         f->end -= SAVED_BYTES;
@@ -256,12 +270,6 @@ static inline __attribute__((always_inline)) bool begin_fast(struct fast *f, uin
     tw__store_relaxed(f->words + 5, tw__load_relaxed(&at->misc) | me->tid); /* no_slot has no thread */
     f->args = f->words + TW__EVENT_HEAD_BYTES / 8;
     return true;
-}
-
-/* What lines that follow may leave out: not in a context that came from elsewhere, whose id may be anything. */
-static inline void note_span(struct tw__block *block, const struct tw__slot *at, uint64_t id)
-{
-    block->log_span = tw__is_holder(at) || tw__meta ? (uint64_t)TW__NO_LOG : id;
 }
 
 /* The clock comes last: little has to be kept in registers over it. False: the lease of the chunk has run out, the bytes behind
@@ -367,7 +375,7 @@ void tw__log_ints(struct tw_log_site *site, uint64_t a, uint64_t bc)
     tw__signal_fence();
     uint64_t *words = (uint64_t *)(void *)me->cursor;
     uint8_t *end = me->cursor + (head & 0xffff);
-    if (UNLIKELY(tw__load_relaxed(&at->id) != me->log_span || end > tw__load_relaxed(&me->limit))) {
+    if (UNLIKELY(!goes_on(me, at, tw__load_relaxed(&at->id)) || end > tw__load_relaxed(&me->limit))) {
         give_back(me, at);
         ints_any(site, a, bc);
         return;
@@ -423,7 +431,7 @@ void tw__log_append(struct tw__block *block, const struct tw__line *line)
     if (!tw__arena_room(segment, block, len, now)) return;
     uint8_t *record = block->cursor, *to = record + TW__EVENT_HEAD_BYTES;
     uint64_t *words = (uint64_t *)(void *)record, head = (line->head & ~(uint64_t)0xffff) | len;
-    if (id == block->log_span && !line->tick) {
+    if (goes_on(block, at, id) && !line->tick) {
         head = (head ^ BRIEF_BITS) - SAVED_BYTES;
         len -= SAVED_BYTES;
         to -= SAVED_BYTES;

@@ -223,7 +223,6 @@ static struct tw__slot *holder_open(struct tw__block *block, const uint64_t trac
     struct tw__slot *slot = tw__slot_take(block);
     if (!slot) return NULL;
     uint64_t check = (block->random[1] += 2) | 1;
-    block->log_span = TW__NO_LOG; /* an id from elsewhere may be one of ours */
     tw__store_relaxed(&slot->head, (uint64_t)TW__TYPE_HOLDER << 16);
     tw__store_relaxed(&slot->time, slot->id);
     tw__store_relaxed(&slot->trace[0], trace[0]);

@@ -99,28 +99,59 @@ static void contexts_with_the_same_span_id_are_not_mixed_up(void **state)
     for (int i = 0; i < 9; i++) assert_of(all, i, of[i]);
 }
 
+static void contexts_may_have_any_span_id(void **state)
+{
+    (void)state;
+    struct tw_context contexts[16];
+    for (int i = 0; i < 16; i++) {
+        contexts[i] = (struct tw_context){
+            .trace_id = {[0] = 7, [15] = (uint8_t)(1 + i)}, .span_id = {[7] = (uint8_t)(1 + i)}, .flags = 1};
+        tw_attach attached = tw_context_attach(&contexts[i]);
+        line(2 * i);
+        line(2 * i + 1);
+        tw_context_detach(attached);
+    }
+    const struct tw_records *all = read_all();
+    assert_int_equal(all->damaged, 0);
+    for (int i = 0; i < 32; i++) assert_of(all, i, &contexts[i / 2]);
+}
+
+/* The first line in a chunk and of a thread says whose it is, whatever was there before. */
+static void the_first_line_of_a_thread_in_a_context_is_whole(void **state)
+{
+    (void)state;
+    struct tw_context two = {.trace_id = {[15] = 9}, .span_id = {[7] = 2}, .flags = 1};
+    tw_attach attached = tw_context_attach(&two);
+    for (int i = 0; i < 600; i++) line(i); /* through several chunks */
+    tw_context_detach(attached);
+    const struct tw_records *all = read_all();
+    assert_int_equal(all->damaged, 0);
+    for (int i = 0; i < 600; i++) assert_of(all, i, &two);
+}
+
 static void what_a_trace_is_given_after_its_first_line_holds_for_the_next(void **state)
 {
     (void)state;
     static const uint8_t id[16] = {1, 2, 3, [15] = 4};
-    struct tw_context before, unsampled, after;
     tw_span root = tw_span_begin_root("root");
-    assert_true(tw_span_context(root, &before));
     line(0);
     line(1);
-    assert_int_equal(tw_span_set_sampled(root, !(before.flags & TW_FLAG_SAMPLED)), 0);
-    assert_true(tw_span_context(root, &unsampled));
+    assert_int_equal(tw_span_set_sampled(root, false), 0);
     line(2);
     line(3);
     assert_int_equal(tw_span_set_trace_id(root, id), 0);
-    assert_true(tw_span_context(root, &after));
     line(4);
     line(5);
     tw_span_end(root);
     const struct tw_records *all = read_all();
-    const struct tw_context *of[] = {&before, &before, &unsampled, &unsampled, &after, &after};
-    for (int i = 0; i < 6; i++) assert_of(all, i, of[i]);
-    assert_memory_equal(after.trace_id, id, 16);
+    const struct tw_record *first = line_of(all, 0);
+    for (int i = 0; i < 6; i++) {
+        const struct tw_record *r = line_of(all, i);
+        assert_int_equal(r->flags & TW_FLAG_SAMPLED, i < 2 ? TW_FLAG_SAMPLED : 0);
+        assert_memory_equal(r->trace_id, i < 4 ? first->trace_id : id, 16);
+        assert_memory_equal(r->span_id, first->span_id, 8);
+    }
+    assert_memory_not_equal(first->trace_id, id, 16);
 }
 
 static void metadata_comes_with_every_line_between_set_and_clear(void **state)
@@ -234,6 +265,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RECORDING(lines_are_of_the_span_that_was_current),
         RECORDING(contexts_with_the_same_span_id_are_not_mixed_up),
+        RECORDING(contexts_may_have_any_span_id),
+        RECORDING(the_first_line_of_a_thread_in_a_context_is_whole),
         RECORDING(what_a_trace_is_given_after_its_first_line_holds_for_the_next),
         RECORDING(metadata_comes_with_every_line_between_set_and_clear),
         RECORDING(lines_go_on_in_the_next_chunk),
