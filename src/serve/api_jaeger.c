@@ -150,7 +150,7 @@ static void read_search(struct tw__ask *ask, struct tw__search *search, struct t
 
 static void put_trace(struct tw__ask *ask, const char *id, bool must)
 {
-    struct tw__spans spans = {0};
+    struct tw__spans spans = {.pool.limit_bytes = TW__WHOLE_TRACE_BYTES};
     struct tw__ask one;
     struct tw__reply scratch = {0};
     tw__ask_begin(&one, ask->api, ask->request, &scratch);

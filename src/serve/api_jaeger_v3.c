@@ -82,7 +82,7 @@ static void put_result(struct tw__ask *ask, const struct tw__spans *spans)
 static void trace(void *context, const struct tw__request *request, struct tw__reply *reply)
 {
     struct tw__ask ask;
-    struct tw__spans spans = {0};
+    struct tw__spans spans = {.pool.limit_bytes = TW__WHOLE_TRACE_BYTES};
     tw__ask_begin(&ask, context, request, reply);
     tw__ask_trace(&ask, request->rest, TW__PART_ALL, &spans);
     if (!ask.failed) put_result(&ask, &spans);
@@ -126,7 +126,7 @@ static void traces(void *context, const struct tw__request *request, struct tw__
     struct tw__search search;
     struct tw__jaeger_tags conditions;
     struct tw__summaries found = {0};
-    struct tw__spans spans = {0};
+    struct tw__spans spans = {.pool.limit_bytes = TW__WHOLE_TRACE_BYTES};
     tw__ask_begin(&ask, context, request, reply);
     read_search(&ask, &search, &conditions);
     if (!ask.failed && !tw__ask_failed(&ask, tw__query_search(ask.api->store, &search, &ask.pool, &found))) {

@@ -70,7 +70,7 @@ static void wrap(struct tw__buf *out, size_t at)
 static void trace(struct tw__api *api, const struct tw__request *request, struct tw__reply *reply, bool wrapped)
 {
     struct tw__ask ask;
-    struct tw__spans spans = {0};
+    struct tw__spans spans = {.pool.limit_bytes = TW__WHOLE_TRACE_BYTES};
     tw__ask_begin(&ask, api, request, reply);
     tw__ask_trace(&ask, request->rest, TW__PART_ALL, &spans);
     if (!ask.failed && wants_protobuf(request)) {

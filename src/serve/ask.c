@@ -185,7 +185,7 @@ void tw__ask_trace(struct tw__ask *ask, const char *id, unsigned parts, struct t
     uint8_t trace_id[16];
     size_t len = strlen(id);
     char whole[33];
-    spans->pool.limit_bytes = POOL_MAX;
+    if (!spans->pool.limit_bytes) spans->pool.limit_bytes = POOL_MAX;
     if (ask->failed) return;
     /* Others leave leading zeros away. */
     if (len > 0 && len < 32 && strspn(id, "0123456789abcdefABCDEF") == len && len >= 15) {

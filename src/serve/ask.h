@@ -50,7 +50,10 @@ void tw__ask_search(struct tw__ask *ask, struct tw__search *search);
 /* Adds a filter; at most one an ask. */
 void tw__ask_where(struct tw__ask *ask, const char *text, struct tw__search *search);
 
-/* The whole trace that the star of the route names, in spans. */
+/* Of traces that are answered as one text, several times as large: about 170,000 spans. Beyond it the answer is 503. */
+enum { TW__WHOLE_TRACE_BYTES = 64 << 20 };
+
+/* The whole trace that the star of the route names, in spans, whose pool may have a limit. */
 void tw__ask_trace(struct tw__ask *ask, const char *id, unsigned parts, struct tw__spans *spans);
 
 /* A time as text, since numbers beyond 2^53 do not survive every reader of JSON. */
