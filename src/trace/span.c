@@ -15,6 +15,10 @@
  * keeps off. A handler that comes before that may record as it likes, so the cursor, the tags and the free list are looked at
  * only then. Counted with callgrind the pair is below 90 instructions through the shared library (bench/).
  *
+ * Where the clock stands: there are processors on which nothing that comes after its reading overlaps with it, and of what comes
+ * before only chains of loads that are short (bench/README.md). So in begin it is read late, in end as soon as the poison is
+ * stored (arena.c needs that order), and what can wait is looked at behind it.
+ *
  * Invariant: the bytes of slot->tags from tags_len on are zero. end restores it a line at a time, once the record is there: who
  * is killed before still has the tags in the slot.
  */
