@@ -93,6 +93,14 @@ static void end_at_once(int number)
     _exit(TW__EXIT_FAILED);
 }
 
+static void complain_of_busy(const struct tw__server *server)
+{
+    struct tw__buf doors = {0};
+    tw__server_describe_busy(server, &doors);
+    tw__complain("serve: some requests were not done in time (%.*s)", (int)doors.len, doors.ptr ? doors.ptr : "");
+    tw__buf_fini(&doors);
+}
+
 static int run(struct tw__settings *settings)
 {
     struct tw__inherited inherited[TW__INHERITED_MAX];
@@ -125,8 +133,7 @@ static int run(struct tw__settings *settings)
         (void)signal(SIGINT, end_at_once);
         (void)alarm((unsigned)CLOSE_SECONDS);
         (void)pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
-        if (!tw__server_drain(server, tw__clock_mono_ns() + DRAIN_NS))
-            tw__complain("serve: some requests were not done in time");
+        if (!tw__server_drain(server, tw__clock_mono_ns() + DRAIN_NS)) complain_of_busy(server);
     }
     tw__server_close(server);
     return code;

@@ -315,7 +315,8 @@ void tw__server_describe(const struct tw__server *server, struct tw__buf *out)
             continue;
         }
         bool loopback = strncmp(door->bound, LOOPBACK, sizeof LOOPBACK - 1) == 0;
-        tw__buf_fmt(out, "%s%s %s", comma, door->kind->name, door->bound + (loopback && told ? sizeof LOOPBACK - 1 : 0));
+        tw__buf_fmt(out, "%s%s %s", comma, door->kind->name,
+                    door->bound + (loopback && told ? sizeof LOOPBACK - 1 : 0));
         told |= loopback;
         comma = ", ";
     }
@@ -362,6 +363,16 @@ bool tw__server_drain(struct tw__server *server, uint64_t until_mono_ns)
     while (server->http && !tw__httpd_idle(server->http) && tw__clock_mono_ns() < until_mono_ns)
         tw__os_sleep_ns(DRAIN_LOOK_NS);
     return tw__doors_idle(&server->doors) && (!server->http || tw__httpd_idle(server->http));
+}
+
+void tw__server_describe_busy(const struct tw__server *server, struct tw__buf *out)
+{
+    for (size_t i = 0; i < server->doors.count; i++) {
+        struct tw__open_door door = server->doors.items[i].door;
+        if (!server->doors.items[i].open || door.kind->idle(&door)) continue;
+        tw__buf_fmt(out, "%s%s", out->len ? ", " : "", door.kind->name);
+    }
+    if (server->http && !tw__httpd_idle(server->http)) tw__buf_fmt(out, "%shttp", out->len ? ", " : "");
 }
 
 void tw__server_close(struct tw__server *server)

@@ -30,6 +30,8 @@ int tw__server_reload(struct tw__server *server, char why[TW_WHY_MAX]);
 /* Nothing new comes in; waits until what was under way is done, at most until a time on CLOCK_MONOTONIC.
  * Returns whether everything was done. */
 bool tw__server_drain(struct tw__server *server, uint64_t until_mono_ns);
+/* The doors at which something is still under way, after a drain that returned false: their names, with commas. */
+void tw__server_describe_busy(const struct tw__server *server, struct tw__buf *out);
 /* Ends everything, writes into blocks what the store has. NULL is nothing. */
 void tw__server_close(struct tw__server *server);
 
