@@ -18,8 +18,8 @@ enum { FILE_HEAD = 32, RECORD_HEAD = 24, COUNTS = 80 };
 /* The head, and the first record over all that follows: it is long enough or it is not. */
 static void put_right(uint8_t *bytes, size_t len)
 {
-    static const uint64_t head[4] = {UINT64_C(0x314c4e524a575422), 1, 7, 1000};
     if (len < FILE_HEAD) return;
+    const uint64_t version = 1 + bytes[8] % 2, head[4] = {UINT64_C(0x314c4e524a575422), version, 7, 1000};
     memcpy(bytes, head, sizeof head);
     for (size_t at = FILE_HEAD; len - at >= RECORD_HEAD + COUNTS;) {
         uint64_t record = len - at - RECORD_HEAD, asked;
@@ -27,7 +27,7 @@ static void put_right(uint8_t *bytes, size_t len)
         if (asked >= COUNTS && asked < record) record = asked;
         memcpy(bytes + at, "TREC", 4);
         memcpy(bytes + at + 8, &record, sizeof record);
-        uint64_t check = tw__hash(bytes + at + RECORD_HEAD, record);
+        uint64_t check = tw__hash_seeded(bytes + at + RECORD_HEAD, record, version > 1 ? 7 : 0);
         memcpy(bytes + at + 16, &check, sizeof check);
         at += RECORD_HEAD + record;
     }
