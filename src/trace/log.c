@@ -26,6 +26,7 @@
 
 #include "base/clock.h"
 #include "ring/live.h"
+#include "trace/finish.h"
 #include "trace/site.h"
 #include "trace/stack.h"
 
@@ -383,6 +384,7 @@ void tw__log_ints(struct tw_log_site *site, uint64_t a, uint64_t bc)
     tw__store_relaxed(words, head);
     tw__store_relaxed(words + 2, tw__load_relaxed(&site->ints) | a);
     tw__store_relaxed(words + 3, bc);
+    tw__record_fetch((uint8_t *)words);
     uint64_t now = tw__clock_tsc();
     if (UNLIKELY(now > me->expire)) {
         give_back(me, at);
