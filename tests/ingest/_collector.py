@@ -4,9 +4,13 @@ import json
 import os
 import re
 import subprocess
+import sys
 import time
 
 HERE = os.path.dirname(os.path.realpath(__file__))
+sys.path.insert(0, os.path.join(HERE, ".."))
+from _run import run_tests  # noqa: E402,F401  for who has a Collector
+
 BUILD = os.path.realpath(os.environ.get("TRACKWAY_BUILD") or os.path.join(HERE, "../../build"))
 TRACKWAY = os.path.join(BUILD, "trackway")
 DOORS = ("otlp-http", "otlp-grpc", "fdb", "xray", "zipkin", "segments")
@@ -75,20 +79,3 @@ class Collector:
             span["resource"] = {tag["key"]: tag["value"] for tag in span["resource"]["tags"]}
             span["service"] = span["resource"].get("service.name", "")
         return spans
-
-
-def run_tests(*tests):
-    """Each with a folder of its own. Returns the exit status."""
-    import tempfile
-    import traceback
-    failed = 0
-    for test in tests:
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                test(folder)
-                print(f"passed {test.__name__}", flush=True)
-            except Exception as error:  # pylint: disable=broad-except
-                failed += 1
-                traceback.print_exc()
-                print(f"FAILED {test.__name__}: {type(error).__name__} {error}", flush=True)
-    return 1 if failed else 0

@@ -9,12 +9,14 @@ import re
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 
 import msgpack
 
 HERE = os.path.dirname(os.path.realpath(__file__))
+sys.path.insert(0, os.path.join(HERE, ".."))
+from _run import run_tests  # noqa: E402
+
 BUILD = os.path.realpath(os.environ.get("TRACKWAY_BUILD") or os.path.join(HERE, "../../build"))
 TRACKWAY, EXPORT = os.path.join(BUILD, "trackway"), os.path.join(BUILD, "tests", "prog_export")
 A1 = bytes.fromhex("97ae3132372e302e302e313a34353030cf0102030405060708cf1112131415161718cb3ff8000000000000cb3fd0000000000000"
@@ -123,19 +125,6 @@ def the_doctor_tells_what_to_set_when_nothing_comes(folder):
     assert subprocess.run([TRACKWAY, "doctor", "rabbit"], capture_output=True, timeout=60).returncode == 2
 
 
-def main():
-    failed = 0
-    for test in (every_layout_is_taken_and_bad_ones_harm_nothing, a_sender_over_ipv6_is_taken, what_our_exporter_sends_arrives_whole,
-                 the_doctor_tells_who_sends_what, the_doctor_tells_what_to_set_when_nothing_comes):
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                test(folder)
-                print(f"passed {test.__name__}", flush=True)
-            except Exception as error:  # pylint: disable=broad-except
-                failed += 1
-                print(f"FAILED {test.__name__}: {type(error).__name__} {error}", flush=True)
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_tests(every_layout_is_taken_and_bad_ones_harm_nothing, a_sender_over_ipv6_is_taken, what_our_exporter_sends_arrives_whole,
+                       the_doctor_tells_who_sends_what, the_doctor_tells_what_to_set_when_nothing_comes))

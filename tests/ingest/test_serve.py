@@ -14,10 +14,12 @@ import ssl
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 
 HERE = os.path.dirname(os.path.realpath(__file__))
+sys.path.insert(0, os.path.join(HERE, ".."))
+from _run import run_tests  # noqa: E402
+
 BUILD = os.environ.get("TRACKWAY_BUILD") or os.path.join(HERE, "../../build")
 TRACKWAY = os.path.join(BUILD, "trackway")
 TRACES, METRICS = "/v1/traces", "/v1/metrics"
@@ -454,26 +456,6 @@ def many_streams_over_many_connections(folder):
         assert collector.end()[0] == 0
 
 
-def main():
-    tests = [value for name, value in globals().items() if callable(value) and getattr(value, "__code__", None)
-             and value.__code__.co_varnames[:1] == ("folder",) and value.__code__.co_argcount == 1]
-    only = sys.argv[1:]
-    failed = 0
-    for test in tests:
-        if only and test.__name__ not in only:
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                test(folder)
-                print(f"passed {test.__name__}", flush=True)
-            except Exception as error:  # pylint: disable=broad-except
-                failed += 1
-                print(f"FAILED {test.__name__}: {type(error).__name__} {error}", flush=True)
-                if not isinstance(error, AssertionError) or not str(error):
-                    import traceback
-                    traceback.print_exc()
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_tests(*(value for value in list(globals().values()) if getattr(value, "__code__", None)
+                         and value.__code__.co_varnames[:1] == ("folder",) and value.__code__.co_argcount == 1)))

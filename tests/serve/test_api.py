@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.parse
 
-sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), ".."))
 from _run import run_tests  # noqa: E402
 
 HERE = os.path.dirname(os.path.realpath(__file__))

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), ".."))
 from _run import run_tests  # noqa: E402
 from test_api import Collector, resource, span  # noqa: E402  pylint: disable=wrong-import-position
 

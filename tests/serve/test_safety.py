@@ -10,7 +10,7 @@ import subprocess
 import sys
 import urllib.parse
 
-sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), ".."))
 from _run import run_tests  # noqa: E402
 from test_api import STORY, TRACE, TRACKWAY, Collector  # noqa: E402
 

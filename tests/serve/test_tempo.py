@@ -10,7 +10,7 @@ import sys
 import urllib.parse
 
 HERE = os.path.dirname(os.path.realpath(__file__))
-sys.path.insert(0, HERE)
+sys.path.insert(0, os.path.join(HERE, ".."))
 from _run import run_tests  # noqa: E402
 from test_api import STORY, T0, TRACE, Collector  # noqa: E402
 
