@@ -37,6 +37,7 @@ enum {
     PIECE_BYTES = 64 << 10,
     PEM_MAX = 1 << 20
 };
+static const uint64_t STANDSTILL_NS = 1500000000; /* after which a drain waits no longer for a peer */
 
 struct machine {
     struct tw__inflate inflate;
@@ -50,8 +51,10 @@ struct tw__httpd {
     char *certificate_before, *key_before;
     struct tw__sources *sources;
     uint32_t connections;   /* atomic */
-    uint32_t busy;          /* atomic: requests under way */
+    uint32_t busy;          /* atomic: requests under way, from their first byte to the answer's last */
+    uint32_t handling;      /* atomic: of these, being worked on here */
     uint32_t draining;      /* atomic */
+    uint64_t moved_ns;      /* atomic: when one of them last got on */
     uint64_t waiting_bytes; /* atomic */
     pthread_mutex_t lock;   /* of machines */
     struct machine *machines;
@@ -71,10 +74,16 @@ struct exchange {
 };
 
 struct stream {
+    struct tw__httpd *server;
     struct tw__reply reply;
     size_t at;
     bool ended;
 };
+
+static void moved(struct tw__httpd *server)
+{
+    tw__store_relaxed(&server->moved_ns, tw__clock_mono_ns());
+}
 
 /* -- what handlers call */
 
@@ -318,6 +327,7 @@ static ssize_t stream_read(void *data, uint64_t position, char *out, size_t max)
 {
     struct stream *stream = data;
     struct tw__buf *body = &stream->reply.body;
+    moved(stream->server);
     (void)position;
     while (stream->at == body->len) {
         if (stream->ended) return MHD_CONTENT_READER_END_OF_STREAM;
@@ -340,7 +350,7 @@ static void stream_free(void *data)
     free(stream);
 }
 
-static struct MHD_Response *make_response(struct tw__reply *reply)
+static struct MHD_Response *make_response(struct tw__httpd *server, struct tw__reply *reply)
 {
     if (reply->next) {
         struct stream *stream = calloc(1, sizeof *stream);
@@ -348,6 +358,7 @@ static struct MHD_Response *make_response(struct tw__reply *reply)
             if (reply->done) reply->done(reply->state);
             return NULL;
         }
+        stream->server = server;
         stream->reply = *reply;
         stream->at = stream->reply.body.len;
         *reply = (struct tw__reply){.status = reply->status};
@@ -421,7 +432,7 @@ static enum MHD_Result answer(struct exchange *exchange, struct tw__reply *reply
         reply->fixed = (struct tw_text){"", 0};
     }
     struct tw__reply head = *reply; /* make_response takes the body away */
-    struct MHD_Response *response = make_response(reply);
+    struct MHD_Response *response = make_response(exchange->server, reply);
     if (!response) return MHD_NO;
     add_headers(exchange, &head, response);
     enum MHD_Result result = MHD_queue_response(exchange->request.connection, head.status, response);
@@ -492,6 +503,7 @@ static struct exchange *begin(struct tw__httpd *server, struct MHD_Connection *c
     exchange->request = (struct tw__request){.method = method, .path = path, .rest = "", .connection = connection};
     exchange->request.body = (struct tw_text){"", 0};
     (void)tw__add_relaxed(&server->busy, 1U);
+    moved(server);
     check_head(exchange);
     return exchange;
 }
@@ -512,6 +524,7 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
     }
     if (*len) {
         take_piece(exchange, bytes, *len);
+        moved(server);
         if (exchange->refused) exchange->passed_over_bytes += *len;
         *len = 0;
         if (exchange->passed_over_bytes > READ_REFUSED) return MHD_NO;
@@ -519,7 +532,11 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
         tw__stat_add(&server->config.stats->late, 1);
         return MHD_NO;
     }
-    return finish(exchange);
+    (void)tw__add_relaxed(&server->handling, 1U);
+    enum MHD_Result result = finish(exchange);
+    moved(server);
+    (void)tw__sub_release(&server->handling, 1U);
+    return result;
 }
 
 static void on_completed(void *data, struct MHD_Connection *connection, void **state,
@@ -688,14 +705,18 @@ int tw__httpd_reload(struct tw__httpd *server, char why[TW_WHY_MAX])
 void tw__httpd_drain(struct tw__httpd *server)
 {
     if (tw__load_relaxed(&server->draining)) return;
+    moved(server);                            /* who has sent half of a request before has this much time */
     tw__store_release(&server->draining, 1U); /* read by add_headers, which needs no order */
     int fd = MHD_quiesce_daemon(server->daemon);
     if (fd >= 0) (void)close(fd);
 }
 
+/* A peer that sends half a request, or does not read its answer, is not waited for: nothing was acknowledged to it. */
 bool tw__httpd_idle(struct tw__httpd *server)
 {
-    return tw__load_acquire(&server->busy) == 0; /* pairs with on_completed */
+    if (tw__load_acquire(&server->handling) > 0) return false; /* pairs with on_request */
+    if (tw__load_acquire(&server->busy) == 0) return true;     /* pairs with on_completed */
+    return tw__clock_mono_ns() - tw__load_relaxed(&server->moved_ns) > STANDSTILL_NS;
 }
 
 void tw__httpd_close(struct tw__httpd *server)

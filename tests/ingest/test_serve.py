@@ -298,6 +298,22 @@ def a_drain_answers_what_is_under_way(folder):
         assert collector.process.wait(60) == 0
 
 
+def a_drain_does_not_wait_for_who_sends_half_a_request(folder):
+    with Collector(folder) as collector:
+        half = collector.connect()
+        half.putrequest("POST", TRACES)
+        half.putheader("Content-Type", JSON)
+        half.putheader("Content-Length", "1000")
+        half.endheaders()
+        half.send(b"[")
+        until = time.monotonic() + 60
+        while collector.counter("connections") < 1 and time.monotonic() < until:
+            time.sleep(0.05)
+        time.sleep(0.3)
+        collector.process.send_signal(signal.SIGTERM)
+        assert collector.process.wait(60) == 0, "not everything was done in time"
+
+
 def a_service_manager_hands_over_sockets_and_is_told(folder):
     listening = socket.create_server(("127.0.0.1", 0))
     notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

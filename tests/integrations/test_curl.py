@@ -7,7 +7,7 @@ import subprocess
 import threading
 
 import webs
-from webs import await_true, free_port, records, span, spans
+from webs import await_true, dead_port, records, span, spans
 
 
 def fetch(*arguments, **env):
@@ -85,7 +85,7 @@ def test_secrets_do_not_get_into_the_recording():
 
 
 def test_400_and_above_and_failures_are_errors():
-    nobody = f"http://127.0.0.1:{free_port()}/"
+    nobody = f"http://127.0.0.1:{dead_port()}/"
     _, process = fetch("easy", f"{url}/status/404", f"{url}/status/503", nobody, f"{url}/drop", f"{url}/status/204")
     calls = spans(service="fetch", span_kind="client", pid=process.pid)
     assert [s["status"] for s in calls] == ["error"] * 4 + ["unset"]

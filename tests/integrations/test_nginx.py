@@ -414,7 +414,7 @@ if __name__ == "__main__":
     back, back_url = webs.web("pool", service="back")
     front, front_url = webs.web("pool", back_url, service="front")
     known = {back.pid, front.pid}
-    values = {"MODULE": built.stdout.strip(), "F": webs.folder, "PORT": free_port(), "DEAD": free_port(), "DEAD2": free_port(), "FRONT": front_url,
+    values = {"MODULE": built.stdout.strip(), "F": webs.folder, "PORT": free_port(), "DEAD": webs.dead_port(), "DEAD2": webs.dead_port(), "FRONT": front_url,
               "MIRROR": webs.mirror(), "USER": "user root;" if os.getuid() == 0 else ""}
     edge, error_log = f"http://127.0.0.1:{values['PORT']}", os.path.join(webs.folder, "error.log")
     configure()

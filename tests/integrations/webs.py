@@ -157,6 +157,16 @@ def free_port():
         return probe.getsockname()[1]
 
 
+kept = []
+
+
+def dead_port():
+    """One at which nobody listens, nor will while this runs: it is taken, without being listened at."""
+    kept.append(socket.socket())
+    kept[-1].bind(("127.0.0.1", 0))
+    return kept[-1].getsockname()[1]
+
+
 def run_tests(namespace):
     """Runs the functions of a script in their order: each name is a promise. Exits with 1 when one was not kept."""
     import traceback
