@@ -10,12 +10,16 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 BUILD ?= build
 JOBS ?= $(shell nproc)
+# What --quiet still says when there is nothing to say.
+SHELL = /bin/bash
+.SHELLFLAGS = -o pipefail -c
 NINJA = flock $(BUILD)/configured ninja -C $(BUILD) -j $(JOBS) --quiet
+QUIETLY = | { grep -Ev '^(ninja: no work to do|Found ninja|Cleaning... 0 files)' || true; }
 
 .PHONY: all configure demo test check bench soak install clean format
 
 all: configure
-	@$(NINJA)
+	@$(NINJA) $(QUIETLY)
 
 configure:
 	@tools/configure $(BUILD)
@@ -37,13 +41,13 @@ bench: all
 	bench/callgrind_gate $(ARGS) $(BUILD) || [ $$? = 77 ] || failed=1; exit $$failed
 
 soak: configure
-	@$(NINJA) all tests
+	@$(NINJA) all tests $(QUIETLY)
 	@failed=0; for program in $(BUILD)/tests/soak_*; do \
 	    if [ -f $$program ] && [ -x $$program ]; then $$program || failed=1; fi; done; exit $$failed
 
 install:
 	@tools/configure $(BUILD) --prefix=$(PREFIX)
-	@$(NINJA)
+	@$(NINJA) $(QUIETLY)
 	@DESTDIR="$(DESTDIR)" meson install -C $(BUILD) --no-rebuild --quiet
 	@if [ -z "$(DESTDIR)" ]; then ldconfig 2>/dev/null || true; fi
 
