@@ -54,7 +54,7 @@ ask() { curl -s --max-time 60 "$@"; }
 heading 'Its customers'
 if command -v wrk >/dev/null; then
     printf 'wrk, as fast as it goes for a second:'
-    wrk -t 1 -c 8 -d 1 "$url/item/7" | sed -n 's/requests in.*/requests/p'
+    wrk -t 1 -c 8 -d 1 "$url/item/7" | sed -n 's/requests in.*/requests/p' || fail 'the shop does not answer'
 fi
 printf 'curl, items, baskets and reports:     '
 {
