@@ -43,6 +43,7 @@ static const char *const verbs[GENERATOR_OPERATIONS] = {
     "grpc %s/Update", "validate %s",     "render %s",        "authorize %s",    "lock %s",
     "serialize %s",   "cache lookup %s", "call %s upstream", "HEAD /%s/health", "batch %s"};
 static char operations[GENERATOR_SERVICES][GENERATOR_OPERATIONS][48];
+static char addresses[GENERATOR_SERVICES][64], interfaces[GENERATOR_SERVICES][64];
 
 static uint64_t draw(struct generator *g)
 {
@@ -138,6 +139,11 @@ struct generator *generator_new(uint64_t seed, uint64_t start_ns, double rate)
     g->state[1] = mix(seed + 77) | 1;
     g->now_ns = start_ns;
     g->step_ns = 1e9 / rate;
+    for (unsigned s = 0; s < GENERATOR_SERVICES; s++) {
+        (void)snprintf(addresses[s], sizeof addresses[s], "%s.production.svc.cluster.local", nouns[s]);
+        (void)snprintf(interfaces[s], sizeof interfaces[s], "com.example.shop.%s.v2.%c%sService", nouns[s],
+                       nouns[s][0] - 32, nouns[s] + 1);
+    }
     for (unsigned s = 0; s < GENERATOR_SERVICES; s++)
         for (unsigned o = 0; o < GENERATOR_OPERATIONS; o++) {
             char *at = strstr(verbs[o], "%s") - verbs[o] + (char *)operations[s][o];
@@ -206,7 +212,7 @@ void generator_some_trace(struct generator *generator, uint8_t id[16])
 static struct tw_tag_value made_tag(struct tw__pool *pool, const char *key, const char *format,
                                     unsigned long long number)
 {
-    char text[64];
+    char text[96];
     int len = snprintf(text, sizeof text, "%s%llu", format, number);
     const char *copy = tw__pool_copy(pool, text, (size_t)len);
     return (struct tw_tag_value){.key = text_of(key),
@@ -227,22 +233,24 @@ static uint32_t put_tags(struct tw__pool *pool, const struct seed *seed, struct 
     if (seed->operation < 5 || seed->operation >= 20) {
         tags[n++] = text_tag("http.request.method", methods[salt % 6]);
         tags[n++] = text_tag("http.route", operations[seed->service][seed->operation]);
-        tags[n++] = made_tag(pool, "url.path", "/api/v2/items/", salt >> 20 & 0xfffff);
+        tags[n++] =
+            made_tag(pool, "url.full", "https://shop.example.com/api/v2/items?sort=price&page=", salt >> 20 & 0xfffff);
         tags[n++] = number_tag("http.response.status_code", failed ? 500 : codes[salt / 7 % 10]);
         tags[n++] = number_tag("http.response.body.size", (int64_t)(salt >> 8 & 0x3fff));
     } else if (seed->operation < 11) {
         tags[n++] = text_tag("db.system.name", systems[seed->operation % 3]);
         tags[n++] = text_tag("db.collection.name", noun);
-        tags[n++] = text_tag("db.query.text", "SELECT id, name, price FROM items WHERE owner = $1 LIMIT 50");
+        tags[n++] = text_tag("db.query.text", "SELECT id, name, price, currency, stock FROM items WHERE owner = $1 AND "
+                                              "deleted_at IS NULL ORDER BY price LIMIT 50");
         tags[n++] = number_tag("db.response.returned_rows", (int64_t)(salt >> 12 & 63));
     } else {
         tags[n++] = text_tag("rpc.system", "grpc");
-        tags[n++] = text_tag("rpc.service", noun);
+        tags[n++] = text_tag("rpc.service", interfaces[seed->service]);
         tags[n++] = number_tag("rpc.grpc.status_code", failed ? 13 : 0);
         tags[n++] = text_tag("messaging.system", "kafka");
         tags[n++] = text_tag("messaging.destination.name", operations[seed->service][11]);
     }
-    tags[n++] = text_tag("server.address", nouns[(seed->service + 7) % GENERATOR_SERVICES]);
+    tags[n++] = text_tag("server.address", addresses[(seed->service + 7) % GENERATOR_SERVICES]);
     tags[n++] = number_tag("server.port", 8080 + (int64_t)(salt % 3));
     tags[n++] = number_tag("thread.id", (int64_t)(salt >> 40 & 31));
     if (salt % 8 < 3) {
