@@ -158,9 +158,11 @@ report_goes_on() {
 await report_goes_on
 echo "A report over ten years is running: kill -KILL $back"
 back_port=$(address back) back_port=${back_port##*:}
-kill -KILL "$back"
-{ wait "$back" || true; } 2>/dev/null
-{ wait "$hung" || true; } 2>/dev/null
+{ # where bash would tell that it was killed, at whatever moment it finds out
+    kill -KILL "$back"
+    wait "$back" || true
+    wait "$hung" || true
+} 2>/dev/null
 killed_back=$back hung='' back=''
 awk 'NR == 1 { why = $0 } END { printf "The customer gets: %s, %s\n", $1, why }' "$work/killed"
 killed=$(awk 'END { print $2 }' "$work/killed")
