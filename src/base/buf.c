@@ -68,7 +68,7 @@ void tw__buf_cstr(struct tw__buf *buf, const char *text)
     tw__buf_add(buf, text, strlen(text));
 }
 
-void tw__buf_char(struct tw__buf *buf, char c)
+void tw__buf_char_more(struct tw__buf *buf, char c)
 {
     if (!reserve(buf, 1)) return;
     buf->ptr[buf->len++] = c;

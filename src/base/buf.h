@@ -29,7 +29,14 @@ char *tw__buf_room(struct tw__buf *buf, size_t len);
 
 void tw__buf_add(struct tw__buf *buf, const void *bytes, size_t len);
 void tw__buf_cstr(struct tw__buf *buf, const char *text);
-void tw__buf_char(struct tw__buf *buf, char c);
+void tw__buf_char_more(struct tw__buf *buf, char c); /* for tw__buf_char, when there is no room */
+static inline void tw__buf_char(struct tw__buf *buf, char c)
+{
+    if (buf->failed || buf->len == buf->cap)
+        tw__buf_char_more(buf, c);
+    else
+        buf->ptr[buf->len++] = c;
+}
 void tw__buf_fill(struct tw__buf *buf, char c, size_t count);
 void tw__buf_u64(struct tw__buf *buf, uint64_t value);
 void tw__buf_hex(struct tw__buf *buf, const uint8_t *bytes, size_t count);

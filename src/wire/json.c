@@ -16,10 +16,25 @@
 #include "wire/term.h"
 #include "wire/utf8.h"
 
+/* How many bytes from at on need no second look: ASCII without controls, quotes and backslashes. Eight at a time. */
+static size_t plain_end(struct tw_text text, size_t at)
+{
+    static const uint64_t ones = UINT64_C(0x0101010101010101), tops = UINT64_C(0x8080808080808080);
+    for (; text.len - at >= 8; at += 8) {
+        uint64_t word;
+        memcpy(&word, text.ptr + at, 8);
+        uint64_t quote = word ^ ones * '"', back = word ^ ones * '\\', del = word ^ ones * 0x7f;
+        /* A borrow may reach into the next byte only from one that is found anyway. */
+        uint64_t found = (word - ones * 0x20) | (quote - ones) | (back - ones) | (del - ones) | word;
+        if (found & tops) break;
+    }
+    return at;
+}
+
 static void string(struct tw__buf *out, struct tw_text text)
 {
+    size_t from = 0, at = plain_end(text, 0);
     tw__buf_char(out, '"');
-    size_t from = 0, at = 0;
     while (at < text.len) {
         uint32_t cp = 0;
         uint8_t c = (uint8_t)text.ptr[at];
