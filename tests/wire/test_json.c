@@ -58,10 +58,8 @@ static void two_bytes_beside_each_other_do_not_hide_one_another(void **state)
 static void letters_beyond_ascii_are_kept(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"gr\xc3\xbc\xc3\x9f"
-                                        "e aus dem Norden",
-                                        "aaaaaaa\xe3\x83\x8a\xe3\x83\xa1\xe3\x82\xb3", "\xf0\x9f\x8d\x84 mushroom",
-                                        "12345678\xe2\x80\xa8line separator"};
+    static const char *const texts[] = {"gr\xc3\xbc\xc3\x9f nach Norden", "aaaaaaa\xe3\x83\x8a\xe3\x83\xa1\xe3\x82\xb3",
+                                        "\xf0\x9f\x8d\x84 mushroom", "12345678\xe2\x80\xa8line separator"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) reads_back(texts[i], strlen(texts[i]));
 }
 
