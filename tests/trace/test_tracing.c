@@ -558,6 +558,70 @@ static void a_span_begins_as_what_was_extracted_says(void **state)
     }
 }
 
+static void keep_traceparent(void *carrier, const char *name, const char *value, size_t len)
+{
+    if (strcmp(name, "traceparent") != 0 || len != TW_TRACEPARENT_LEN) return;
+    memcpy(carrier, value, len);
+    ((char *)carrier)[len] = 0;
+}
+
+/* The advanced cases of the W3C's test suite: a service that is asked once, with this header, asks three others. All three are told
+ * of one trace, and each of a parent of its own. */
+static void ask_three_others(const char *header, char trace_id[33])
+{
+    static struct tw_carried carried;
+    struct tw_context from;
+    const char *pair[] = {"traceparent", header};
+    const int found = tw_extract(NULL, get_value, pair, &from, &carried);
+    const struct tw_span_options options = tw_span_options_of(found, &from, &carried);
+    char sent[3][TW_TRACEPARENT_LEN + 1] = {"", "", ""};
+    tw_span request = tw_span_begin_with("request", &options);
+    for (size_t i = 0; i < 3; i++) {
+        struct tw_context own;
+        tw_span call = tw_span_begin("call");
+        assert_true(tw_span_context(call, &own));
+        assert_true(tw_inject(NULL, &own, &carried, keep_traceparent, sent[i]) > 0);
+        tw_span_end(call);
+    }
+    tw_span_end(request);
+    for (size_t i = 0; i < 3; i++) {
+        struct tw_context sent_on;
+        assert_int_equal(tw_traceparent_parse(sent[i], strlen(sent[i]), &sent_on), 0);
+        assert_memory_equal(sent[i], sent[0], 35);              /* the trace */
+        assert_memory_not_equal(sent[i] + 36, header + 36, 16); /* the parent is not the caller's, */
+        for (size_t k = 0; k < i; k++) assert_memory_not_equal(sent[i] + 36, sent[k] + 36, 16); /* nor another call's */
+    }
+    memcpy(trace_id, sent[0] + 3, 32);
+    trace_id[32] = 0;
+}
+
+static void w3c_multiple_requests_with_valid_traceparent(void **state)
+{
+    (void)state;
+    char trace_id[33];
+    ask_three_others("00-12345678901234567890123456789012-1234567890123456-01", trace_id);
+    assert_string_equal(trace_id, "12345678901234567890123456789012");
+}
+
+static void w3c_multiple_requests_without_traceparent(void **state)
+{
+    (void)state;
+    char first[33], second[33];
+    ask_three_others("                                                       ", first);
+    ask_three_others("                                                       ", second);
+    assert_string_not_equal(first, second);
+}
+
+static void w3c_multiple_requests_with_illegal_traceparent(void **state)
+{
+    (void)state;
+    char trace_id[33];
+    ask_three_others("00-1234567890123456789012345678901.-1234567890123456-01", trace_id);
+    assert_string_not_equal(trace_id, "1234567890123456789012345678901.");
+    ask_three_others("00-00000000000000000000000000000000-1234567890123456-01", trace_id);
+    assert_string_not_equal(trace_id, "00000000000000000000000000000000");
+}
+
 static void switched_off_it_says_so_and_costs_nothing(void **state)
 {
     (void)state;
@@ -645,6 +709,9 @@ int main(void)
         RECORDING(the_policy_is_read_from_the_environment),
         RECORDING(formats_can_be_configured),
         RECORDING(a_span_begins_as_what_was_extracted_says),
+        RECORDING(w3c_multiple_requests_with_valid_traceparent),
+        RECORDING(w3c_multiple_requests_without_traceparent),
+        RECORDING(w3c_multiple_requests_with_illegal_traceparent),
         RECORDING(switched_off_it_says_so_and_costs_nothing),
         RECORDING(fields_are_tags_with_the_usual_names),
     };
