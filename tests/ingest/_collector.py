@@ -1,59 +1,25 @@
-"""A collector with some of its doors open, and what tests ask it."""
-import http.client
+"""A collector with one of its doors open, and what tests ask it."""
 import json
 import os
 import re
-import subprocess
 import sys
 import time
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path.insert(0, os.path.join(HERE, ".."))
+from _serve import ANY, BUILD, DOORS, TRACKWAY, Running  # noqa: E402,F401
 from _run import run_tests  # noqa: E402,F401  for who has a Collector
 
-BUILD = os.path.realpath(os.environ.get("TRACKWAY_BUILD") or os.path.join(HERE, "../../build"))
-TRACKWAY = os.path.join(BUILD, "trackway")
-DOORS = ("otlp-http", "otlp-grpc", "fdb", "xray", "zipkin", "segments")
 
+class Collector(Running):
+    """with Collector(folder, "xray", "--xray-rules", path) as collector: the door of that name is open, at any port or at `at`."""
 
-class Collector:
-    """with Collector(folder, "xray", "--xray-rules", path) as collector: the door of that name is open, at any port."""
-
-    def __init__(self, folder, door, *more):
-        self.door, ready = door, os.path.join(folder, "ready.json")
-        command = [TRACKWAY, "serve", "--data", os.path.join(folder, "data"), "--ready-file", ready, "--http", "127.0.0.1:0"]
-        for name in DOORS:
-            command += ["--" + name, "127.0.0.1:0" if name == door else "off"]
-        if os.path.exists(ready):
-            os.unlink(ready)
-        self.process = subprocess.Popen(command + list(more), stdout=subprocess.DEVNULL)
-        until = time.monotonic() + 60
-        while not os.path.exists(ready) and self.process.poll() is None and time.monotonic() < until:
-            time.sleep(0.02)
-        with open(ready, encoding="utf-8") as file:
-            self.where = json.load(file)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        assert self.process.wait(60) == 0
+    def __init__(self, folder, door, *more, at=ANY):
+        self.door = door
+        super().__init__(folder, *more, http=ANY, **({door.replace("-", "_"): at} if door in DOORS else {}))
 
     def address(self):
-        host, port = self.where[self.door].rsplit(":", 1)
-        return host.strip("[]"), int(port)
-
-    def ask(self, where, method, path, body=None, headers=None):
-        """Status and body of a request to the address of that name."""
-        host, port = self.where[where].rsplit(":", 1)
-        connection = http.client.HTTPConnection(host, int(port), timeout=60)
-        connection.request(method, path, body, headers or {})
-        answer = connection.getresponse()
-        try:
-            return answer.status, answer.read()
-        finally:
-            connection.close()
+        return self.address_of(self.door)
 
     def counters(self):
         _, text = self.ask("http", "GET", "/metrics")

@@ -5,69 +5,22 @@ Needs $TRACKWAY_BUILD (default build/).
 """
 import json
 import os
-import re
 import socket
 import subprocess
 import sys
-import time
 
 import msgpack
+from _collector import BUILD, TRACKWAY, Collector, run_tests
 
-HERE = os.path.dirname(os.path.realpath(__file__))
-sys.path.insert(0, os.path.join(HERE, ".."))
-from _run import run_tests  # noqa: E402
-
-BUILD = os.path.realpath(os.environ.get("TRACKWAY_BUILD") or os.path.join(HERE, "../../build"))
-TRACKWAY, EXPORT = os.path.join(BUILD, "trackway"), os.path.join(BUILD, "tests", "prog_export")
+EXPORT = os.path.join(BUILD, "tests", "prog_export")
 A1 = bytes.fromhex("97ae3132372e302e302e313a34353030cf0102030405060708cf1112131415161718cb3ff8000000000000cb3fd0000000000000"
                    "ab5472616e73616374696f6e80")
 C2 = bytes.fromhex("9ccfa0a1a2a3a4a5a6a7cfb0b1b2b3b4b5b6b7cf1112131415161718cf0000000000000000a447503a78cb3ff8000000000000"
                    "cb3ffc000000000000cc02cc0191cf0000000000000001cf0000000000000002cf00000000000000039081a761646472657373a3683a31")
 
 
-class Collector:
-    def __init__(self, folder, fdb="127.0.0.1:0"):
-        ready = os.path.join(folder, "ready.json")
-        self.process = subprocess.Popen([TRACKWAY, "serve", "--data", os.path.join(folder, "data"), "--ready-file", ready, "--fdb", fdb,
-                                         "--http", "127.0.0.1:0", "--otlp-http", "off", "--otlp-grpc", "off", "--xray", "off",
-                                         "--zipkin", "off", "--segments", "off"], stdout=subprocess.DEVNULL)
-        until = time.monotonic() + 60
-        while not os.path.exists(ready) and self.process.poll() is None and time.monotonic() < until:
-            time.sleep(0.02)
-        self.where = json.load(open(ready, encoding="utf-8"))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        assert self.process.wait(60) == 0
-
-    def address(self):
-        host, port = self.where["fdb"].rsplit(":", 1)
-        return host.strip("[]"), int(port)
-
-    def counters(self):
-        host, port = self.where["http"].rsplit(":", 1)
-        import http.client
-        connection = http.client.HTTPConnection(host, int(port), timeout=60)
-        connection.request("GET", "/metrics")
-        text = connection.getresponse().read().decode()
-        connection.close()
-        return {name: int(value) for name, value in re.findall(r'trackway_door_(\w+)_total\{door="fdb"\} (\d+)', text)}
-
-    def wait(self, **expected):
-        until, found = time.monotonic() + 60, {}
-        while time.monotonic() < until:
-            found = self.counters()
-            if all(found[name] == value for name, value in expected.items()):
-                return found
-            time.sleep(0.05)
-        raise AssertionError(f"expected {expected}, counted {found}")
-
-
 def every_layout_is_taken_and_bad_ones_harm_nothing(folder):
-    with Collector(folder) as collector, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+    with Collector(folder, "fdb") as collector, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         # A packet that a MessagePack library wrote, numbers shortened: layout A as documented, from somebody else's encoder.
         other = msgpack.packb(["10.0.0.1:4500", 7, 8, 1.5, 0.25, "TLog:x", {"a": "b"}, [9, 10]])
         for datagram in (A1, b"", b"foo", C2, A1[:20], other, b"\x97" * 2000, os.urandom(900)):
@@ -77,13 +30,13 @@ def every_layout_is_taken_and_bad_ones_harm_nothing(folder):
 
 
 def a_sender_over_ipv6_is_taken(folder):
-    with Collector(folder, "[::1]:0") as collector, socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sender:
+    with Collector(folder, "fdb", at="[::1]:0") as collector, socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sender:
         sender.sendto(A1, collector.address())
         collector.wait(spans=1)
 
 
 def what_our_exporter_sends_arrives_whole(folder):
-    with Collector(folder) as collector:
+    with Collector(folder, "fdb") as collector:
         for layout in ("7", "12"):
             segments = os.path.join(folder, "segments-" + layout)
             done = subprocess.run([EXPORT, "500"], capture_output=True, text=True, timeout=60, check=True,
@@ -118,7 +71,7 @@ def the_doctor_tells_who_sends_what(folder):
 def the_doctor_tells_what_to_set_when_nothing_comes(folder):
     done = subprocess.run([TRACKWAY, "doctor", "fdb", "127.0.0.1:0", "--for", "300ms"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and "--knob_tracing_sample_rate" in done.stdout, done
-    with Collector(folder) as collector:
+    with Collector(folder, "fdb") as collector:
         taken = subprocess.run([TRACKWAY, "doctor", "fdb", collector.where["fdb"], "--for", "300ms"], capture_output=True, text=True,
                                timeout=60)
         assert taken.returncode == 1 and "collector" in taken.stderr, taken

@@ -19,9 +19,8 @@ import time
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path.insert(0, os.path.join(HERE, ".."))
 from _run import run_tests  # noqa: E402
+from _serve import ANY, TRACKWAY, Running  # noqa: E402
 
-BUILD = os.environ.get("TRACKWAY_BUILD") or os.path.join(HERE, "../../build")
-TRACKWAY = os.path.join(BUILD, "trackway")
 TRACES, METRICS = "/v1/traces", "/v1/metrics"
 JSON, PROTOBUF = "application/json", "application/x-protobuf"
 
@@ -34,27 +33,14 @@ def request(*spans):
     return json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": list(spans)}]}]}).encode()
 
 
-class Collector:
-    """One on ports of its own; everything that is not asked for is off."""
+class Collector(Running):
+    """With its output kept; killed when a test has not ended it."""
 
     def __init__(self, folder, *arguments, env=None, expect_ready=True, pass_fds=(), preexec=None):
-        self.ready = os.path.join(folder, "ready.json")
-        if os.path.exists(self.ready):
-            os.unlink(self.ready)
-        command = [TRACKWAY, "serve", "--data", os.path.join(folder, "data"), "--ready-file", self.ready, "--fdb", "off", "--xray", "off",
-                   "--zipkin", "off", "--segments", "off"]
-        for name in ("http", "otlp-http", "otlp-grpc"):
-            if f"--{name}" not in arguments:
-                command += [f"--{name}", "127.0.0.1:0"]
-        self.process = subprocess.Popen(command + list(arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                        env=dict(os.environ, **(env or {})), pass_fds=pass_fds, preexec_fn=preexec)
-        until = time.monotonic() + 60
-        while expect_ready and not os.path.exists(self.ready) and self.process.poll() is None and time.monotonic() < until:
-            time.sleep(0.02)
-        self.where = json.load(open(self.ready)) if os.path.exists(self.ready) else {}
-
-    def __enter__(self):
-        return self
+        super().__init__(folder, *arguments, expect_ready=expect_ready, **{
+            door: ANY for door in ("http", "otlp_http", "otlp_grpc") if "--" + door.replace("_", "-") not in arguments},
+            popen={"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": dict(os.environ, **(env or {})), "pass_fds": pass_fds,
+                   "preexec_fn": preexec})
 
     def __exit__(self, *_):
         if self.process.poll() is None:

@@ -3,22 +3,19 @@
 
 The examples are about the spans of STORY, which are sent by OTLP first. Needs $TRACKWAY_BUILD (default build/).
 """
-import http.client
 import json
 import os
 import re
-import subprocess
 import sys
 import time
 import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), ".."))
 from _run import run_tests  # noqa: E402
+from _serve import ANY, Running  # noqa: E402
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 ROOT = os.path.join(HERE, "../..")
-BUILD = os.path.realpath(os.environ.get("TRACKWAY_BUILD") or os.path.join(ROOT, "build"))
-TRACKWAY = os.path.join(BUILD, "trackway")
 T0 = 1795800000000000000
 TRACE = "6b08b8a8000000000000000000000001"
 
@@ -49,32 +46,12 @@ STORY = {"resourceSpans": [
              span(6, 3, "commit", 4300, 4600, links=[4, 5]))]}
 
 
-class Collector:
+class Collector(Running):
     def __init__(self, folder):
-        ready = os.path.join(folder, "ready.json")
-        self.process = subprocess.Popen([TRACKWAY, "serve", "--data", os.path.join(folder, "data"), "--ready-file", ready, "--fdb", "off",
-                                         "--http", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0", "--otlp-grpc", "off", "--xray", "off",
-                                         "--zipkin", "off", "--segments", "off", "--keep-for", "0"], stdout=subprocess.DEVNULL)
-        until = time.monotonic() + 60
-        while not os.path.exists(ready) and self.process.poll() is None and time.monotonic() < until:
-            time.sleep(0.02)
-        self.where = json.load(open(ready, encoding="utf-8"))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        assert self.process.wait(60) == 0
+        super().__init__(folder, "--keep-for", "0", http=ANY, otlp_http=ANY)
 
     def ask(self, path, body=None, door="http", **headers):
-        host, port = self.where[door].rsplit(":", 1)
-        connection = http.client.HTTPConnection(host, int(port), timeout=60)
-        connection.request("POST" if body is not None else "GET", path, body, headers)
-        answer = connection.getresponse()
-        text = answer.read()
-        connection.close()
-        return answer.status, text
+        return super().ask(door, "POST" if body is not None else "GET", path, body, headers)
 
     def get(self, path):
         status, text = self.ask(path)

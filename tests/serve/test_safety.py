@@ -12,7 +12,8 @@ import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), ".."))
 from _run import run_tests  # noqa: E402
-from test_api import STORY, TRACE, TRACKWAY, Collector  # noqa: E402
+from _serve import TRACKWAY  # noqa: E402
+from test_api import STORY, TRACE, Collector  # noqa: E402
 
 MARK = "zq<img src=x>zq"
 OFF = [word for door in ("otlp-http", "otlp-grpc", "fdb", "xray", "zipkin", "segments") for word in ("--" + door, "off")]
