@@ -12,12 +12,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 BUILD = os.path.realpath(os.environ.get("TRACKWAY_BUILD") or os.path.join(ROOT, "build"))
 TRACKWAY = os.path.join(BUILD, "trackway")
+sys.path.insert(0, os.path.join(ROOT, "tests"))
+from _run import run_tests  # noqa: E402
 
 
 def script(shell):
@@ -31,52 +32,50 @@ def bash(line):
     return subprocess.run(["bash", "-c", script("bash") + ask], capture_output=True, text=True, check=True).stdout.split()
 
 
-def fish(line):
-    with tempfile.TemporaryDirectory() as home:
-        ask = f"source {home}/trackway.fish; complete -C '{line}'"
-        with open(os.path.join(home, "trackway.fish"), "w", encoding="utf-8") as file:
-            file.write(script("fish"))
-        env = dict(os.environ, HOME=home, XDG_CONFIG_HOME=home, XDG_DATA_HOME=home, PATH=BUILD + ":" + os.environ["PATH"])
-        done = subprocess.run(["fish", "--no-config", "-c", ask], capture_output=True, text=True, env=env, check=True, timeout=60)
+def fish(home, line):
+    with open(os.path.join(home, "trackway.fish"), "w", encoding="utf-8") as file:
+        file.write(script("fish"))
+    env = dict(os.environ, HOME=home, XDG_CONFIG_HOME=home, XDG_DATA_HOME=home, PATH=BUILD + ":" + os.environ["PATH"])
+    ask = f"source {home}/trackway.fish; complete -C '{line}'"
+    done = subprocess.run(["fish", "--no-config", "-c", ask], capture_output=True, text=True, env=env, check=True, timeout=60)
     assert done.stderr == "", done.stderr
     return [row.split("\t") for row in done.stdout.splitlines()]
 
 
-def zsh(*lines):
+def zsh(home, *lines):
     """Types each line and TAB into an interactive zsh. Returns the arguments with which trackway would have been called."""
-    with tempfile.TemporaryDirectory() as home:
-        with open(os.path.join(home, "_trackway"), "w", encoding="utf-8") as file:
-            file.write(script("zsh"))
-        start = f"PROMPT=; fpath=({home} $fpath); autoload -U compinit; compinit -u -D; unsetopt zle_bracketed_paste; "
-        start += "zstyle ':completion:*' menu no; trackway() { print -r -- \"<<$*>>\" }; print READY\n"
-        pid, terminal = pty.fork()
-        if pid == 0:
-            os.environ.update(HOME=home, TERM="dumb", LANG="C.UTF-8", ZDOTDIR=home)
-            os.execvp("zsh", ["zsh", "-f", "-i"])
-        said = ""
+    with open(os.path.join(home, "_trackway"), "w", encoding="utf-8") as file:
+        file.write(script("zsh"))
+    start = f"PROMPT=; fpath=({home} $fpath); autoload -U compinit; compinit -u -D; unsetopt zle_bracketed_paste; "
+    start += "zstyle ':completion:*' menu no; trackway() { print -r -- \"<<$*>>\" }; print READY\n"
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ.update(HOME=home, TERM="dumb", LANG="C.UTF-8", ZDOTDIR=home)
+        os.execvp("zsh", ["zsh", "-f", "-i"])
+    said = ""
 
-        def read_until(pattern):
-            nonlocal said
-            end = time.monotonic() + 60
-            while not re.search(pattern, said):
-                assert time.monotonic() < end, said
-                if select.select([terminal], [], [], 1)[0]:
-                    said += os.read(terminal, 65536).decode("utf-8", "replace")
+    def read_until(pattern):
+        nonlocal said
+        end = time.monotonic() + 60
+        while not re.search(pattern, said):
+            assert time.monotonic() < end, said
+            if select.select([terminal], [], [], 1)[0]:
+                said += os.read(terminal, 65536).decode("utf-8", "replace")
 
-        try:
-            os.write(terminal, start.encode())
-            read_until(r"(?m)^READY")
-            for number, line in enumerate(lines, 1):
-                os.write(terminal, f"{line}\t\r".encode())
-                read_until(r"(?s)(<<[^$][^>]*>>.*){%d}" % number)
-        finally:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            os.close(terminal)
+    try:
+        os.write(terminal, start.encode())
+        read_until(r"(?m)^READY")
+        for number, line in enumerate(lines, 1):
+            os.write(terminal, f"{line}\t\r".encode())
+            read_until(r"(?s)(<<[^$][^>]*>>.*){%d}" % number)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(terminal)
     return [" ".join(found.split()) for found in re.findall(r"<<([^$][^>]*)>>", said)]
 
 
-def bash_offers_commands_options_and_values():
+def bash_offers_commands_options_and_values(_):
     assert bash("trackway sh") == ["show"]
     assert bash("trackway traces --st") == ["--status"]
     assert bash("trackway traces --status ") == ["error", "ok", "unset"]
@@ -85,26 +84,26 @@ def bash_offers_commands_options_and_values():
     assert bash("trackway completion ") [-3:] == ["bash", "zsh", "fish"]
 
 
-def fish_offers_them_with_what_they_mean():
+def fish_offers_them_with_what_they_mean(folder):
     if not shutil.which("fish"):
         return "no fish here"
-    assert fish("trackway sho") == [["show", "one request as a waterfall"]]
-    assert ["--status", "only those with this status: error, ok or unset"] in fish("trackway traces --st")
-    assert [row[0] for row in fish("trackway traces --status ")] == ["error", "ok", "unset"]
-    assert fish("trackway store ex")[0][0] == "export"
-    assert [row[0] for row in fish("trackway serve --otlp-h")] == ["--otlp-http"]
-    assert fish("trackway help sto")[0][0] == "store"
+    assert fish(folder, "trackway sho") == [["show", "one request as a waterfall"]]
+    assert ["--status", "only those with this status: error, ok or unset"] in fish(folder, "trackway traces --st")
+    assert [row[0] for row in fish(folder, "trackway traces --status ")] == ["error", "ok", "unset"]
+    assert fish(folder, "trackway store ex")[0][0] == "export"
+    assert [row[0] for row in fish(folder, "trackway serve --otlp-h")] == ["--otlp-http"]
+    assert fish(folder, "trackway help sto")[0][0] == "store"
 
 
-def zsh_completes_what_is_typed():
+def zsh_completes_what_is_typed(folder):
     if not shutil.which("zsh"):
         return "no zsh here"
-    said = zsh("trackway sho", "trackway traces --stat", "trackway store exp", "trackway traces --sort dur", "trackway serve --otlp-h",
+    said = zsh(folder, "trackway sho", "trackway traces --stat", "trackway store exp", "trackway traces --sort dur", "trackway serve --otlp-h",
                "trackway help sto", "trackway completion fi")
     assert said == ["show", "traces --status", "store export", "traces --sort duration", "serve --otlp-http", "help store", "completion fish"], said
 
 
-def the_manual_page_is_what_mandoc_and_man_understand():
+def the_manual_page_is_what_mandoc_understands(_):
     page = subprocess.run([TRACKWAY, "help", "--man"], capture_output=True, text=True, check=True).stdout
     for name in re.findall(r"(?m)^  (\w+)", subprocess.run([TRACKWAY, "help"], capture_output=True, text=True, check=True).stdout):
         assert f".Ss {name}" in page and f".It Cm {name}" in page, name
@@ -118,21 +117,8 @@ def the_manual_page_is_what_mandoc_and_man_understand():
     assert re.search(r"(?m)^ +--min-duration TIME$", shown) and "TRACKWAY_SERVER" in shown and "EXIT STATUS" in shown
 
 
-def main():
-    if not os.path.exists(TRACKWAY):
-        print("not built")
-        return 77
-    failed = 0
-    for test in (bash_offers_commands_options_and_values, fish_offers_them_with_what_they_mean, zsh_completes_what_is_typed,
-                 the_manual_page_is_what_mandoc_and_man_understand):
-        try:
-            missing = test()
-            print(f"{'skipped' if missing else 'passed'} {test.__name__}{': ' + missing if missing else ''}", flush=True)
-        except Exception as error:  # the others are still worth knowing
-            failed += 1
-            print(f"FAILED {test.__name__}: {error!r}", flush=True)
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    if not os.path.exists(TRACKWAY):
+        sys.exit(77)
+    sys.exit(run_tests(bash_offers_commands_options_and_values, fish_offers_them_with_what_they_mean, zsh_completes_what_is_typed,
+                       the_manual_page_is_what_mandoc_understands))

@@ -7,11 +7,13 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 BUILD = os.path.realpath(os.environ.get("TRACKWAY_BUILD") or os.path.join(ROOT, "build"))
 TRACKWAY, LOGS = os.path.join(BUILD, "trackway"), os.path.join(BUILD, "examples/logs")
+sys.path.insert(0, os.path.join(ROOT, "tests"))
+from _run import run_tests  # noqa: E402
+
 LEVELS = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"]
 
 
@@ -64,22 +66,8 @@ def the_lines_stand_in_the_waterfall(folder):
     assert at == sorted(at), shown
 
 
-def main():
-    if not (os.path.exists(TRACKWAY) and os.path.exists(LOGS)):
-        print("trackway or examples/logs is not built")
-        return 77
-    failed = 0
-    for test in (every_level_is_there_with_its_text, below_the_level_in_force_there_is_nothing, metadata_is_of_the_thread_and_of_the_line,
-                 a_logger_that_was_there_before_is_handed_on, the_lines_stand_in_the_waterfall):
-        with tempfile.TemporaryDirectory(prefix="trackway-logs-", dir="/dev/shm") as folder:
-            try:
-                test(folder)
-                print("ok     ", test.__name__)
-            except Exception as problem:  # an assertion, or the harness itself
-                failed += 1
-                print("FAILED ", test.__name__, ":", repr(problem)[:2000])
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    if not (os.path.exists(TRACKWAY) and os.path.exists(LOGS)):
+        sys.exit(77)
+    sys.exit(run_tests(every_level_is_there_with_its_text, below_the_level_in_force_there_is_nothing, metadata_is_of_the_thread_and_of_the_line,
+                       a_logger_that_was_there_before_is_handed_on, the_lines_stand_in_the_waterfall))

@@ -8,9 +8,9 @@ Needs $TRACKWAY_BUILD (default build/) and python3-kombu. Exit code 77 without.
 """
 import json
 import os
+import socket
 import subprocess
 import sys
-import tempfile
 import uuid
 
 try:
@@ -21,10 +21,8 @@ except ImportError:
     sys.exit(77)
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
-BUILD = os.path.realpath(os.environ.get("TRACKWAY_BUILD") or os.path.join(ROOT, "build"))
 sys.path.insert(0, os.path.join(ROOT, "tests/ingest"))
-from _collector import Collector  # noqa: E402  pylint: disable=wrong-import-position
-import socket  # noqa: E402  pylint: disable=wrong-import-position
+from _collector import BUILD, Collector, run_tests  # noqa: E402  pylint: disable=wrong-import-position
 
 PREFIX, PARENTS_TRACKED = "nameko.", 10
 
@@ -98,72 +96,58 @@ class Service:
         self.process.wait()
 
 
-def from_nameko_through_c_to_nameko_it_is_one_chain():
-    with tempfile.TemporaryDirectory(prefix="trackway-chain-", dir="/dev/shm") as folder:
-        os.mkdir(os.path.join(folder, "segments"), 0o700)
-        bus, service = Bus(), Service(os.path.join(folder, "segments"))
-        try:
-            web = Worker("web", "get", {"nameko.user_id": "7", "nameko.language": "ja"})
-            sent_on = service.call(bus.pass_on(web.headers()))
-            cart = Worker("cart", "items", bus.pass_on(sent_on))
-            (request, response) = service.calls()
-            lines = [json.dumps(one) for worker in (web, cart) for one in (worker.record("request"), worker.record("response"))]
-            lines += [json.dumps(request), json.dumps(response)]
+def from_nameko_through_c_to_nameko_it_is_one_chain(folder):
+    os.mkdir(os.path.join(folder, "segments"), 0o700)
+    bus, service = Bus(), Service(os.path.join(folder, "segments"))
+    try:
+        web = Worker("web", "get", {"nameko.user_id": "7", "nameko.language": "ja"})
+        sent_on = service.call(bus.pass_on(web.headers()))
+        cart = Worker("cart", "items", bus.pass_on(sent_on))
+        (request, response) = service.calls()
+        lines = [json.dumps(one) for worker in (web, cart) for one in (worker.record("request"), worker.record("response"))]
+        lines += [json.dumps(request), json.dumps(response)]
 
-            assert request["call_id"].startswith("shop.total.") and request["call_id_stack"] == [web.call_id, request["call_id"]], request
-            assert request["origin_call_id"] == web.call_id and request["context_data"] == {"user_id": "7", "language": "ja"}, request
-            assert response["stage"] == "response" and response["call_id"] == request["call_id"] and response["response"] == 17, response
-            assert cart.stack == [web.call_id, request["call_id"], cart.call_id], cart.stack
-            assert cart.data["user_id"] == "7" and cart.data["language"] == "ja" and cart.data["origin_call_id"] == web.call_id, cart.data
-            assert cart.data["traceparent"].split("-")[1] == request["trace_id"], cart.data
+        assert request["call_id"].startswith("shop.total.") and request["call_id_stack"] == [web.call_id, request["call_id"]], request
+        assert request["origin_call_id"] == web.call_id and request["context_data"] == {"user_id": "7", "language": "ja"}, request
+        assert response["stage"] == "response" and response["call_id"] == request["call_id"] and response["response"] == 17, response
+        assert cart.stack == [web.call_id, request["call_id"], cart.call_id], cart.stack
+        assert cart.data["user_id"] == "7" and cart.data["language"] == "ja" and cart.data["origin_call_id"] == web.call_id, cart.data
+        assert cart.data["traceparent"].split("-")[1] == request["trace_id"], cart.data
 
-            again = service.call(bus.pass_on(cart.headers()))  # nameko hands on what it does not know: the origin, and our context
-            last = service.calls()[-1]
-            assert again["nameko.call_id_stack"] == cart.stack + [last["call_id"]] and last["origin_call_id"] == web.call_id, last
-            assert last["trace_id"] == request["trace_id"], last
-        finally:
-            service.end()
+        again = service.call(bus.pass_on(cart.headers()))  # nameko hands on what it does not know: the origin, and our context
+        last = service.calls()[-1]
+        assert again["nameko.call_id_stack"] == cart.stack + [last["call_id"]] and last["origin_call_id"] == web.call_id, last
+        assert last["trace_id"] == request["trace_id"], last
+    finally:
+        service.end()
 
-        with Collector(folder, "json-socket", "--json-socket", os.path.join(folder, "lines")) as collector:
-            with socket.socket(socket.AF_UNIX) as door:
-                door.connect(collector.where["json-socket"])
-                door.sendall("".join(line + "\n" for line in lines).encode())
-            collector.wait(spans=6, bad=0)
-            _, body = collector.ask("http", "GET", "/api/tw/search?since=0")
-            found = [collector.trace(one["trace_id"]) for one in json.loads(body)["traces"]]
-            spans = {span["name"]: span for trace in found for span in trace}
-            assert set(spans) == {"web.get", "shop.total", "cart.items"}, spans
-            assert len(found) == 1, found
-            assert spans["shop.total"]["parent_id"] == spans["web.get"]["span_id"], spans
-            assert spans["cart.items"]["parent_id"] == spans["shop.total"]["span_id"], spans
-
-
-def a_chain_longer_than_nameko_tracks_keeps_its_origin():
-    with tempfile.TemporaryDirectory(prefix="trackway-chain-", dir="/dev/shm") as folder:
-        bus, service = Bus(), Service(folder)
-        try:
-            first = Worker("web", "get")
-            headers = bus.pass_on(service.call(bus.pass_on(first.headers())))
-            for _ in range(9):
-                headers = bus.pass_on(service.call(bus.pass_on(Worker("deep", "down", headers).headers())))
-            last = Worker("deep", "down", headers)
-            assert len(last.stack) == PARENTS_TRACKED + 1 and first.call_id not in last.stack, last.stack
-            assert last.data["origin_call_id"] == first.call_id and service.calls()[-1]["origin_call_id"] == first.call_id
-        finally:
-            service.end()
+    with Collector(folder, "json-socket", "--json-socket", os.path.join(folder, "lines")) as collector:
+        with socket.socket(socket.AF_UNIX) as door:
+            door.connect(collector.where["json-socket"])
+            door.sendall("".join(line + "\n" for line in lines).encode())
+        collector.wait(spans=6, bad=0)
+        _, body = collector.ask("http", "GET", "/api/tw/search?since=0")
+        found = [collector.trace(one["trace_id"]) for one in json.loads(body)["traces"]]
+        spans = {span["name"]: span for trace in found for span in trace}
+        assert set(spans) == {"web.get", "shop.total", "cart.items"}, spans
+        assert len(found) == 1, found
+        assert spans["shop.total"]["parent_id"] == spans["web.get"]["span_id"], spans
+        assert spans["cart.items"]["parent_id"] == spans["shop.total"]["span_id"], spans
 
 
-def main():
-    failed = 0
-    for test in (from_nameko_through_c_to_nameko_it_is_one_chain, a_chain_longer_than_nameko_tracks_keeps_its_origin):
-        try:
-            test()
-            print("ok     ", test.__name__)
-        except Exception as problem:  # an assertion, or the harness itself
-            failed += 1
-            print("FAILED ", test.__name__, ":", repr(problem)[:3000])
-    return 1 if failed else 0
+def a_chain_longer_than_nameko_tracks_keeps_its_origin(folder):
+    bus, service = Bus(), Service(folder)
+    try:
+        first = Worker("web", "get")
+        headers = bus.pass_on(service.call(bus.pass_on(first.headers())))
+        for _ in range(9):
+            headers = bus.pass_on(service.call(bus.pass_on(Worker("deep", "down", headers).headers())))
+        last = Worker("deep", "down", headers)
+        assert len(last.stack) == PARENTS_TRACKED + 1 and first.call_id not in last.stack, last.stack
+        assert last.data["origin_call_id"] == first.call_id and service.calls()[-1]["origin_call_id"] == first.call_id
+    finally:
+        service.end()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_tests(from_nameko_through_c_to_nameko_it_is_one_chain, a_chain_longer_than_nameko_tracks_keeps_its_origin))

@@ -256,3 +256,24 @@ struct tw__store *made_open(const struct tw__store_options *options)
     if (error) fail_msg("open: %d %s", error, why);
     return store;
 }
+
+static bool count_span(void *data, const struct tw__spans *spans, size_t index)
+{
+    (void)spans;
+    (void)index;
+    ++*(size_t *)data;
+    return true;
+}
+
+size_t made_count(struct tw__store *store)
+{
+    size_t count = 0;
+    assert_int_equal(tw__store_scan(store, &(struct tw__store_query){0}, 0, count_span, &count), 0);
+    return count;
+}
+
+void made_tell(void *data, const char *line)
+{
+    (void)data;
+    print_message("%s\n", line);
+}

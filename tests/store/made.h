@@ -34,5 +34,9 @@ const char *made_folder(void);
 void made_remove(const char *folder);
 
 struct tw__store *made_open(const struct tw__store_options *options);
+/* How many spans are found in it. */
+size_t made_count(struct tw__store *store);
+/* Prints a line of tw__store_check. */
+void made_tell(void *data, const char *line);
 
 #endif

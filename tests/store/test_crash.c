@@ -149,12 +149,6 @@ static bool count_span(void *data, const struct tw__spans *spans, size_t index)
     return true;
 }
 
-static void tell(void *data, const char *line)
-{
-    (void)data;
-    print_message("%s\n", line);
-}
-
 static void check_after(const char *folder, unsigned acknowledged)
 {
     struct tw__store_options options = {.folder = folder, .now_ns = clock_of_test};
@@ -168,7 +162,7 @@ static void check_after(const char *folder, unsigned acknowledged)
                 fail_msg("killed at %lu%s: batch %u of %u acknowledged: %u spans", page->kill_at,
                          page->half ? " in the middle" : "", b, acknowledged, counts[b + 1]);
         }
-        if (round == 1) assert_int_equal(tw__store_check(store, tell, NULL), 0);
+        if (round == 1) assert_int_equal(tw__store_check(store, made_tell, NULL), 0);
         tw__store_close(store);
     }
 }

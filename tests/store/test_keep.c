@@ -25,32 +25,11 @@ static void put(struct tw__store *store, struct tw__spans *in, bool flush)
     if (flush) assert_int_equal(tw__store_flush(store), 0);
 }
 
-static bool count_span(void *data, const struct tw__spans *spans, size_t index)
-{
-    (void)spans;
-    (void)index;
-    ++*(size_t *)data;
-    return true;
-}
-
-static size_t stored(struct tw__store *store)
-{
-    size_t count = 0;
-    assert_int_equal(tw__store_scan(store, &(struct tw__store_query){0}, 0, count_span, &count), 0);
-    return count;
-}
-
 static struct tw__store_info info_of(struct tw__store *store)
 {
     struct tw__store_info info;
     assert_int_equal(tw__store_info(store, &info), 0);
     return info;
-}
-
-static void tell(void *data, const char *line)
-{
-    (void)data;
-    print_message("%s\n", line);
 }
 
 static void small_blocks_become_one(void **state)
@@ -67,13 +46,13 @@ static void small_blocks_become_one(void **state)
     assert_int_equal(tw__store_keep(store), 0);
     assert_int_equal(info_of(store).blocks, 1);
     assert_int_equal(info_of(store).compacted_blocks, 20);
-    assert_int_equal(stored(store), 20);
+    assert_int_equal(made_count(store), 20);
     assert_int_equal(tw__store_keep(store), 0);
     assert_int_equal(info_of(store).compacted_blocks, 20); /* nothing to do */
-    assert_int_equal(tw__store_check(store, tell, NULL), 0);
+    assert_int_equal(tw__store_check(store, made_tell, NULL), 0);
     tw__store_close(store);
     store = open_store(folder, UINT64_MAX);
-    assert_int_equal(stored(store), 20);
+    assert_int_equal(made_count(store), 20);
     tw__store_close(store);
     made_remove(folder);
 }
@@ -89,9 +68,9 @@ static void copies_are_folded_and_the_one_that_counts_stays(void **state)
             made_span(&in, "cart", round == 1 ? "last" : "open", i, 1, 1, 5)->open = round != 1;
         put(store, &in, true);
     }
-    assert_int_equal(stored(store), 300);
+    assert_int_equal(made_count(store), 300);
     assert_int_equal(tw__store_keep(store), 0);
-    assert_int_equal(stored(store), 100);
+    assert_int_equal(made_count(store), 100);
     assert_int_equal(info_of(store).folded_spans, 200);
     struct tw__spans out = {0};
     assert_int_equal(tw__store_find(store, &(struct tw__store_query){0}, 0, &out), 0);
@@ -205,7 +184,7 @@ static void nothing_is_lost_or_doubled_beside_a_writer_and_a_reader(void **state
     }
     assert_int_equal(pthread_join(writer, NULL), 0);
     assert_int_equal(tw__store_keep(beside.store), 0);
-    assert_int_equal(stored(beside.store), ROUNDS / 2 * BATCH);
+    assert_int_equal(made_count(beside.store), ROUNDS / 2 * BATCH);
     for (unsigned trace = 1; trace <= ROUNDS / 2; trace++) {
         const uint8_t id[16] = {[15] = (uint8_t)trace};
         struct tw__spans out = {0};
@@ -213,7 +192,7 @@ static void nothing_is_lost_or_doubled_beside_a_writer_and_a_reader(void **state
         assert_int_equal(out.count, BATCH);
         tw__spans_fini(&out);
     }
-    assert_int_equal(tw__store_check(beside.store, tell, NULL), 0);
+    assert_int_equal(tw__store_check(beside.store, made_tell, NULL), 0);
     assert_int_equal(info_of(beside.store).compaction_failures, 0);
     tw__store_close(beside.store);
     made_remove(folder);

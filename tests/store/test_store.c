@@ -38,21 +38,6 @@ static void assert_all_there(struct tw__store *store, const struct tw__spans *in
     }
 }
 
-static bool count_span(void *data, const struct tw__spans *spans, size_t index)
-{
-    (void)spans;
-    (void)index;
-    ++*(size_t *)data;
-    return true;
-}
-
-static size_t stored(struct tw__store *store)
-{
-    size_t count = 0;
-    assert_int_equal(tw__store_scan(store, &(struct tw__store_query){0}, 0, count_span, &count), 0);
-    return count;
-}
-
 static void spans_come_back_as_they_were_from_memory_from_blocks_and_after_a_restart(void **state)
 {
     (void)state;
@@ -65,20 +50,14 @@ static void spans_come_back_as_they_were_from_memory_from_blocks_and_after_a_res
     assert_all_there(store, &in);
     assert_int_equal(tw__store_flush(store), 0);
     assert_all_there(store, &in);
-    assert_int_equal(stored(store), in.count);
+    assert_int_equal(made_count(store), in.count);
     tw__store_close(store);
     store = made_open(&options);
     assert_all_there(store, &in);
-    assert_int_equal(stored(store), in.count);
+    assert_int_equal(made_count(store), in.count);
     tw__store_close(store);
     tw__spans_fini(&in);
     made_remove(folder);
-}
-
-static void tell(void *data, const char *line)
-{
-    (void)data;
-    print_message("%s\n", line);
 }
 
 static void many_blocks_hold_what_was_written(void **state)
@@ -96,7 +75,7 @@ static void many_blocks_hold_what_was_written(void **state)
         tw__spans_fini(&in);
     }
     assert_int_equal(tw__store_flush(store), 0);
-    assert_int_equal(stored(store), total);
+    assert_int_equal(made_count(store), total);
     for (uint64_t i = 0; i < 20; i += 7) {
         struct tw__spans in = {0};
         made_spans(100 + i, 1000, &in);
@@ -104,7 +83,7 @@ static void many_blocks_hold_what_was_written(void **state)
         assert_all_there(store, &in);
         tw__spans_fini(&in);
     }
-    assert_int_equal(tw__store_check(store, tell, NULL), 0);
+    assert_int_equal(tw__store_check(store, made_tell, NULL), 0);
     tw__store_close(store);
     made_remove(folder);
 }
@@ -133,9 +112,9 @@ static void a_span_sent_twice_is_one_in_one_batch_in_one_journal_and_in_differen
     tw__spans_reset(&out);
     assert_int_equal(tw__store_find(store, &(struct tw__store_query){0}, 0, &out), 0);
     assert_int_equal(out.count, 2);
-    assert_int_equal(stored(store), 4);
+    assert_int_equal(made_count(store), 4);
     assert_int_equal(tw__store_compact(store), 0);
-    assert_int_equal(stored(store), 2);
+    assert_int_equal(made_count(store), 2);
     tw__spans_fini(&out);
     tw__store_close(store);
     made_remove(folder);
@@ -277,7 +256,7 @@ static void memory_that_is_used_again_and_again_does_not_grow(void **state)
         assert_int_equal(tw__store_flush(store), 0);
         tw__spans_fini(&in);
     }
-    assert_int_equal(stored(store), 80);
+    assert_int_equal(made_count(store), 80);
     tw__store_close(store);
     made_remove(folder);
 }
@@ -294,11 +273,11 @@ static void what_is_older_than_it_may_be_goes_by_the_hour(void **state)
     made_span(&in, "cart", "new", 2, 1, 3 * 3600, 10);
     assert_int_equal(tw__store_write(store, &in), 0);
     assert_int_equal(tw__store_compact(store), 0);
-    assert_int_equal(stored(store), 2);
+    assert_int_equal(made_count(store), 2);
     now_ns = MADE_EPOCH_NS + UINT64_C(4) * 3600 * 1000000000;
     assert_int_equal(tw__store_compact(store), 0);
     now_ns = MADE_EPOCH_NS;
-    assert_int_equal(stored(store), 1);
+    assert_int_equal(made_count(store), 1);
     assert_int_equal(tw__store_find(store, &(struct tw__store_query){0}, 0, &out), 0);
     assert_int_equal(out.items[0].name.ptr[0], 'n');
     struct tw__store_info info;
@@ -358,7 +337,7 @@ static void two_processes_do_not_write_to_one_store_but_another_may_look(void **
     assert_int_equal(tw__store_flush(store), 0);
     second = made_open(&options);
     assert_all_there(second, &in);
-    assert_int_equal(stored(second), in.count);
+    assert_int_equal(made_count(second), in.count);
     tw__store_close(second);
     tw__store_close(store);
     tw__spans_fini(&in);
@@ -525,8 +504,8 @@ static void damage_hides_a_block_and_nothing_else(void **state)
         skip();
     }
     store = made_open(&options);
-    assert_int_equal(stored(store), 120);
-    assert_int_equal(tw__store_check(store, tell, NULL), 1);
+    assert_int_equal(made_count(store), 120);
+    assert_int_equal(tw__store_check(store, made_tell, NULL), 1);
     struct tw__store_info info;
     assert_int_equal(tw__store_info(store, &info), 0);
     assert_int_equal(info.damaged_blocks, 1);
