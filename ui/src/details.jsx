@@ -64,7 +64,7 @@ function Family({ trace, span, goTo }) {
     ));
 }
 
-function Events({ detail, trace }) {
+function Events({ detail }) {
   if (!detail.events.length) return null;
   return (
     <section>
@@ -189,7 +189,7 @@ export function Details({ model, goTo, close, open }) {
                 <h3>Tags</h3>
                 <Tags tags={detail.tags} />
               </section>
-              <Events detail={detail} trace={trace} />
+              <Events detail={detail} />
               <Family trace={trace} span={span} goTo={goTo} />
               <Links detail={detail} trace={trace} />
               <section>

@@ -21,9 +21,6 @@ export function duration(ns) {
 
 const trim = (text) => (text.includes(".") ? text.replace(/\.?0+$/, "") : text);
 
-/* The API's form: one word. */
-export const durationWord = (ns) => `${Math.round(ns)}ns`;
-
 export const count = (n) => n.toLocaleString("en");
 
 export const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;

@@ -6,6 +6,7 @@ import { isDark, palette } from "./color.js";
 import * as format from "./format.js";
 import { go } from "./link.js";
 import { parameters } from "./search.jsx";
+import { blank } from "./waterfall.js";
 
 const LEFT = 58,
   BELOW = 22,
@@ -43,15 +44,9 @@ function layout(heat, width) {
 
 function draw(canvas, heat, drag) {
   const width = canvas.clientWidth,
-    ratio = devicePixelRatio || 1;
-  canvas.width = width * ratio;
-  canvas.height = HEIGHT * ratio;
-  const g = canvas.getContext("2d"),
+    g = blank(canvas, width, HEIGHT),
     colors = palette(),
     at = layout(heat, width);
-  g.scale(ratio, ratio);
-  g.font = "11px system-ui, sans-serif";
-  g.textBaseline = "middle";
   /* axis of durations */
   g.fillStyle = colors.muted;
   g.textAlign = "right";

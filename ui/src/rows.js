@@ -106,7 +106,7 @@ export function reveal(trace, choices, target) {
   }
 }
 
-/* Numbers of a group: {errors, open, critical, total, median, max}. Asked for in every frame, found once. */
+/* Numbers of a group: {errors, critical, total, median, max}. Asked for in every frame, found once. */
 const numbers = new WeakMap();
 export function groupNumbers(trace, members) {
   let known = numbers.get(members);
@@ -117,14 +117,12 @@ export function groupNumbers(trace, members) {
 function count(trace, members) {
   const lengths = Float64Array.from(members, (i) => trace.length[i]).sort();
   let errors = 0,
-    open = 0,
     critical = 0,
     total = 0;
   for (const i of members) {
     if (trace.flags[i] & ERROR) errors++;
-    if (trace.flags[i] & OPEN) open++;
     if (trace.flags[i] & CRITICAL) critical++;
     total += trace.length[i];
   }
-  return { errors, open, critical, total, median: lengths[lengths.length >> 1], max: lengths[lengths.length - 1] };
+  return { errors, critical, total, median: lengths[lengths.length >> 1], max: lengths[lengths.length - 1] };
 }

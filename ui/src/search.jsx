@@ -16,6 +16,10 @@ const RANGES = [
   ["7d", "last 7 days"],
   ["all", "everything kept"],
 ];
+const ORDERS = [
+  ["newest", "newest first"],
+  ["slowest", "slowest first"],
+];
 
 const known = signal({ services: [], info: null });
 let last = {};
@@ -36,6 +40,24 @@ function Field({ label, children }) {
     </label>
   );
 }
+
+/* options: [value, text] of each. */
+function Choice({ label, options, ...more }) {
+  return (
+    <Field label={label}>
+      <select {...more}>
+        {options.map(([value, text]) => (
+          <option key={value} value={value}>
+            {text}
+          </option>
+        ))}
+      </select>
+    </Field>
+  );
+}
+
+const ANY = ["", "any"],
+  itself = (text) => [text, text];
 
 function Form({ query, error }) {
   const [draft, setDraft] = useState(query);
@@ -91,39 +113,20 @@ function Form({ query, error }) {
       </div>
       {error && <Trouble error={error} text={query.where} />}
       <div class="fields">
-        <Field label="Service">
-          <select value={draft.service || ""} onChange={(e) => set({ service: e.currentTarget.value, name: "" })}>
-            <option value="">any</option>
-            {services.map((name) => (
-              <option key={name} value={name}>
-                {name}
-              </option>
-            ))}
-          </select>
-        </Field>
-        <Field label="Operation">
-          <select value={draft.name || ""} disabled={!draft.service} onChange={(e) => set({ name: e.currentTarget.value })}>
-            <option value="">any</option>
-            {names.map((name) => (
-              <option key={name} value={name}>
-                {name}
-              </option>
-            ))}
-          </select>
-        </Field>
-        <Field label="Time">
-          <select
-            value={draft.since ? "part" : draft.range || "1h"}
-            onChange={(e) => e.currentTarget.value !== "part" && set({ range: e.currentTarget.value, since: "", until: "" })}
-          >
-            {draft.since && <option value="part">{part(draft)}</option>}
-            {RANGES.map(([value, text]) => (
-              <option key={value} value={value}>
-                {text}
-              </option>
-            ))}
-          </select>
-        </Field>
+        <Choice label="Service" options={[ANY, ...services.map(itself)]} value={draft.service || ""} onChange={(e) => set({ service: e.currentTarget.value, name: "" })} />
+        <Choice
+          label="Operation"
+          options={[ANY, ...names.map(itself)]}
+          value={draft.name || ""}
+          disabled={!draft.service}
+          onChange={(e) => set({ name: e.currentTarget.value })}
+        />
+        <Choice
+          label="Time"
+          options={draft.since ? [["part", part(draft)], ...RANGES] : RANGES}
+          value={draft.since ? "part" : draft.range || "1h"}
+          onChange={(e) => e.currentTarget.value !== "part" && set({ range: e.currentTarget.value, since: "", until: "" })}
+        />
         <Field label="Trace takes at least">
           <input
             class="short"
@@ -134,21 +137,8 @@ function Form({ query, error }) {
             onChange={(e) => e.currentTarget.value !== (query.min_trace || "") && set({ min_trace: e.currentTarget.value.trim() })}
           />
         </Field>
-        <Field label="Order">
-          <select value={draft.order || "newest"} onChange={(e) => set({ order: e.currentTarget.value })}>
-            <option value="newest">newest first</option>
-            <option value="slowest">slowest first</option>
-          </select>
-        </Field>
-        <Field label="At most">
-          <select value={draft.limit || "50"} onChange={(e) => set({ limit: e.currentTarget.value })}>
-            {["20", "50", "200", "1000"].map((n) => (
-              <option key={n} value={n}>
-                {n}
-              </option>
-            ))}
-          </select>
-        </Field>
+        <Choice label="Order" options={ORDERS} value={draft.order || "newest"} onChange={(e) => set({ order: e.currentTarget.value })} />
+        <Choice label="At most" options={["20", "50", "200", "1000"].map(itself)} value={draft.limit || "50"} onChange={(e) => set({ limit: e.currentTarget.value })} />
       </div>
     </form>
   );
@@ -197,12 +187,12 @@ export function Chips({ services, total }) {
   );
 }
 
-function Result({ trace, scale, chosen, refer }) {
+function Result({ trace, scale, chosen }) {
   const first = trace.spans[0];
   const query = first && trace.matched && first.name !== trace.name ? { span: first.span_id } : {};
   return (
     <li>
-      <a ref={refer} class={`result${chosen ? " chosen" : ""}`} href={address(trace.trace_id, query)} onClick={follow}>
+      <a class={`result${chosen ? " chosen" : ""}`} href={address(trace.trace_id, query)} onClick={follow}>
         <span class="line">
           <span class="name">
             <i style={{ background: serviceColor(trace.service) }} />

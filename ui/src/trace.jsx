@@ -4,12 +4,12 @@
  * and renders no component. The skeleton is loaded whole, details by pages of PAGE spans, when they come into sight. */
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import * as api from "./api.js";
-import { isDark, serviceColor } from "./color.js";
+import { isDark } from "./color.js";
 import { Details } from "./details.jsx";
 import * as format from "./format.js";
 import { address, amend, follow, link } from "./link.js";
 import { CRITICAL, ERROR, EVENTS, OPEN, build, groupKey, groupNumbers, prepare, reveal } from "./rows.js";
-import { lastSearch } from "./search.jsx";
+import { Chips, lastSearch } from "./search.jsx";
 import { ROW, Waterfall, drawAxis, drawOverview, namesWidth, overview, scale } from "./waterfall.js";
 
 const PAGE = 100,
@@ -134,7 +134,7 @@ function Head({ model, act }) {
         if (trace.flags[i] & ERROR) count[trace.service[i]].errors++;
         if (trace.flags[i] & OPEN) count[trace.service[i]].open++;
       }
-      return count.sort((a, b) => b.spans - a.spans);
+      return count;
     }, [trace]);
   const errors = services.reduce((sum, service) => sum + service.errors, 0),
     open = services.reduce((sum, service) => sum + service.open, 0);
@@ -157,16 +157,7 @@ function Head({ model, act }) {
         <code>{trace.id}</code>
       </p>
       <div class="line small">
-        <span class="chips">
-          {services.slice(0, 14).map((service) => (
-            <span class="chip" key={service.name}>
-              <i style={{ background: serviceColor(service.name) }} />
-              <span title={service.name}>{service.name}</span> <b>{format.count(service.spans)}</b>
-              {service.errors > 0 && <em>{format.count(service.errors)}</em>}
-            </span>
-          ))}
-          {services.length > 14 && <span class="chip">and {services.length - 14} more</span>}
-        </span>
+        <Chips services={services} total={14} />
         <span class="tools" role="toolbar" aria-label="View">
           <button aria-pressed={model.choices.fold} onClick={() => act("f")} title="One row for repeated children (f)">
             Fold repeated
@@ -217,7 +208,8 @@ function Overview({ model, repaint, painters }) {
         repaint();
       }}
       onPointerUp={() => {
-        const [a, b] = drag.current || [0, 0],
+        if (!drag.current) return;
+        const [a, b] = drag.current,
           perPixel = model.trace.duration / canvas.current.clientWidth;
         if (Math.abs(a - b) > 3) model.look(Math.min(a, b) * perPixel, Math.max(a, b) * perPixel);
         else model.pan(a * perPixel - (model.view.from + model.view.to) / 2);

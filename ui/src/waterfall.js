@@ -8,7 +8,7 @@
  * State (trace, rows, view, choices) is the owner's; this draws it, and says what is where. Times are ns from the trace's begin. */
 import { isDark, palette, serviceColor } from "./color.js";
 import * as format from "./format.js";
-import { CRITICAL, ERROR, EVENTS, OPEN, ORPHAN, groupNumbers } from "./rows.js";
+import { CRITICAL, ERROR, EVENTS, OPEN, ORPHAN, groupKey, groupNumbers } from "./rows.js";
 
 export const ROW = 24;
 const INDENT = 13,
@@ -28,6 +28,18 @@ export function scale(view, left, right) {
 
 /* Levels that are set in: fewer where names have little room. */
 const deepest = (left) => Math.max(2, Math.min(DEEP, Math.floor((left - 8 - NAME) / INDENT)));
+
+/* A canvas, empty, as sharp as the screen is; its context counts in CSS pixels. */
+export function blank(canvas, width, height) {
+  const ratio = devicePixelRatio || 1,
+    g = canvas.getContext("2d");
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
+  g.scale(ratio, ratio);
+  g.font = "11px system-ui, sans-serif";
+  g.textBaseline = "middle";
+  return g;
+}
 
 export class Waterfall {
   constructor(canvas) {
@@ -127,14 +139,14 @@ export class Waterfall {
   }
 
   label(row, y) {
-    const { trace, rows, choices, chosen } = this.state,
+    const { trace, rows, choices } = this.state,
       g = this.g,
       i = rows.span[row],
       members = rows.groups[row],
       x = this.indent(rows.depth[row]),
       middle = y + ROW / 2 + 0.5;
     const parents = members || trace.size[i] > 1,
-      closed = members ? !choices.opened.has(`${trace.parent[i]}/${i}`) : choices.collapsed.has(i);
+      closed = members ? !choices.opened.has(groupKey(trace, members)) : choices.collapsed.has(i);
     g.fillStyle = this.colors.faint; /* where the ancestors are */
     for (let d = Math.min(rows.depth[row], deepest(this.left)); d > 0; d--) g.fillRect(this.indent(d - 1) + 4, y, 1, ROW);
     if (parents) {
@@ -148,7 +160,6 @@ export class Waterfall {
     g.fillRect(x + 13, middle - 6, 3, 12);
     const error = members ? groupNumbers(trace, members).errors : trace.flags[i] & ERROR;
     g.fillStyle = error ? this.colors.error : this.colors.ink;
-    if (row === chosen) g.font = FONT;
     const room = this.left - x - 24;
     let at = x + 21 + this.put(`${error ? "! " : ""}${trace.names[trace.name[i]] || "(no name)"}`, x + 21, middle, room);
     g.fillStyle = this.colors.muted;
@@ -341,16 +352,9 @@ export class Waterfall {
 
 /* The axis above, and the overview: how many spans are under way, and the part that is shown. */
 export function drawAxis(canvas, trace, view, width) {
-  const ratio = devicePixelRatio || 1,
-    height = 26,
-    colors = palette(),
-    g = canvas.getContext("2d");
-  canvas.width = Math.round(width * ratio);
-  canvas.height = height * ratio;
-  g.scale(ratio, ratio);
-  g.font = "11px system-ui, sans-serif";
-  g.textBaseline = "middle";
-  const left = namesWidth(width),
+  const colors = palette(),
+    g = blank(canvas, width, 26),
+    left = namesWidth(width),
     at = scale(view, left + 8, width - 14),
     step = format.steps(view.to - view.from, (width - left) / 110);
   for (let t = Math.ceil(view.from / step) * step; t <= view.to * (1 + 1e-12); t += step) {
@@ -384,14 +388,10 @@ export function overview(trace) {
 }
 
 export function drawOverview(canvas, data, trace, view, drag, width) {
-  const ratio = devicePixelRatio || 1,
-    height = 36,
+  const height = 36,
     colors = palette(),
-    g = canvas.getContext("2d");
-  canvas.width = Math.round(width * ratio);
-  canvas.height = height * ratio;
-  g.scale(ratio, ratio);
-  const step = width / BUCKETS;
+    g = blank(canvas, width, height),
+    step = width / BUCKETS;
   for (let b = 0; b < BUCKETS; b++) {
     const tall = data.under[b] ? 3 + (height - 12) * (Math.log2(data.under[b] + 1) / Math.log2(data.most + 1)) : 0;
     const from = Math.round(b * step);
