@@ -25,23 +25,40 @@ static const char *first_words(const struct tw__command *command)
     return NULL;
 }
 
+static bool is_path(const char *argument)
+{
+    return strcmp(argument, "PATH") == 0 || strcmp(argument, "FILE") == 0 || strcmp(argument, "DIR") == 0;
+}
+
+static bool takes_path(const struct tw__command *command)
+{
+    return command->operand && is_path(command->operand);
+}
+
+/* What stands behind an option: one of some words, or a path. */
+static void bash_value(struct tw__buf *out, const char *name, const char *argument, const char *choices)
+{
+    if (choices)
+        tw__buf_fmt(out, "                --%s) words=\"%s\" paths=\"\" ;;\n", name, choices);
+    else if (argument && is_path(argument))
+        tw__buf_fmt(out, "                --%s) paths=%s ;;\n", name, strcmp(argument, "DIR") == 0 ? "-d" : "-f");
+}
+
 static void bash_command(struct tw__buf *out, const struct tw__command *command)
 {
-    tw__buf_fmt(out, "        %s) words=\"", command->name);
-    const char *space = "";
-    for (const struct tw__option *option = tw__options; option->name; option++) {
-        if (!(command->options & option->id)) continue;
-        tw__buf_fmt(out, "%s--%s", space, option->name);
-        space = " ";
-    }
-    for (const struct tw__setting *setting = tw__command_settings(command); setting->name; setting++) {
-        tw__buf_fmt(out, "%s--%s", space, setting->name);
-        space = " ";
-    }
-    /* Those of a live trace go by what stands before them: below. */
-    if (first_words(command) && strcmp(command->name, "trace") != 0) tw__buf_fmt(out, " %s", first_words(command));
-    if (strcmp(command->name, "help") == 0) tw__buf_cstr(out, " $commands");
-    tw__buf_cstr(out, "\" ;;\n");
+    tw__buf_fmt(out, "        %s)\n            words=\"", command->name);
+    for (const struct tw__option *option = tw__options; option->name; option++)
+        if (command->options & option->id) tw__buf_fmt(out, "--%s ", option->name);
+    for (const struct tw__setting *setting = tw__command_settings(command); setting->name; setting++)
+        tw__buf_fmt(out, "--%s ", setting->name);
+    if (first_words(command)) tw__buf_cstr(out, first_words(command));
+    if (strcmp(command->name, "help") == 0) tw__buf_cstr(out, "$commands");
+    tw__buf_fmt(out, "\"%s\n            case \"$before\" in\n", takes_path(command) ? " paths=-f" : "");
+    for (const struct tw__option *option = tw__options; option->name; option++)
+        if (command->options & option->id) bash_value(out, option->name, option->argument, option->choices);
+    for (const struct tw__setting *setting = tw__command_settings(command); setting->name; setting++)
+        bash_value(out, setting->name, setting->argument, NULL);
+    tw__buf_cstr(out, "            esac ;;\n");
 }
 
 static void bash_script(struct tw__buf *out)
@@ -51,49 +68,39 @@ static void bash_script(struct tw__buf *out)
                       "    local commands=\"");
     for (const struct tw__command *command = tw__commands; command->name; command++)
         tw__buf_fmt(out, "%s%s", command == tw__commands ? "" : " ", command->name);
-    tw__buf_cstr(out,
-                 "\"\n"
-                 "    local words=\"\" current=\"${COMP_WORDS[COMP_CWORD]}\" before=\"${COMP_WORDS[COMP_CWORD-1]}\"\n"
-                 "    COMPREPLY=()\n"
-                 "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
-                 "        mapfile -t COMPREPLY < <(compgen -W \"$commands --help --version\" -- \"$current\")\n"
-                 "        return\n"
-                 "    fi\n"
-                 "    case \"$before\" in\n"
-                 "        --file) mapfile -t COMPREPLY < <(compgen -f -- \"$current\"); return ;;\n"
-                 "        --dir) mapfile -t COMPREPLY < <(compgen -d -- \"$current\"); return ;;\n");
-    /* Names of fields to begin a filter with; what comes behind them no list can hold. */
-    tw__buf_cstr(out, "        --where) mapfile -t COMPREPLY < <(compgen -W \"");
-    for (size_t i = 0; tw__span_field_name(i); i++) tw__buf_fmt(out, "%s%s", i ? " " : "", tw__span_field_name(i));
-    tw__buf_cstr(out, "\" -- \"$current\"); return ;;\n");
-    for (const struct tw__option *option = tw__options; option->name; option++) {
-        if (option->choices)
-            tw__buf_fmt(out, "        --%s) mapfile -t COMPREPLY < <(compgen -W \"%s\" -- \"$current\"); return ;;\n",
-                        option->name, option->choices);
-    }
-    tw__buf_cstr(out,
-                 "    esac\n"
-                 "    if [ \"${COMP_WORDS[1]}\" = trace ]; then\n"
-                 "        case \"$COMP_CWORD:${COMP_WORDS[2]}\" in\n"
-                 "            2:*) words=\"module function pid start watch list stop\" ;;\n"
-                 "            3:module) words=\" $(trackway trace words modules 2>/dev/null)\" ;;\n"
-                 "            3:function) words=\" $(trackway trace words modules 2>/dev/null) $(trackway trace words "
-                 "functions 2>/dev/null)\" ;;\n"
-                 "            4:function) words=\" $(trackway trace words functions \"$before\" 2>/dev/null)\" ;;\n"
-                 "            3:pid) words=\" $(trackway trace words pids 2>/dev/null)\" ;;\n"
-                 "            3:stop) words=\" $(trackway trace words refs 2>/dev/null)\" ;;\n"
-                 "        esac\n"
-                 "        if [ -n \"$words\" ] && [ \"${current#-}\" = \"$current\" ]; then\n"
-                 "            mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$current\" | sort -u)\n"
-                 "            return\n"
-                 "        fi\n"
-                 "    fi\n"
-                 "    case \"${COMP_WORDS[1]}\" in\n");
+    tw__buf_cstr(out, "\"\n"
+                      "    local words=\"\" paths=\"\" current=\"${COMP_WORDS[COMP_CWORD]}\" "
+                      "before=\"${COMP_WORDS[COMP_CWORD-1]}\"\n"
+                      "    COMPREPLY=()\n"
+                      "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
+                      "        mapfile -t COMPREPLY < <(compgen -W \"$commands --help --version\" -- \"$current\")\n"
+                      "        return\n"
+                      "    fi\n"
+                      "    case \"${COMP_WORDS[1]}\" in\n");
     for (const struct tw__command *command = tw__commands; command->name; command++) bash_command(out, command);
-    tw__buf_cstr(out, "    esac\n"
-                      "    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$current\")\n"
-                      "}\n"
-                      "complete -F _trackway trackway\n");
+    /* Names of fields to begin a filter with; what comes behind them no list can hold. */
+    tw__buf_cstr(out, "    esac\n    [ \"$before\" != --where ] || words=\"");
+    for (size_t i = 0; tw__span_field_name(i); i++) tw__buf_fmt(out, "%s%s", i ? " " : "", tw__span_field_name(i));
+    tw__buf_cstr(
+        out, "\"\n"
+             "    case \"$COMP_CWORD ${COMP_WORDS[1]} ${COMP_WORDS[2]} ${current:0:1}\" in\n"
+                 "        *\\ -) ;;\n"
+             "        3\\ trace\\ module\\ *) words=$(trackway trace words modules 2>/dev/null) ;;\n"
+             "        3\\ trace\\ function\\ *) words=\"$(trackway trace words modules 2>/dev/null) $(trackway trace "
+             "words functions 2>/dev/null)\" ;;\n"
+             "        4\\ trace\\ function\\ *) words=$(trackway trace words functions \"$before\" 2>/dev/null) ;;\n"
+             "        3\\ trace\\ pid\\ *|2\\ sample\\ *) words=$(trackway trace words pids 2>/dev/null) ;;\n"
+             "        3\\ trace\\ stop\\ *) words=$(trackway trace words refs 2>/dev/null) ;;\n"
+             "        3\\ store\\ export\\ *|3\\ store\\ import\\ *) paths=-f ;;\n"
+             "    esac\n"
+             "    if [ -n \"$paths\" ] && [ \"${current#-}\" = \"$current\" ]; then\n"
+             "        compopt -o filenames 2>/dev/null\n"
+             "        mapfile -t COMPREPLY < <(compgen \"$paths\" -- \"$current\")\n"
+             "    else\n"
+             "        mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$current\")\n"
+             "    fi\n"
+             "}\n"
+             "complete -F _trackway trackway\n");
 }
 
 /* text inside single quotes of zsh or fish; escaped: bytes that get a backslash there. */
@@ -107,11 +114,6 @@ static void add_quoted(struct tw__buf *out, const char *text, const char *escape
         if (strchr(escaped, *text)) tw__buf_char(out, '\\');
         tw__buf_char(out, *text);
     }
-}
-
-static bool is_path(const char *argument)
-{
-    return strcmp(argument, "PATH") == 0 || strcmp(argument, "FILE") == 0 || strcmp(argument, "DIR") == 0;
 }
 
 /* '--name[help]:ARGUMENT:(choices)' of _arguments. */
@@ -160,6 +162,8 @@ static void zsh_script(struct tw__buf *out)
                       "    case \"$words[1] $CURRENT $words[2]\" in\n");
     for (size_t i = 0; i < sizeof firsts / sizeof *firsts; i++)
         tw__buf_fmt(out, "        (\"%s 2 \"*) values=(%s) ;;\n", firsts[i].command, firsts[i].words);
+    for (const struct tw__command *command = tw__commands; command->name; command++)
+        if (takes_path(command)) tw__buf_fmt(out, "        (\"%s 2 \"*) _files; return ;;\n", command->name);
     tw__buf_cstr(
         out,
         "        (\"help 2 \"*) _trackway_commands; return ;;\n"
@@ -216,6 +220,9 @@ static void fish_script(struct tw__buf *out)
     for (size_t i = 0; i < sizeof firsts / sizeof *firsts; i++)
         tw__buf_fmt(out, "complete -c trackway -n '__fish_prev_arg_in %s' -a '%s'\n", firsts[i].command,
                     firsts[i].words);
+    for (const struct tw__command *command = tw__commands; command->name; command++)
+        if (takes_path(command))
+            tw__buf_fmt(out, "complete -c trackway -n '__fish_seen_subcommand_from %s' -F\n", command->name);
     tw__buf_cstr(
         out,
         "complete -c trackway -n '__fish_prev_arg_in sample pid' -a '(trackway trace words pids 2>/dev/null)'\n"

@@ -82,6 +82,20 @@ def bash_offers_commands_options_and_values(_):
     assert bash("trackway store ex") == ["export"]
     assert bash("trackway serve --otlp-h") == ["--otlp-http"]
     assert bash("trackway completion ") [-3:] == ["bash", "zsh", "fish"]
+    assert bash("trackway calls --format ") == ["json", "pretty", "elastic", "plain"]
+    assert bash("trackway ingest --format ") == ["records", "calls", "otlp"]  # one name, other words
+
+
+def files_are_offered_where_a_file_is_asked_for(folder):
+    here = os.path.join(ROOT, "READ")
+    for line in ("trackway ingest ", "trackway store import ", "trackway show --token-file ", "trackway serve --config "):
+        assert bash(line + here) == [here + "ME.md"], line
+    assert bash("trackway ingest --f") == ["--format"]
+    assert bash("trackway store info --data " + os.path.join(ROOT, "exampl")) == [os.path.join(ROOT, "examples")]
+    if shutil.which("fish"):
+        assert [row[0] for row in fish(folder, "trackway ingest " + here)] == [here + "ME.md"]
+    if shutil.which("zsh"):
+        assert zsh(folder, "trackway ingest " + here) == [f"ingest {here}ME.md"]
 
 
 def fish_offers_them_with_what_they_mean(folder):
@@ -120,5 +134,6 @@ def the_manual_page_is_what_mandoc_understands(_):
 if __name__ == "__main__":
     if not os.path.exists(TRACKWAY):
         sys.exit(77)
-    sys.exit(run_tests(bash_offers_commands_options_and_values, fish_offers_them_with_what_they_mean, zsh_completes_what_is_typed,
+    sys.exit(run_tests(bash_offers_commands_options_and_values, files_are_offered_where_a_file_is_asked_for,
+                       fish_offers_them_with_what_they_mean, zsh_completes_what_is_typed,
                        the_manual_page_is_what_mandoc_understands))
