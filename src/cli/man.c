@@ -13,7 +13,7 @@ static const struct {
 } variables[] = {
     {"TRACKWAY_DIR", "folder of segments, as --dir"},
     {"TRACKWAY_SERVER", "a collector to ask, as --server"},
-    {"TRACKWAY_TOKEN", "the collector's token for reading, where --token-file is not given"},
+    {"TRACKWAY_TOKEN", "the collector's token, where --token-file is not given"},
     {"TRACKWAY_COLOR", "auto, always or never, as --color"},
     {"NO_COLOR", "set to anything: no colour unless it is asked for"},
     {"COLUMNS", "width of tables and waterfalls"},
