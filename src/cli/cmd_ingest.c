@@ -224,10 +224,7 @@ static int run(struct taking *taking, const struct tw__args *args, int fd)
     for (size_t i = 0; args->format && i < 3; i++)
         if (strcmp(args->format, words[i]) == 0) config.form = forms[i];
     taking->lines = tw__lines_new(&config);
-    if (!taking->lines) {
-        tw__complain("out of memory");
-        return TW__EXIT_FAILED;
-    }
+    if (!taking->lines) return tw__out_of_memory();
     taking->lively = isatty(STDERR_FILENO) == 1;
     taking->shown_ns = tw__clock_mono_ns();
     if (fstat(fd, &there) == 0 && S_ISREG(there.st_mode)) taking->size_bytes = (uint64_t)there.st_size;

@@ -1,7 +1,7 @@
 /* remote: questions to a collector, over HTTP.
  *
- * Limits: an answer of ANSWER_MAX, a question of a minute. Nothing is asked twice, no redirect is followed: the token goes to
- * the address that was named and nowhere else.
+ * Limits: an answer of ANSWER_MAX, a question of a minute. Nothing is asked twice (what is sent is, when the collector has no room
+ * for it now), and no redirect is followed: the token goes to the address that was named and nowhere else.
  * What a search on the other side cannot say as the options mean it is left out of the question: names and states of whole
  * requests beside a filter on one of their spans, for example. The caller looks at what comes anyway.
  */

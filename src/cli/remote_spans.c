@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hex.h"
+#include "base/number.h"
 #include "cli/remote.h"
 #include "query/records.h"
 #include "wire/log_event.h"
@@ -59,7 +59,7 @@ static bool same_tags(const struct tw__resource *a, const struct tw__resource *b
     for (size_t i = 0; i < a->tag_count; i++) {
         const struct tw_tag_value *x = &a->tags[i], *y = &b->tags[i];
         if (x->type != y->type || x->value.u != y->value.u || !same_text(x->key, y->key)) return false;
-        if (x->text.len != y->text.len || (x->text.len && !same_text(x->text, y->text))) return false;
+        if (!same_text(x->text, y->text)) return false;
     }
     return true;
 }
@@ -82,7 +82,7 @@ static enum tw_record_kind kind_of(struct tw_text name)
 {
     for (int kind = 0; kind <= TW_RECORD_OPEN; kind++) {
         const char *text = tw__event_kind(&(struct tw_record){.kind = (enum tw_record_kind)kind});
-        if (text && same_text(tw__text_of(text), name)) return (enum tw_record_kind)kind;
+        if (text && tw__text_is(name, text)) return (enum tw_record_kind)kind;
     }
     return TW_RECORD_EVENT;
 }
@@ -90,18 +90,11 @@ static enum tw_record_kind kind_of(struct tw_text name)
 /* The number of a message: beyond 2^63 - 1 OTLP has texts only. */
 static void restore_id(struct tw_tag_value *tags, size_t count)
 {
+    struct tw__field number;
     for (size_t i = 0; i < count; i++) {
-        uint64_t number = 0;
-        if (tags[i].type != TW_TYPE_STR || !same_text(tags[i].key, tw__text_of("id"))) continue;
-        if (tags[i].text.len == 0 || tags[i].text.len > 20) continue;
-        size_t at = 0;
-        for (; at < tags[i].text.len; at++) {
-            unsigned digit = (unsigned)(unsigned char)tags[i].text.ptr[at] - '0';
-            if (digit > 9 || number > (UINT64_MAX - digit) / 10) break;
-            number = number * 10 + digit;
-        }
-        if (at < tags[i].text.len) continue;
-        tags[i] = (struct tw_tag_value){.key = tags[i].key, .type = TW_TYPE_UINT, .value.u = number};
+        if (tags[i].type != TW_TYPE_STR || !tw__text_is(tags[i].key, "id")) continue;
+        if (tw__number_read(tags[i].text.ptr, tags[i].text.len, &number) && number.type == TW__FIELD_UINT)
+            tags[i] = (struct tw_tag_value){.key = tags[i].key, .type = TW_TYPE_UINT, .value.u = number.u};
     }
 }
 
@@ -178,12 +171,12 @@ int tw__remote_decode(struct tw__remote_spans *out, const char *text, size_t len
 static bool is_told(const struct tw_record *record, const struct tw_tag_value *tag)
 {
     bool log = record->kind == TW_RECORD_LOG;
-    if (log && (same_text(tag->key, tw__text_of("level")) || same_text(tag->key, tw__text_of("message")))) return true;
+    if (log && (tw__text_is(tag->key, "level") || tw__text_is(tag->key, "message"))) return true;
     static const char *const of_spans[] = {"thread.id", "thread.name", "code.function.name", "code.line.number",
                                            "code.namespace"};
-    if (!tw__record_is_span(record)) return same_text(tag->key, tw__text_of("trackway.kind"));
+    if (!tw__record_is_span(record)) return tw__text_is(tag->key, "trackway.kind");
     for (size_t i = 0; i < sizeof of_spans / sizeof *of_spans; i++)
-        if (same_text(tag->key, tw__text_of(of_spans[i]))) return true;
+        if (tw__text_is(tag->key, of_spans[i])) return true;
     return false;
 }
 
@@ -193,7 +186,7 @@ static int restore_log(struct tw__pool *pool, struct tw_record *record)
     const struct tw_tag_value *level = tw__record_tag(record, "level"), *message = tw__record_tag(record, "message");
     if (level && level->type == TW_TYPE_STR)
         for (uint8_t i = 0; i < 8; i++)
-            if (same_text(level->text, tw__text_of(tw__log_level_name(i)))) record->level = i;
+            if (tw__text_is(level->text, tw__log_level_name(i))) record->level = i;
     if (!message || message->type != TW_TYPE_STR) return 0;
     struct tw_tag_value *args = tw__pool_take(pool, sizeof *args, 8);
     if (!args) return TW_ERR_MEMORY;
@@ -208,7 +201,7 @@ static int restore_log(struct tw__pool *pool, struct tw_record *record)
 static void restore_response(struct tw_record *record)
 {
     const struct tw_tag_value *status = tw__record_tag(record, "response_status");
-    bool error = tw__record_tag(record, "exception_type") || (status && same_text(status->text, tw__text_of("error")));
+    bool error = tw__record_tag(record, "exception_type") || (status && tw__text_is(status->text, "error"));
     record->status = error ? TW_STATUS_ERROR : TW_STATUS_OK;
 }
 
