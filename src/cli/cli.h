@@ -151,6 +151,10 @@ int tw__out_write(struct tw__buf *buf);
 /* The same when more than 64 KB are waiting. */
 int tw__out_write_some(struct tw__buf *buf);
 
+/* From then on SIGINT, SIGTERM, and SIGHUP if asked for, end no process: tw__stopped tells that one came. */
+void tw__stop_on_signals(bool hangup);
+bool tw__stopped(void);
+
 int tw__cmd_ps(const struct tw__args *args);
 int tw__cmd_traces(const struct tw__args *args);
 int tw__cmd_show(const struct tw__args *args);

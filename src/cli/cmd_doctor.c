@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,14 +42,6 @@ struct doctor {
     uint64_t datagrams, others; /* others: from senders beyond SENDERS_MAX */
     struct tw__spans spans;
 };
-
-static volatile sig_atomic_t stopped;
-
-static void stop(int number)
-{
-    (void)number;
-    stopped = 1;
-}
 
 static void write_address(const struct sockaddr *from, char *text, size_t cap)
 {
@@ -236,10 +227,10 @@ static void listen_on(const struct tw__args *args, struct doctor *doctor, struct
     uint64_t began = tw__clock_mono_ns(), shown = began, before = 0;
     uint64_t end = args->given & TW__OPT_FOR ? began + args->for_ns : UINT64_MAX;
     bool progress = isatty(STDERR_FILENO) != 0;
-    for (uint64_t now = began; !stopped && now < end; now = tw__clock_mono_ns()) {
+    for (uint64_t now = began; !tw__stopped() && now < end; now = tw__clock_mono_ns()) {
         uint64_t left_ms = (end - now) / 1000000 + 1;
         (void)tw__udp_in_wait(in, -1, left_ms < 200 ? (int)left_ms : 200);
-        for (size_t count = tw__udp_in_read(in); count; count = stopped ? 0 : tw__udp_in_read(in))
+        for (size_t count = tw__udp_in_read(in); count; count = tw__stopped() ? 0 : tw__udp_in_read(in))
             for (size_t i = 0; i < count; i++) {
                 struct tw__datagram_in one;
                 tw__udp_in_get(in, i, &one);
@@ -268,9 +259,7 @@ int tw__cmd_doctor(const struct tw__args *args)
             "doctor: %s; when a collector listens there its /metrics tells what arrives, or stop it for a moment", why);
         return TW__EXIT_FAILED;
     }
-    struct sigaction action = {.sa_handler = stop};
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
+    tw__stop_on_signals(false);
     struct tw__udp_in *in = tw__udp_in_new(fd, AT_ONCE, true);
     struct doctor *doctor = calloc(1, sizeof *doctor);
     int code = TW__EXIT_FAILED;

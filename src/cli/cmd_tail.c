@@ -8,7 +8,6 @@
  * Limits: a process that begins and ends between two looks and removes its segment is not seen.
  * Rejected: inotify (a folder that is not there yet cannot be watched, and the records need polling anyway).
  */
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -43,14 +42,6 @@ struct tail {
     bool failed;
     struct tw__buf out;
 };
-
-static volatile sig_atomic_t stopped;
-
-static void stop(int number)
-{
-    (void)number;
-    stopped = 1;
-}
 
 static bool is_known(const struct tail *tail, const char *path, const struct stat *st)
 {
@@ -271,7 +262,7 @@ static void run(struct tail *tail)
     uint64_t end = tail->args->given & TW__OPT_FOR ? tw__clock_mono_ns() + tail->args->for_ns : UINT64_MAX;
     uint64_t told = 0;
     for (unsigned look = 0; tail->code == 0; look++) {
-        bool last = stopped || tw__clock_mono_ns() >= end;
+        bool last = tw__stopped() || tw__clock_mono_ns() >= end;
         if (look % LOOKS_PER_SCAN == 0) scan(tail);
         if (tail->code == 0) read_new(tail);
         print_new(tail);
@@ -289,10 +280,7 @@ static void run(struct tail *tail)
 int tw__tail_follow(const struct tw__args *args, const struct tw__tail_view *view)
 {
     struct tail tail = {.args = args, .view = view, .begin_ns = tw__clock_wall_ns()};
-    struct sigaction action = {.sa_handler = stop};
-    (void)sigemptyset(&action.sa_mask);
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
+    tw__stop_on_signals(false);
     run(&tail);
     for (size_t i = 0; i < tail.count; i++) {
         let_go(&tail.items[i]);

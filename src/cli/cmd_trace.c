@@ -13,7 +13,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,14 +30,6 @@
 
 enum { IDLE_NS = 20000000, BUSY_NS = 1000000, FILTER_CAP = 1024 };
 #define SCAN_NS ((uint64_t)1000000000)
-
-static volatile sig_atomic_t stopped;
-
-static void stop(int number)
-{
-    (void)number;
-    stopped = 1;
-}
 
 struct watching {
     const struct tw__args *args;
@@ -95,7 +86,7 @@ static void follow(struct watching *w)
 {
     uint64_t scanned = tw__clock_mono_ns();
     bool busy = false;
-    while (!stopped && tw__live_step(w->live, &busy)) {
+    while (!tw__stopped() && tw__live_step(w->live, &busy)) {
         (void)nanosleep(&(struct timespec){.tv_nsec = busy ? BUSY_NS : IDLE_NS}, NULL);
         uint64_t now = tw__clock_mono_ns();
         if (w->args->given & TW__OPT_PID || now - scanned < SCAN_NS) continue;
@@ -103,15 +94,6 @@ static void follow(struct watching *w)
         (void)tw_segments_each(w->args->dir, watch_one, w);
     }
     tw__live_end(w->live, "");
-}
-
-static void catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = stop};
-    (void)sigemptyset(&action.sa_mask);
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
-    (void)sigaction(SIGHUP, &action, NULL);
 }
 
 /* The answer of the child: an exit code, then why, or reference and file. */
@@ -136,7 +118,7 @@ static void background(struct watching *w, const struct tw__live_setup *setup, i
         const struct tw_live_status *status = tw__live_status(w->live);
         memcpy(answer.ref, status->ref, sizeof answer.ref);
         memcpy(answer.file, status->file, sizeof answer.file);
-        catch_signals();
+        tw__stop_on_signals(true);
         leave_terminal();
     }
     ssize_t n = write(to, &answer, sizeof answer);
@@ -205,7 +187,7 @@ static int watch(const struct tw__args *args, struct tw__live_setup *setup)
         tw__complain("trace: %s", why);
         return code;
     }
-    catch_signals();
+    tw__stop_on_signals(true);
     follow(&w);
     const struct tw_live_status *status = tw__live_status(w.live);
     if (status->missed)

@@ -84,7 +84,7 @@ static void bash_script(struct tw__buf *out)
     tw__buf_cstr(
         out, "\"\n"
              "    case \"$COMP_CWORD ${COMP_WORDS[1]} ${COMP_WORDS[2]} ${current:0:1}\" in\n"
-                 "        *\\ -) ;;\n"
+             "        *\\ -) ;;\n"
              "        3\\ trace\\ module\\ *) words=$(trackway trace words modules 2>/dev/null) ;;\n"
              "        3\\ trace\\ function\\ *) words=\"$(trackway trace words modules 2>/dev/null) $(trackway trace "
              "words functions 2>/dev/null)\" ;;\n"

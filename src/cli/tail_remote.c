@@ -5,7 +5,6 @@
  * What was printed is known by trace and span, for one to two times LATE_NS. Limits: what comes later than that, or took longer
  * than ten minutes, is not shown.
  */
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -32,14 +31,6 @@ struct tail {
     uint64_t begin_ns, turned_ns;
     struct tw__buf out;
 };
-
-static volatile sig_atomic_t stopped;
-
-static void stop(int number)
-{
-    (void)number;
-    stopped = 1;
-}
 
 static bool turn(struct tail *tail, uint64_t now_ns)
 {
@@ -110,20 +101,17 @@ int tw__tail_remote(const struct tw__args *args, const struct tw__tail_view *vie
 {
     struct tail tail = {.args = args, .view = view, .begin_ns = tw__clock_wall_ns()};
     uint64_t end_ns = args->given & TW__OPT_FOR ? tw__clock_mono_ns() + args->for_ns : UINT64_MAX;
-    struct sigaction action = {.sa_handler = stop};
-    (void)sigemptyset(&action.sa_mask);
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
+    tw__stop_on_signals(false);
     int code = tw__sources_open(&tail.sources, args);
     if (code == TW__EXIT_OK && !(tw__map_init(&tail.seen[0], SEEN_MAX) && tw__map_init(&tail.seen[1], 1)))
         code = tw__out_of_memory();
     tail.turned_ns = tail.begin_ns;
     for (bool last = false; code == TW__EXIT_OK && !last;) {
-        last = stopped || tw__clock_mono_ns() >= end_ns;
+        last = tw__stopped() || tw__clock_mono_ns() >= end_ns;
         code = look(&tail);
         uint64_t until_ns = tw__clock_mono_ns() + POLL_NS;
         if (until_ns > end_ns) until_ns = end_ns;
-        while (!last && !stopped && tw__clock_mono_ns() < until_ns)
+        while (!last && !tw__stopped() && tw__clock_mono_ns() < until_ns)
             (void)nanosleep(&(struct timespec){.tv_nsec = (long)STEP_NS}, NULL);
     }
     tw__map_fini(&tail.seen[0]);
