@@ -14,24 +14,15 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/os.h"
 #include "cli/data.h"
 #include "cli/remote.h"
 #include "ingest/lines.h"
-#include "store/store.h"
 #include "wire/human.h"
 #include "wire/json.h"
 #include "wire/otlp_json.h"
 
-enum {
-    LINE_BYTES_MAX = 64 << 20,
-    CHUNK = 1 << 17,
-    TRIES = 120,
-    SEND_SPANS = 2048,
-    SEND_BYTES = 16 << 20,
-    TOLD_MAX = 10
-};
-static const uint64_t TIMEOUT_NS = 60000000000, TRY_NS = 500000000, LIVELY_NS = 250000000, QUIET_NS = 10000000000;
+enum { LINE_BYTES_MAX = 64 << 20, CHUNK = 1 << 17, SEND_SPANS = 2048, SEND_BYTES = 16 << 20, TOLD_MAX = 10 };
+static const uint64_t TIMEOUT_NS = 60000000000, LIVELY_NS = 250000000, QUIET_NS = 10000000000;
 
 struct taking {
     struct tw__lines *lines;
@@ -41,22 +32,11 @@ struct taking {
     bool told;       /* an error of the other side has been told */
     bool lively;     /* stderr is a terminal */
     uint64_t number; /* of the line */
-    uint64_t too_long, read_bytes, size_bytes, shown_ns;
+    uint64_t read_bytes, size_bytes, shown_ns;
     uint64_t refused; /* by the collector: ids missing */
 };
 
 /* -- where spans go */
-
-static int write_spans(struct taking *taking, const struct tw__spans *spans)
-{
-    int code = tw__store_write(taking->store, spans);
-    if (code == TW_ERR_SPACE) tw__complain("the data folder has no room; it is tried again for a minute");
-    for (int i = 0; i < TRIES && code == TW_ERR_SPACE; i++) {
-        tw__os_sleep_ns(TRY_NS);
-        code = tw__store_write(taking->store, spans);
-    }
-    return code;
-}
 
 static int send_spans(struct taking *taking, const struct tw__spans *spans)
 {
@@ -84,7 +64,7 @@ static int send_spans(struct taking *taking, const struct tw__spans *spans)
 static int take(void *data, struct tw__spans *spans)
 {
     struct taking *taking = data;
-    return taking->remote ? send_spans(taking, spans) : write_spans(taking, spans);
+    return taking->remote ? send_spans(taking, spans) : tw__data_write(taking->store, spans);
 }
 
 /* -- lines */

@@ -14,17 +14,14 @@
 #include <zstd.h>
 
 #include "base/clock.h"
-#include "base/os.h"
 #include "cli/data.h"
 #include "cli/source.h"
-#include "store/store.h"
 #include "wire/human.h"
 #include "wire/json.h"
 #include "wire/otlp_dec.h"
 #include "wire/otlp_json.h"
 
-enum { LINE_SPANS = 256, LINE_BYTES_MAX = 256 << 20, CHUNK = 1 << 17, TRIES = 60 };
-#define SECOND_NS UINT64_C(1000000000)
+enum { LINE_SPANS = 256, LINE_BYTES_MAX = 256 << 20, CHUNK = 1 << 17 };
 
 static int problem(const char *what, int error)
 {
@@ -228,11 +225,7 @@ struct importing {
 static int take(void *data, struct tw__spans *spans)
 {
     struct importing *import = data;
-    int error = tw__store_write(import->store, spans);
-    for (int i = 0; i < TRIES && error == TW_ERR_SPACE; i++) {
-        tw__os_sleep_ns(SECOND_NS / 2);
-        error = tw__store_write(import->store, spans);
-    }
+    int error = tw__data_write(import->store, spans);
     if (!error) import->taken += spans->count;
     return error;
 }
