@@ -6,7 +6,8 @@
  * huge     then a span with a text of 200 kB       web      then a server's span with a client's in it, of HTTP
  * logs     then a span with two log lines, one of them read before its span ends
  * tree     then a segment of 40 children, each with a text of 4 kB
- * rate     then says "ready", and does the same again after each line of input, under that name, at the rate of that moment
+ * rate     then says "ready", and does the same again after each line of input, under that name, at the rate of that moment; after
+ *          the line "reopen" it asks the exporters to open their files again
  * exit     without a flush: what a clean exit does by itself
  * flush=N  waits at most N ms in the flush         wait=N   then stays for N ms
  */
@@ -148,7 +149,10 @@ int main(int argc, char **argv)
         (void)fflush(stdout);
         while (fgets(line, sizeof line, stdin)) {
             line[strcspn(line, "\n")] = 0;
-            work(spans, line);
+            if (strcmp(line, "reopen") == 0)
+                tw_export_reopen();
+            else
+                work(spans, line);
         }
     }
     int flushed = tw_flush(flush_ms * 1000000u);

@@ -17,6 +17,14 @@ except ImportError:
     sys.exit(77)
 
 
+def until(condition):
+    for _ in range(500):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it does not become true")
+
+
 def datagrams(door):
     return [msgpack.unpackb(bytes_, raw=False, strict_map_key=False) for bytes_ in common.datagrams(door)]
 
@@ -44,6 +52,23 @@ def file_rotates_when_it_is_full_and_tears_no_line(folder):
         for line in lines:
             json.loads(line)
         assert os.path.getsize(name) < (64 << 10) + (len(lines[-1]) if lines else 0), name
+
+
+def file_is_opened_again_when_the_program_asks(folder):
+    path, old = os.path.join(folder, "spans.jsonl"), os.path.join(folder, "spans.jsonl.old")
+    lines_of = lambda name, word: open(name, encoding="utf-8").read().count(f'"name":"{word}"')
+    program = common.Program(5, TRACKWAY_EXPORTER="log_file", TRACKWAY_FILE=path)
+    program.go_on("before")
+    until(lambda: os.path.exists(path) and lines_of(path, "before") == 5)
+    os.rename(path, old)
+    program.go_on("between")  # nobody has asked: the file is the same, whatever its name
+    until(lambda: lines_of(old, "between") == 5)
+    program.go_on("reopen")
+    until(lambda: os.path.exists(path))
+    program.go_on("after")
+    counters, _ = program.end()
+    assert lines_of(path, "after") == 5 and lines_of(path, "between") == 0 and lines_of(old, "after") == 0
+    assert counters[0]["dropped"] == counters[0]["errors"] == 0, counters
 
 
 def a_full_disk_costs_records_and_nothing_else(folder):
@@ -171,11 +196,7 @@ def the_rate_is_changed_while_the_program_runs(folder):
 
 
 def wait_for(pid, where, condition):
-    for _ in range(500):
-        if condition(json.loads(common.trackway("stats", "--pid", pid, "--json", *where))["exporters"][0]):
-            return
-        time.sleep(0.01)
-    raise AssertionError("it does not become true")
+    until(lambda: condition(json.loads(common.trackway("stats", "--pid", pid, "--json", *where))["exporters"][0]))
 
 
 def what_an_exporter_does_is_seen_from_outside(folder):
@@ -219,7 +240,7 @@ def memory_is_bounded_by_what_is_read_at_a_time_whatever_the_arena(folder):
 
 def main():
     tests = [thing for name, thing in globals().items() if callable(thing) and getattr(thing, "__module__", "") == "__main__"
-             and name not in ("main", "datagrams", "wait_for")]
+             and name not in ("main", "until", "datagrams", "wait_for")]
     return common.run_all(tests)
 
 

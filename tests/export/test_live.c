@@ -386,14 +386,52 @@ static int writes_until_the_disk_is_full(void)
     return 0;
 }
 
-static void a_full_disk_gets_whole_lines_and_the_rest_is_counted(void **state)
+static int says_what_is_missing_when_there_is_room_again(void)
 {
-    (void)state;
+    char ref[TW_LIVE_REF_CAP], path[128], expected[80];
+    struct tw_live_status status = {0};
+    const struct rlimit small = {1000, RLIM_INFINITY}, none = {RLIM_INFINITY, RLIM_INFINITY};
+    struct tw_config config = {.dir = folder, .service = "room again"};
+    (void)snprintf(path, sizeof path, "%s/again.log", folder);
+    if (tw_init(&config) != 0) return 1;
+    if (tw_live_start(&(struct tw_live_options){.file = path, .format = "[message, \"\\n\"]"}, ref, NULL) != 0)
+        return 2;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    if (setrlimit(RLIMIT_FSIZE, &small) != 0) return 3;
+    for (int i = 100000; i < 100300; i++) go(i);
+    for (int i = 0; i < 6000 && status.lines + status.dropped < 300; i++) {
+        (void)usleep(10000);
+        if (tw_live_look(0, &status) != 0) return 4;
+    }
+    if (status.dropped == 0 || status.lines + status.dropped != 300) return 5;
+    if (setrlimit(RLIMIT_FSIZE, &none) != 0) return 6;
+    go(7);
+    if (tw_live_stop(ref, NULL, 0) != 0) return 7;
+    (void)snprintf(expected, sizeof expected, "\ntrackway: %d lines could not be written\n", (int)status.dropped);
+    if (!strstr(read_file(path), expected) || !strstr(text, "\ngo 7\n")) return 8;
+    (void)unlink(path);
+    return 0;
+}
+
+static void in_a_child(int (*work)(void))
+{
     pid_t child = fork();
-    if (child == 0) _exit(writes_until_the_disk_is_full());
+    if (child == 0) _exit(work());
     int status = 0;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
+}
+
+static void a_full_disk_gets_whole_lines_and_the_rest_is_counted(void **state)
+{
+    (void)state;
+    in_a_child(writes_until_the_disk_is_full);
+}
+
+static void a_disk_with_room_again_is_told_what_it_did_not_take(void **state)
+{
+    (void)state;
+    in_a_child(says_what_is_missing_when_there_is_room_again);
 }
 
 static void more_than_there_is_room_for_are_refused(void **state)
@@ -490,6 +528,7 @@ int main(void)
         LIVE(several_may_share_a_file),
         LIVE(a_file_that_is_there_is_appended_to_and_a_rotated_one_made_anew),
         LIVE(a_full_disk_gets_whole_lines_and_the_rest_is_counted),
+        LIVE(a_disk_with_room_again_is_told_what_it_did_not_take),
         LIVE(more_than_there_is_room_for_are_refused),
         LIVE(shutdown_ends_them_and_says_so),
         LIVE(lines_of_each_thread_are_in_order_and_none_is_missing),

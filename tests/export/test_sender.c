@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <arpa/inet.h>
@@ -138,6 +139,32 @@ static void a_name_is_looked_up_and_one_that_does_not_exist_is_a_problem(void **
     close(peer.fd);
 }
 
+/* Whoever moves is found again: a name is asked for again after a minute, and its new address is used. */
+static void after_a_minute_a_name_is_looked_up_again(void **state)
+{
+    static struct tw__exporter exporter;
+    struct tw__sender sender;
+    struct peer peer = listen_on_loopback(), moved = {.fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0)};
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(peer.port))};
+    (void)state;
+    assert_int_equal(inet_pton(AF_INET, "127.0.0.2", &at.sin_addr), 1);
+    if (bind(moved.fd, (struct sockaddr *)&at, sizeof at) != 0) skip();
+    assert_int_equal(tw__sender_open(&sender, &exporter, "127.0.0.1", peer.port), 0);
+    round_of(&sender, 1000 * MS, 3, 10);
+    (void)strcpy(sender.host, "127.0.0.2"); /* what the name stands for from now on */
+    round_of(&sender, 60999 * MS, 3, 10);
+    assert_int_equal(received(&peer), 6);
+    for (uint64_t ms = 61000; ms < 61100 && !received(&moved); ms += 10) round_of(&sender, ms * MS, 3, 10);
+    (void)received(&peer);
+    round_of(&sender, 61200 * MS, 3, 10);
+    assert_int_equal(received(&moved), 3);
+    assert_int_equal(received(&peer), 0);
+    assert_int_equal(exporter.stats.dropped, 0);
+    tw__sender_close(&sender);
+    close(peer.fd);
+    close(moved.fd);
+}
+
 static void an_address_splits_into_host_and_port(void **state)
 {
     static const struct {
@@ -164,6 +191,7 @@ int main(void)
         cmocka_unit_test(a_refusal_pauses_twice_as_long_each_time_up_to_five_seconds),
         cmocka_unit_test(after_a_pause_one_goes_first_and_the_rest_when_it_was_not_refused),
         cmocka_unit_test(a_name_is_looked_up_and_one_that_does_not_exist_is_a_problem),
+        cmocka_unit_test(after_a_minute_a_name_is_looked_up_again),
         cmocka_unit_test(an_address_splits_into_host_and_port),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
