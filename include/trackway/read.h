@@ -173,8 +173,8 @@ void tw_reader_close(struct tw_reader *reader);
  * Cost     proportional to threads and chunks: 0.15 ms for 8192 chunks, plus the system's answer. */
 int tw_reader_process(struct tw_reader *reader, struct tw_process *out);
 
-/* What the exporters of the process have done, as it said last; the first four of them, without backing_off, too_long and cut, and
- * problem cut to 63 bytes. Returns 0, TW_ERR_NOT_FOUND when there are fewer, TW_ERR_CORRUPT. */
+/* What the exporters of the process have done, as it said last; the first four of them, and problem cut to 63 bytes.
+ * Returns 0, TW_ERR_NOT_FOUND when there are fewer, TW_ERR_CORRUPT. */
 int tw_reader_exporter(struct tw_reader *reader, size_t index, struct tw_export_stats *out);
 
 /* Which records. Zero means no condition. */

@@ -148,10 +148,14 @@ static void print_exporters(struct tw__buf *out, const struct tw__look *look, co
     if (p->notice.len) add_line(out, look, "notice", p->notice);
     for (size_t i = 0; tw_reader_exporter(source->reader, i, &stats) == 0; i++) {
         tw__buf_reset(&text);
-        tw__buf_fmt(&text, "%s: %llu records, %llu sent, %llu bytes, %llu dropped, %llu errors, %llu chunks missed",
-                    stats.name, (unsigned long long)stats.records, (unsigned long long)stats.sent,
-                    (unsigned long long)stats.bytes, (unsigned long long)stats.dropped,
-                    (unsigned long long)stats.errors, (unsigned long long)stats.missed);
+        tw__buf_fmt(&text, "%s: %llu records, %llu sent, %llu bytes, %llu cut, %llu dropped", stats.name,
+                    (unsigned long long)stats.records, (unsigned long long)stats.sent, (unsigned long long)stats.bytes,
+                    (unsigned long long)stats.cut, (unsigned long long)stats.dropped);
+        if (stats.dropped)
+            tw__buf_fmt(&text, " (%llu backing off, %llu too long)", (unsigned long long)stats.backing_off,
+                        (unsigned long long)stats.too_long);
+        tw__buf_fmt(&text, ", %llu errors, %llu chunks missed", (unsigned long long)stats.errors,
+                    (unsigned long long)stats.missed);
         add_line(out, look, "exporter", tw__buf_text(&text));
         if (stats.problem[0]) add_line(out, look, "", tw__text_of(stats.problem));
     }

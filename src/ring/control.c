@@ -40,12 +40,16 @@ void tw__control_exporter(struct tw__segment *segment, uint32_t index, const str
 {
     if (index >= TW__EXPORT_WORDS) return;
     struct tw__export_words *words = &segment->header->exporters[index];
+    struct tw__export_causes *causes = &segment->header->causes[index];
     tw__store_relaxed(&words->records, stats->records);
     tw__store_relaxed(&words->sent, stats->sent);
     tw__store_relaxed(&words->bytes, stats->bytes);
     tw__store_relaxed(&words->dropped, stats->dropped);
     tw__store_relaxed(&words->errors, stats->errors);
     tw__store_relaxed(&words->missed, stats->missed);
+    tw__store_relaxed(&causes->backing_off, stats->backing_off);
+    tw__store_relaxed(&causes->too_long, stats->too_long);
+    tw__store_relaxed(&causes->cut, stats->cut);
     put_text(words->problem, sizeof words->problem, stats->problem);
     put_text(words->name, sizeof words->name, stats->name);
 }

@@ -66,6 +66,10 @@ struct tw__export_words {
     uint64_t records, sent, bytes, dropped, errors, missed;
     char problem[64];
 };
+/* And of what it lost, why. */
+struct tw__export_causes {
+    uint64_t backing_off, too_long, cut;
+};
 enum { TW__EXPORT_WORDS = 4 };
 
 struct tw__header {
@@ -105,8 +109,9 @@ struct tw__header {
     struct tw__calibration calibrations[TW__CALIBRATIONS];
     char service[128], host[64], command[256]; /* NUL-terminated, cut to fit */
     uint64_t live_off;         /* struct tw__live_page; 0: there is none */
-    uint8_t pad[376];
-    /* 1392: about what is sent */
+    uint8_t pad[280];
+    /* 1296: about what is sent */
+    struct tw__export_causes causes[TW__EXPORT_WORDS];
     uint64_t sample_asked;     /* written by the process or from outside: TW__SAMPLE_ASKED | threshold; 0: as configured */
     char sampler[40];          /* as configured; "": everything */
     char notice[96];           /* what was asked for and is not, or cannot be; "" */
@@ -289,7 +294,7 @@ static_assert(offsetof(struct tw__header, state) == 160, "header");
 static_assert(offsetof(struct tw__header, live_off) == 1008, "header");
 static_assert(sizeof(struct tw__live_page) == TW__LIVE_BYTES && sizeof(struct tw__live_entry) == 2048, "live traces");
 static_assert(offsetof(struct tw__live_entry, ref) == 72 && offsetof(struct tw__live_entry, rules) == 1024, "live traces");
-static_assert(offsetof(struct tw__header, sample_asked) == 1392, "header");
+static_assert(offsetof(struct tw__header, causes) == 1296 && offsetof(struct tw__header, sample_asked) == 1392, "header");
 static_assert(offsetof(struct tw__header, exporters) == 1536, "header");
 static_assert(offsetof(struct tw__header, next_ticket) == 2048, "header");
 static_assert(sizeof(struct tw__slot) == TW__SLOT_BYTES, "slot");

@@ -186,10 +186,14 @@ int tw_reader_exporter(struct tw_reader *reader, size_t index, struct tw_export_
     if (!tw__view_is_whole(reader)) return TW_ERR_CORRUPT;
     if (index >= TW__EXPORT_WORDS) return TW_ERR_NOT_FOUND;
     const struct tw__export_words *words = &tw__view_header(reader)->exporters[index];
+    const struct tw__export_causes *causes = &tw__view_header(reader)->causes[index];
     struct tw_export_stats stats = {.records = tw__load_relaxed(&words->records),
                                     .sent = tw__load_relaxed(&words->sent),
                                     .bytes = tw__load_relaxed(&words->bytes),
                                     .dropped = tw__load_relaxed(&words->dropped),
+                                    .backing_off = tw__load_relaxed(&causes->backing_off),
+                                    .too_long = tw__load_relaxed(&causes->too_long),
+                                    .cut = tw__load_relaxed(&causes->cut),
                                     .errors = tw__load_relaxed(&words->errors),
                                     .missed = tw__load_relaxed(&words->missed)};
     take_text(stats.name, sizeof stats.name, words->name, sizeof words->name);

@@ -61,6 +61,9 @@ void tw__json_exporters(struct tw__json *json, struct tw_reader *reader)
         tw__json_u64(json, "sent", stats.sent);
         tw__json_u64(json, "bytes", stats.bytes);
         tw__json_u64(json, "dropped", stats.dropped);
+        tw__json_u64(json, "backing_off", stats.backing_off);
+        tw__json_u64(json, "too_long", stats.too_long);
+        tw__json_u64(json, "cut", stats.cut);
         tw__json_u64(json, "errors", stats.errors);
         tw__json_u64(json, "missed", stats.missed);
         if (stats.problem[0]) tw__json_cstr(json, "problem", stats.problem);

@@ -209,7 +209,9 @@ def what_an_exporter_does_is_seen_from_outside(folder):
     wait_for(str(program.process.pid), where, lambda exporter: exporter["errors"] > 0)
     exporters = json.loads(common.trackway("ps", "--json", *where))["exporters"]
     assert [e["name"] for e in exporters] == ["network_lossy", "file"] and "refused" in exporters[0]["problem"], exporters
-    assert exporters[1]["sent"] == exporters[1]["records"] > 0 and "refused" in common.trackway("stats", *where)
+    assert exporters[0]["dropped"] == exporters[0]["backing_off"] > 0 == exporters[0]["too_long"] + exporters[0]["cut"], exporters
+    stats = common.trackway("stats", *where)
+    assert exporters[1]["sent"] == exporters[1]["records"] > 0 and "refused" in stats and " backing off, 0 too long)" in stats, stats
     program.end()
 
 
