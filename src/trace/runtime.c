@@ -121,7 +121,7 @@ static void begin_export(struct tw__segment *segment)
     if (result < 0) {
         notice(segment, result, "export", what, result == TW_ERR_NOT_FOUND ? "" : tw_err_text(result)); /* it says so itself */
     } else if (configured && result > 0 && !tw__sampler_can_sample(&sampler)) {
-        notice(segment, TW_ERR_STATE, "export", "there is an exporter, but the sample rate is 0", "");
+        notice(segment, TW_ERR_STATE, "export", "there is an exporter, but the configured sample rate is 0", "");
     } else if (configured && result == 0) {
         notice(segment, TW_ERR_STATE, "export", "there is a sampler, but no exporter", "");
     }
