@@ -120,7 +120,7 @@ FORMAT_DIFFERENCES = [
     ("[[message]]", 0, "error", "go 1", "a list inside a list"),
 ]
 
-LEVELS = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency", "none", "bogus"]
+LEVELS = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency", "none", "bogus", "silence"]
 RELATIONS = ["", "=", "!=", "<", "<=", "=<", ">", ">=", "=>", "!", "!<", "!>=", "!<="]
 
 # For filters made at random: values of the type that a key holds everywhere, so that both must agree.
@@ -193,11 +193,12 @@ def main():
         same(f"{text} (differs: {why})", (lager.ask("{trace, %s, debug}." % text), ours.ask("filter " + text)), (theirs, mine))
 
     # The level of a trace is a filter of its own there; here it is a condition, or the mask beside it.
+    same("trace at silence", lager.ask("{trace, [{module,'*'}], silence}."), ours.ask("levels silence"))
     for relation in RELATIONS:
         for level in LEVELS:
             mask = ours.ask(f"levels {relation}{level}")
             same(f"level {relation}{level}", lager.ask('{levels, "%s%s"}.' % (relation, level)), mask)
-            if level != "bogus" and relation in ("=", "<", "<=", ">", ">=", "!="):
+            if level not in ("bogus", "silence") and relation in ("=", "<", "<=", ">", ">=", "!="):
                 chosen = ours.ask(f"filter module and level{relation}{level}")
                 same(f"trace at {relation}{level}", lager.ask("{trace, [{module,'*'}], '%s%s'}." % (relation, level)), chosen)
 
