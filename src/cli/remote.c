@@ -22,6 +22,7 @@
 enum { SEND_TRIES = 120, BASE_MAX = 512, TOKEN_MAX = 512, SPANS_LIMIT = 10000, PREFIX_LIMIT = 1000 };
 static const size_t ANSWER_MAX = (size_t)1 << 30;
 static const uint64_t TRY_NS = 500000000;
+static const uint64_t PATIENCE_NS = 2000000000;  /* with a request, of who was told to stop */
 static const uint64_t LONGEST_NS = 600000000000; /* of a request that is found by when it ended */
 
 struct tw__remote {
@@ -32,9 +33,21 @@ struct tw__remote {
     struct tw__remote_spans spans;
     unsigned parameters;
     bool writes; /* it asks for the other token */
+    uint64_t began_ns;
 };
 
 /* -- the connection */
+
+/* curl asks this about once a second. */
+static int give_up(void *data, curl_off_t to_come, curl_off_t come, curl_off_t to_go, curl_off_t gone)
+{
+    const struct tw__remote *remote = data;
+    (void)to_come;
+    (void)come;
+    (void)to_go;
+    (void)gone;
+    return tw__stopped() && tw__clock_mono_ns() - remote->began_ns > PATIENCE_NS;
+}
 
 static size_t take_body(char *bytes, size_t size, size_t count, void *data)
 {
@@ -97,6 +110,9 @@ int tw__remote_new(const struct tw__args *args, struct tw__remote **out)
     (void)curl_easy_setopt(remote->curl, CURLOPT_HTTPHEADER, remote->headers);
     (void)curl_easy_setopt(remote->curl, CURLOPT_WRITEFUNCTION, take_body);
     (void)curl_easy_setopt(remote->curl, CURLOPT_WRITEDATA, &remote->body);
+    (void)curl_easy_setopt(remote->curl, CURLOPT_NOPROGRESS, 0L);
+    (void)curl_easy_setopt(remote->curl, CURLOPT_XFERINFOFUNCTION, give_up);
+    (void)curl_easy_setopt(remote->curl, CURLOPT_XFERINFODATA, remote);
     (void)curl_easy_setopt(remote->curl, CURLOPT_PROTOCOLS_STR, "http,https");
     (void)curl_easy_setopt(remote->curl, CURLOPT_NOPROXY, "*");
     (void)curl_easy_setopt(remote->curl, CURLOPT_NOSIGNAL, 1L);
@@ -146,11 +162,16 @@ static int complain_of(struct tw__remote *remote, long status)
 static int perform(struct tw__remote *remote, long *status)
 {
     tw__buf_reset(&remote->body);
+    remote->began_ns = tw__clock_mono_ns();
     (void)curl_easy_setopt(remote->curl, CURLOPT_URL, remote->path.ptr);
     CURLcode code = curl_easy_perform(remote->curl);
     if (code == CURLE_COULDNT_CONNECT) {
         tw__complain("nobody listens at %s; is trackway serve running there? Its --http address is asked",
                      remote->base);
+        return TW__EXIT_FAILED;
+    }
+    if (code == CURLE_ABORTED_BY_CALLBACK) {
+        tw__complain("stopped before %s answered", remote->base);
         return TW__EXIT_FAILED;
     }
     if (code != CURLE_OK) {

@@ -257,8 +257,19 @@ def what_goes_wrong_is_said(folder):
             assert done.returncode == 0 and done.stdout.count("GET /cart") == 1, (args, done)
 
 
+def who_is_told_to_stop_does_not_wait_for_an_answer(_):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        asking = subprocess.Popen([TRACKWAY, "tail", "--server", "127.0.0.1:%d" % silent.getsockname()[1]], stderr=subprocess.PIPE, text=True)
+        with silent.accept()[0] as connection:
+            connection.recv(1)  # it has asked
+            asking.send_signal(signal.SIGINT)
+            said = asking.communicate(timeout=40)[1]
+        assert "stopped before" in said and asking.returncode == 1, (asking.returncode, said)
+
+
 TESTS = (tables_and_lines_are_the_same, every_trace_is_drawn_the_same, ids_are_found_by_their_beginning, tail_prints_each_request_once,
-         calls_and_lines_of_logs_are_drawn_as_such, what_has_ended_is_no_longer_open, what_goes_wrong_is_said)
+         calls_and_lines_of_logs_are_drawn_as_such, what_has_ended_is_no_longer_open, what_goes_wrong_is_said,
+         who_is_told_to_stop_does_not_wait_for_an_answer)
 
 
 def main():
