@@ -172,6 +172,7 @@ static int add_span(struct tw__segment_join *join, struct tw__spans *spans, cons
     span->status = (uint8_t)record->status;
     span->door = TW__DOOR_SEGMENT;
     span->open = record->kind == TW_RECORD_OPEN;
+    if (join->dead && span->open) span->end_ns = join->process->last_ns;
     int code = add_tags(join, &spans->pool, span, record);
     if (code == 0) code = add_links(&spans->pool, span, record);
     if (code == 0) code = add_events(join, &spans->pool, span, record);

@@ -48,7 +48,7 @@ struct tw__span {
     uint8_t span_id[8];
     uint8_t parent_id[8]; /* zero: root */
     uint64_t start_ns;    /* CLOCK_REALTIME ns */
-    uint64_t end_ns;      /* 0 with open: not ended */
+    uint64_t end_ns;      /* with open: 0, or the last that is known of its process, which died */
     struct tw_text name;
     struct tw_text status_message, trace_state;
     const struct tw_tag_value *tags;
@@ -130,6 +130,13 @@ const struct tw_tag_value *tw__tag_find(const struct tw_tag_value *tags, size_t 
 static inline uint64_t tw__span_duration_ns(const struct tw__span *span)
 {
     return span->open || span->end_ns < span->start_ns ? 0 : span->end_ns - span->start_ns;
+}
+
+/* Until when it is known to have lasted: one in progress until now_ns, unless its process died. Never before its begin. */
+static inline uint64_t tw__span_until_ns(const struct tw__span *span, uint64_t now_ns)
+{
+    uint64_t until_ns = span->open && span->end_ns == 0 ? now_ns : span->end_ns;
+    return until_ns > span->start_ns ? until_ns : span->start_ns;
 }
 
 #endif

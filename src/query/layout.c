@@ -176,7 +176,7 @@ int tw__query_layout(const struct tw__spans *spans, struct tw__pool *pool, struc
     tw__pool_fini(&l.scratch);
     for (size_t i = 0; i < spans->count; i++) {
         const struct tw__span *span = &spans->items[i];
-        uint64_t end = span->start_ns + tw__span_duration_ns(span);
+        uint64_t end = tw__span_until_ns(span, 0);
         if (span->start_ns < layout.start_ns) layout.start_ns = span->start_ns;
         if (end > layout.end_ns) layout.end_ns = end;
     }

@@ -83,8 +83,7 @@ static const struct tw__span *span_at(const struct walking *w, uint32_t position
 
 static uint64_t end_of(const struct walking *w, uint32_t position)
 {
-    const struct tw__span *span = span_at(w, position);
-    return span->open ? w->layout->end_ns : span->start_ns + tw__span_duration_ns(span);
+    return tw__span_until_ns(span_at(w, position), w->layout->end_ns);
 }
 
 static int last_first(const void *a, const void *b)

@@ -65,7 +65,7 @@ int tw__query_summary(const struct tw__spans *spans, struct tw__pool *pool, stru
     if (spans->count == 0) return TW_ERR_NOT_FOUND;
     for (size_t i = 0; i < spans->count; i++) {
         const struct tw__span *span = &spans->items[i];
-        uint64_t end = span->start_ns + tw__span_duration_ns(span);
+        uint64_t end = tw__span_until_ns(span, 0);
         bool parentless = tw__all_zero(span->parent_id, sizeof span->parent_id);
         if (span->start_ns < summary.start_ns) summary.start_ns = span->start_ns;
         if (end > end_ns) end_ns = end;

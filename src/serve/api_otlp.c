@@ -88,8 +88,6 @@ static void put(struct tw__ask *ask, struct tw__spans *spans, bool more)
         return;
     }
     if (spans->count) qsort(spans->items, spans->count, sizeof *spans->items, by_resource);
-    for (size_t i = 0; i < spans->count; i++)
-        if (spans->items[i].open) spans->items[i].end_ns = 0;
     sending->spans = *spans;
     sending->more = more;
     *spans = (struct tw__spans){0};

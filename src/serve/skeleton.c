@@ -102,22 +102,12 @@ static void free_words(struct words *words)
 
 /* -- making it */
 
-/* A span in progress runs on to the end of what is known of its trace, unless its process died: then to the last that is known of it. */
-static uint64_t drawn_ns(const struct tw__span *span, uint64_t end_ns)
-{
-    static const char dead[] = "trackway.open_at_death";
-    bool runs_on = span->open && end_ns > span->start_ns;
-    for (size_t i = 0; runs_on && i < span->tag_count; i++)
-        runs_on = span->tags[i].key.len != sizeof dead - 1 || memcmp(span->tags[i].key.ptr, dead, sizeof dead - 1) != 0;
-    return runs_on ? end_ns - span->start_ns : tw__span_duration_ns(span);
-}
-
 static bool take_row(struct row *row, const struct tw__spans *spans, const struct tw__trace_layout *layout, size_t i,
                      struct words *names, struct words *services)
 {
     const struct tw__span *span = &spans->items[layout->order[i]];
     *row = (struct row){.start = span->start_ns - layout->start_ns,
-                        .duration = drawn_ns(span, layout->end_ns),
+                        .duration = tw__span_until_ns(span, layout->end_ns) - span->start_ns,
                         .critical = layout->critical_ns[i],
                         .parent = layout->parent[i],
                         .name = word_of(names, span->name),

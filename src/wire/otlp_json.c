@@ -218,7 +218,7 @@ static void put_span(struct tw__json *json, const struct tw__span *span)
     tw__json_text(json, "name", span->name);
     tw__json_u64(json, "kind", span->kind <= TW_KIND_CONSUMER ? span->kind + 1U : 0);
     put_number_text(json, "startTimeUnixNano", span->start_ns);
-    put_number_text(json, "endTimeUnixNano", span->end_ns);
+    put_number_text(json, "endTimeUnixNano", span->open ? 0 : span->end_ns);
     put_attributes(json, span->tags, span->tag_count, span->dropped_tags, NULL);
     put_events(json, span);
     put_links(json, span);

@@ -92,7 +92,7 @@ static void put_span(struct tw__pb *pb, const struct tw__span *span)
     tw__pb_text(pb, TW__PB_TAG(5, TW__PB_LEN), span->name);
     tw__pb_varint(pb, TW__PB_TAG(6, TW__PB_VARINT), span->kind <= TW_KIND_CONSUMER ? span->kind + 1u : 0u);
     tw__pb_i64(pb, TW__PB_TAG(7, TW__PB_I64), span->start_ns);
-    tw__pb_i64(pb, TW__PB_TAG(8, TW__PB_I64), span->end_ns);
+    tw__pb_i64(pb, TW__PB_TAG(8, TW__PB_I64), span->open ? 0 : span->end_ns);
     put_tags(pb, TW__PB_TAG(9, TW__PB_LEN), span->tags, span->tag_count);
     if (span->dropped_tags) tw__pb_varint(pb, TW__PB_TAG(10, TW__PB_VARINT), span->dropped_tags);
     for (uint32_t i = 0; i < span->event_count && !pb->full; i++) put_event(pb, &span->events[i]);

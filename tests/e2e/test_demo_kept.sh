@@ -20,11 +20,11 @@ for _ in $(seq 100); do
 done
 has 'SELECT item' "$work/shown"
 
-# What was open in the killed process lasts as long as is known, and not until the others gave up on it.
+# What was open in the killed process lasts as long as is known of it, and not until the others gave up on it.
 killed=$(word 'The killed:')
 curl -s "${page}api/tw/traces/${killed##*/}" >"$work/killed"
-jq -e '.duration_ns as $all | [.columns.flags, .columns.duration] | transpose | map(select((.[0] / 2 | floor) % 2 == 1)) |
-    length == 2 and all(.[1] < $all)' "$work/killed" >/dev/null || bad "the killed: $(cat "$work/killed")"
+jq -e '.duration_ns as $all | [.columns.flags, .columns.start, .columns.duration] | transpose | map(select((.[0] / 2 | floor) % 2 == 1)) |
+    length == 2 and all(.[2] > 0 and .[1] + .[2] < $all)' "$work/killed" >/dev/null || bad "the killed: $(cat "$work/killed")"
 
 "$stop" || bad 'the command to stop it failed'
 nothing_is_left

@@ -192,6 +192,28 @@ static void the_critical_path_is_what_was_waited_for(void **state)
     tw__spans_fini(&spans);
 }
 
+static void what_is_open_runs_on_and_what_was_open_in_a_dead_process_does_not(void **state)
+{
+    (void)state;
+    struct tw__spans spans = {0};
+    struct tw__pool pool = {0};
+    struct tw__trace_layout layout;
+    add(&spans, "a", "root", 1, 1, 0, 0, 100);
+    add(&spans, "b", "died", 1, 2, 1, 10, 30)->open = true;
+    assert_int_equal(tw__query_layout(&spans, &pool, &layout), 0);
+    assert_int_equal(critical_of(&spans, &layout, "root"), 10 + 70);
+    assert_int_equal(critical_of(&spans, &layout, "died"), 20);
+    struct tw__span *lives = add(&spans, "c", "lives", 1, 3, 1, 50, 0);
+    lives->open = true;
+    lives->end_ns = 0;
+    assert_int_equal(tw__query_layout(&spans, &pool, &layout), 0);
+    assert_int_equal(layout.end_ns, EPOCH_NS + 100 * MS);
+    assert_int_equal(critical_of(&spans, &layout, "root"), 10 + 20);
+    assert_int_equal(critical_of(&spans, &layout, "lives"), 50);
+    tw__pool_fini(&pool);
+    tw__spans_fini(&spans);
+}
+
 static void the_critical_path_follows_every_parent_and_not_only_the_first(void **state)
 {
     (void)state;
@@ -285,6 +307,7 @@ int main(void)
         cmocka_unit_test(a_search_finds_traces_by_their_spans_and_by_themselves),
         cmocka_unit_test(a_layout_is_a_forest_whatever_the_parents_say),
         cmocka_unit_test(the_critical_path_is_what_was_waited_for),
+        cmocka_unit_test(what_is_open_runs_on_and_what_was_open_in_a_dead_process_does_not),
         cmocka_unit_test(the_critical_path_follows_every_parent_and_not_only_the_first),
         cmocka_unit_test(any_graph_has_a_path_that_ends),
         cmocka_unit_test(stored_spans_are_drawn_as_recorded_ones_are),
