@@ -137,12 +137,11 @@ int tw__recent_add(struct tw__recent *recent, const struct tw__spans *spans);
 /* Takes back what was appended since the counts were these. */
 void tw__recent_undo(struct tw__recent *recent, const struct tw__recent_counts *before);
 
-/* Makes room for more of everything: for the journal, which fills the arrays itself and then calls _adopt to make the
- * new strings, shapes and origins findable. Both 0 or TW_ERR_MEMORY. _valid: whether everything from before on points
- * at what is there. */
+/* Makes room for more of everything: for the journal, which fills the arrays itself, of a table that nothing is added to any
+ * more: what is in it is not found again. 0 or TW_ERR_MEMORY. _valid: whether everything from before on points at what is
+ * there. */
 int tw__recent_reserve(struct tw__recent *recent, const struct tw__recent_counts *more);
 bool tw__recent_valid(const struct tw__recent *recent, const struct tw__recent_counts *before);
-int tw__recent_adopt(struct tw__recent *recent, const struct tw__recent_counts *before);
 
 /* Memory of the arrays and texts. */
 size_t tw__recent_bytes(const struct tw__recent *recent);

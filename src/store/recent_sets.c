@@ -52,7 +52,7 @@ int tw__set_room(struct tw__set *set)
     return set->slots && set->used < set->mask / 2 ? 0 : set_grow(set);
 }
 
-void tw__set_put(struct tw__set *set, uint32_t hash, size_t id)
+static void set_put(struct tw__set *set, uint32_t hash, size_t id)
 {
     size_t at = hash & set->mask;
     while (set->slots[at].id) at = (at + 1) & set->mask;
@@ -77,7 +77,7 @@ void tw__set_cut(struct tw__set *set, size_t first)
     if (kept) memcpy(keep, old, kept * sizeof *keep);
     if (cap) memset(old, 0, cap * sizeof *old);
     set->used = 0;
-    for (size_t i = 0; i < kept; i++) tw__set_put(set, keep[i].hash, keep[i].id - 1);
+    for (size_t i = 0; i < kept; i++) set_put(set, keep[i].hash, keep[i].id - 1);
     free(keep);
 }
 
@@ -116,22 +116,17 @@ int tw__add_string(struct tw__recent *recent, struct tw_text text, uint32_t hash
     *out = (uint32_t)recent->count.strings;
     *fresh = true;
     recent->strings[recent->count.strings] = (struct tw_text){copy, text.len};
-    tw__set_put(set, hash, recent->count.strings++);
+    set_put(set, hash, recent->count.strings++);
     recent->count.string_bytes += text.len;
     return 0;
 }
 
 /* -- shapes */
 
-uint32_t tw__shape_hash(const uint32_t *fields, size_t count)
-{
-    return (uint32_t)XXH3_64bits(fields, count * sizeof *fields);
-}
-
 int tw__add_shape(struct tw__recent *recent, const uint32_t *fields, size_t count, uint32_t *out)
 {
     struct tw__set *set = &recent->shape_set;
-    uint32_t hash = tw__shape_hash(fields, count);
+    uint32_t hash = (uint32_t)XXH3_64bits(fields, count * sizeof *fields);
     if (tw__set_room(set) < 0) return TW_ERR_MEMORY;
     for (size_t at = hash & set->mask; set->slots[at].id; at = (at + 1) & set->mask) {
         const struct tw__shape *there = &recent->shapes[set->slots[at].id - 1];
@@ -148,7 +143,7 @@ int tw__add_shape(struct tw__recent *recent, const uint32_t *fields, size_t coun
     recent->shapes[recent->count.shapes] = (struct tw__shape){(uint32_t)recent->count.fields, (uint32_t)count};
     recent->count.fields += count;
     *out = (uint32_t)recent->count.shapes;
-    tw__set_put(set, hash, recent->count.shapes++);
+    set_put(set, hash, recent->count.shapes++);
     return 0;
 }
 
@@ -163,7 +158,7 @@ static size_t value_count_of(const struct tw__recent *recent, uint32_t shape)
 }
 
 /* Values of equal origins are equal numbers: texts are interned. */
-uint32_t tw__origin_hash(const struct tw__recent *recent, const struct tw__origin *origin)
+static uint32_t origin_hash(const struct tw__recent *recent, const struct tw__origin *origin)
 {
     uint32_t fixed[5] = {origin->name, origin->version, origin->schema_url, origin->tags.shape, origin->dropped_tags};
     size_t value_count = value_count_of(recent, origin->tags.shape);
@@ -187,7 +182,7 @@ int tw__add_origin(struct tw__recent *recent, bool scope, const struct tw__origi
     struct tw__origin **items = scope ? &recent->scopes : &recent->resources;
     size_t *count = scope ? &recent->count.scopes : &recent->count.resources;
     size_t *cap = scope ? &recent->cap.scopes : &recent->cap.resources;
-    uint32_t hash = tw__origin_hash(recent, origin);
+    uint32_t hash = origin_hash(recent, origin);
     if (tw__set_room(set) < 0) return TW_ERR_MEMORY;
     for (size_t at = hash & set->mask; set->slots[at].id; at = (at + 1) & set->mask) {
         uint32_t id = set->slots[at].id - 1;
@@ -199,6 +194,6 @@ int tw__add_origin(struct tw__recent *recent, bool scope, const struct tw__origi
     if (tw__recent_grow(items, *count, 1, cap, sizeof **items) < 0) return TW_ERR_MEMORY;
     (*items)[*count] = *origin;
     *out = (uint32_t)*count;
-    tw__set_put(set, hash, (*count)++);
+    set_put(set, hash, (*count)++);
     return 0;
 }

@@ -10,14 +10,11 @@ int tw__recent_grow(void *array, size_t count, size_t more, size_t *cap, size_t 
 
 /* Room for one more, so that a place found stays a place. 0 or TW_ERR_MEMORY. */
 int tw__set_room(struct tw__set *set);
-void tw__set_put(struct tw__set *set, uint32_t hash, size_t id);
 /* Forgets ids from first on. */
 void tw__set_cut(struct tw__set *set, size_t first);
 void tw__set_reset(struct tw__set *set);
 
 uint32_t tw__string_hash(struct tw_text text);
-uint32_t tw__shape_hash(const uint32_t *fields, size_t count);
-uint32_t tw__origin_hash(const struct tw__recent *recent, const struct tw__origin *origin);
 
 /* Ids of texts (with their hash), lists of fields and origins, added if they are not there. 0 or TW_ERR_MEMORY. *fresh: it
  * was added.

@@ -96,32 +96,6 @@ bool tw__recent_valid(const struct tw__recent *recent, const struct tw__recent_c
     return true;
 }
 
-static int adopt_origins(struct tw__recent *recent, struct tw__set *set, const struct tw__origin *items, size_t first,
-                         size_t count)
-{
-    for (size_t i = first; i < count; i++) {
-        if (tw__set_room(set) < 0) return TW_ERR_MEMORY;
-        tw__set_put(set, tw__origin_hash(recent, &items[i]), i);
-    }
-    return 0;
-}
-
-int tw__recent_adopt(struct tw__recent *recent, const struct tw__recent_counts *before)
-{
-    for (size_t i = before->strings; i < recent->count.strings; i++) {
-        if (tw__set_room(&recent->string_set) < 0) return TW_ERR_MEMORY;
-        tw__set_put(&recent->string_set, tw__string_hash(recent->strings[i]), i);
-    }
-    for (size_t i = before->shapes; i < recent->count.shapes; i++) {
-        const struct tw__shape *shape = &recent->shapes[i];
-        if (tw__set_room(&recent->shape_set) < 0) return TW_ERR_MEMORY;
-        tw__set_put(&recent->shape_set, tw__shape_hash(recent->fields + shape->first, shape->count), i);
-    }
-    if (adopt_origins(recent, &recent->resource_set, recent->resources, before->resources, recent->count.resources) < 0)
-        return TW_ERR_MEMORY;
-    return adopt_origins(recent, &recent->scope_set, recent->scopes, before->scopes, recent->count.scopes);
-}
-
 static int begin(struct tw__recent *recent)
 {
     struct tw__recent_counts one = {.strings = 1, .shapes = 1, .fields = 1, .values = 1, .scopes = 1};
