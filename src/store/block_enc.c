@@ -420,7 +420,7 @@ static int put_filters(struct tw__block_enc *enc, struct tw__buf *out)
     uint64_t *hashes = tw__pool_take(&enc->pool, enc->trace_count * sizeof *hashes, 8);
     if (!hashes) return TW_ERR_MEMORY;
     for (uint32_t t = 0; t < enc->trace_count; t++)
-        hashes[t] = tw__hash(row_at(enc, enc->trace_first[t])->trace_id, 16);
+        hashes[t] = tw__trace_hash(row_at(enc, enc->trace_first[t])->trace_id);
     if (put_filter(enc, hashes, enc->trace_count, TW__BLOOM_BITS, TW__BLOOM_PROBES, out) < 0) return TW_ERR_MEMORY;
     size_t values = enc->value_count < UINT32_MAX / 32 ? enc->value_count : UINT32_MAX / 32;
     return put_filter(enc, enc->value_hashes, values, TW__VALUES_BITS, TW__VALUES_PROBES, out);
@@ -498,7 +498,6 @@ static int find_fields(struct tw__block_enc *enc, const struct tw__recent *recen
         const uint32_t *at = bsearch(&recent->fields[i], enc->fields, different, sizeof *enc->fields, compare_fields);
         enc->field_of[i] = (uint32_t)(at - enc->fields);
     }
-    enc->field_count = (uint32_t)different;
     return 0;
 }
 

@@ -22,7 +22,6 @@ struct tw__block_enc {
     const struct tw__recent *recent;
     const struct tw__row *rows;
     uint32_t *field_of, *fields; /* of each field of the table, which of the different ones it is; and those */
-    uint32_t field_count;
     size_t count;
     uint32_t *trace_first;
     uint32_t trace_count, class_count;

@@ -94,9 +94,6 @@ void tw__store_retain(struct tw__store *store);
 /* Inside a partition's transaction: sorted rows become blocks. */
 int tw__store_put_blocks(struct tw__part *part, const struct tw__recent *recent, const struct tw__row *rows,
                          size_t count, uint64_t seq);
-/* Inside writing: rows of a table into a partition, as a transaction that also marks the journal; seq 0: not. */
-int tw__store_put(struct tw__store *store, struct tw__part *part, const struct tw__recent *recent, const uint32_t *rows,
-                  size_t count, uint64_t seq);
 
 /* -- compaction; inside compacting */
 struct tw__compaction {

@@ -65,7 +65,7 @@ struct tw__known {
 struct tw__part {
     struct tw__part_name name;
     char *path;
-    bool read_only, sync;
+    bool sync;
     unsigned refs;          /* under the store's lock */
     bool gone;              /* the same: removed from the list */
     uint64_t used;          /* the same: for closing the least used */

@@ -1,5 +1,4 @@
-/* sort: the rows of a table in the order of blocks: by partition, then a trace's spans together, by begin; copies
- * folded. */
+/* sort: rows of a table in the order of blocks: a trace's spans together, by begin; copies folded. */
 #ifndef TW_STORE_SORT_H
 #define TW_STORE_SORT_H
 

@@ -48,8 +48,9 @@ int tw__store_put_blocks(struct tw__part *part, const struct tw__recent *recent,
     return error;
 }
 
-int tw__store_put(struct tw__store *store, struct tw__part *part, const struct tw__recent *recent, const uint32_t *rows,
-                  size_t count, uint64_t seq)
+/* Rows of a table into a partition, as a transaction that also marks the journal. */
+static int put_rows(struct tw__store *store, struct tw__part *part, const struct tw__recent *recent,
+                    const uint32_t *rows, size_t count, uint64_t seq)
 {
     bool has = false;
     size_t kept = count;
@@ -120,7 +121,7 @@ static int seal_part(struct tw__store *store, const struct tw__table *table, con
     (void)pthread_mutex_lock(&store->lock);
     struct tw__part *part = tw__store_part(store, &name);
     (void)pthread_mutex_unlock(&store->lock);
-    return part ? tw__store_put(store, part, &table->recent, rows, count, table->seq) : TW_ERR_MEMORY;
+    return part ? put_rows(store, part, &table->recent, rows, count, table->seq) : TW_ERR_MEMORY;
 }
 
 /* Connections of partitions that nothing was written to are closed: an hour that is over has one less file open. */
