@@ -4,8 +4,9 @@
  *
  * Numbers are cut into planes of bytes, the lowest first: of times and ids the low planes are noise and are stored as
  * they are, the high ones are nearly constant and vanish. Compressed together the noise would hide the rest from an
- * entropy coder. Rejected: varints (twice as slow to read, not smaller after compression); bit packing to the widest
- * number of a block (one long span makes all of them wide).
+ * entropy coder. Where they take fewer bytes than the planes do before these are compressed, numbers stand in groups of 64,
+ * each with the bits that its widest needs. Rejected: varints (twice as slow to read, not smaller after compression); bit
+ * packing to the widest number of a block (one long span makes all of them wide).
  */
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("O3") /* -O2 does not vectorise loops of unknown length: the half of all time here */
@@ -118,7 +119,7 @@ static bool is_noise(const uint8_t *bytes, size_t len)
     return squares < 512 * 4; /* 512 draws of 256 equally likely values: 512 * 3 */
 }
 
-/* mode, then: RAW the bytes; ONE the byte that all are; ZSTD a length and a frame. tail: room behind the bytes. */
+/* mode, then: RAW the bytes; ONE the byte that all are; ZSTD a length and a frame. room: for cap bytes of it. */
 static void put_packed(struct tw__columns *columns, const uint8_t *bytes, size_t len, uint8_t *room, size_t cap)
 {
     bool one = len > 0;

@@ -5,9 +5,11 @@
  *     3  blocks that lose rows, and small ones, read into a table, up to 65536 rows of it, and written as new blocks in the
  *        transaction that drops the old ones
  *
- * Blocks of journals that a reader may hold as a table are left alone, since their numbers tell it what to pass over. Only the
- * writing of step 3 keeps others from writing, 65536 rows at a time; a block that went away meanwhile takes its part back.
- * How far a partition has been looked through stands in it (table folded), so that it is done once.
+ * Blocks of journals that a reader may hold as a table are left alone, since their numbers tell it what to pass over. Others
+ * are kept from writing blocks by the writing of step 3, 65536 rows at a time, and by the giving back of pages in the end,
+ * which of a file in use is done up to SHRINK_MAX; a block that went away meanwhile takes its part back.
+ * How far a partition has been looked through stands in it (table folded), so that after a start only what was written
+ * since, by sealing or by step 3, makes it be looked through again.
  * Limits: hashes are taken in passes of HASHES_MAX, so that memory is bounded; copies in different partitions (a span sent
  * again with another begin) stay.
  */
@@ -19,7 +21,7 @@
 #include "store/inside.h"
 #include "store/sort.h"
 
-enum { HASHES_MAX = 2 << 20, SMALL_ROWS = TW__BLOCK_ROWS / 2 };
+enum { HASHES_MAX = 2 << 20, SMALL_ROWS = TW__BLOCK_ROWS / 2, SHRINK_MAX = 128 << 20 };
 
 struct copy {
     uint8_t trace_id[16], span_id[8]; /* equal hashes are not yet equal spans */
@@ -293,7 +295,6 @@ static int find_and_choose(struct compacting *c, struct tw__spans *spans)
 /* Notes how far it was looked through, and gives back what is not used any more if that is much and the file not large. */
 static int finish(struct compacting *c)
 {
-    enum { SHRINK_MAX = 128 << 20 };
     (void)pthread_mutex_lock(&c->store->writing);
     int error = gone(c) ? TW_ERR_NOT_FOUND : tw__part_begin(c->part);
     if (!error) {

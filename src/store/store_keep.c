@@ -8,7 +8,7 @@
  *
  * So a copy of a span that was sent again is counted twice for a minute or two; in an hour with more than FOLD_ROWS spans
  * until the hour is over. After each block that was read the thread sleeps nine times as long as it worked: a tenth of a
- * processor at most. It keeps writers waiting only while it writes, 65536 spans at a time.
+ * processor at most. It keeps the sealer waiting only while it writes: store_compact.c.
  * A partition that could not be opened or read is passed over until it is written to again.
  */
 #include <time.h>
