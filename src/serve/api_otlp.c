@@ -239,7 +239,7 @@ static void spans_found(void *context, const struct tw__request *request, struct
     struct tw__search what;
     struct tw__spans spans = {.pool.limit_bytes = (size_t)512 << 20};
     tw__ask_begin(&ask, context, request, reply);
-    tw__ask_search(&ask, &what);
+    tw__ask_search_spans(&ask, &what);
     what.spans.limit = (size_t)tw__ask_number(&ask, "limit", 1000, FOUND_MAX);
     struct ended ended = {what.spans.filter, tw__ask_time(&ask, "ended_since")};
     if (ended.since_ns) {

@@ -102,15 +102,13 @@ static void heatmap(void *context, const struct tw__request *request, struct tw_
     struct tw__ask ask;
     struct tw__search what;
     tw__ask_begin(&ask, context, request, reply);
-    tw__ask_search(&ask, &what);
+    tw__ask_search_spans(&ask, &what);
     struct tw__store_heat heat = {.columns = (size_t)tw__ask_number(&ask, "columns", 60, COLUMNS_MAX)};
     if (heat.columns == 0) heat.columns = 1;
     if (!what.spans.until_ns) what.spans.until_ns = ask.now_ns + 1;
     if (!what.spans.since_ns)
         what.spans.since_ns = what.spans.until_ns > 3600000000000u ? what.spans.until_ns - 3600000000000u : 1;
     if (what.spans.since_ns >= what.spans.until_ns) tw__ask_refuse(&ask, 400, "since: not before until");
-    if (what.min_trace_ns || what.max_trace_ns || what.whole.needed)
-        tw__ask_refuse(&ask, 400, "a heat map is of spans: it has no condition on traces");
     heat.from_ns = what.spans.since_ns;
     heat.step_ns = (what.spans.until_ns - what.spans.since_ns + heat.columns - 1) / heat.columns;
     heat.cells = tw__pool_zeroed(&ask.pool, heat.columns, sizeof *heat.cells);

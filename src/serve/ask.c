@@ -180,6 +180,13 @@ void tw__ask_search(struct tw__ask *ask, struct tw__search *search)
     tw__ask_where(ask, tw__ask_text(ask, "where"), search);
 }
 
+void tw__ask_search_spans(struct tw__ask *ask, struct tw__search *search)
+{
+    tw__ask_search(ask, search);
+    if (search->min_trace_ns || search->max_trace_ns || search->whole.needed)
+        tw__ask_refuse(ask, 400, "spans are asked for here: there is no condition on their traces");
+}
+
 void tw__ask_trace(struct tw__ask *ask, const char *id, unsigned parts, struct tw__spans *spans)
 {
     uint8_t trace_id[16];

@@ -1,8 +1,8 @@
 /* ask: what requests to the query APIs have in common: parameters read, searches made of them, errors told.
  *
  *     struct tw__ask ask;
- *     if (!tw__ask_begin(&ask, context, request, reply)) return;             the reply is the error then
- *     ...
+ *     tw__ask_begin(&ask, context, request, reply);
+ *     ...                                            once ask.failed is set, the reply is an error and stays it
  *     tw__ask_end(&ask);
  *
  * Times: nanoseconds since 1970, or micro-, milliseconds or seconds, told apart by their size; RFC 3339; or how long ago: 15m.
@@ -47,6 +47,8 @@ uint64_t tw__ask_duration(struct tw__ask *ask, const char *name);
 
 /* Parameters where, service, name, since, until, min_trace, max_trace, order, limit. Borrows from ask. */
 void tw__ask_search(struct tw__ask *ask, struct tw__search *search);
+/* The same where single spans are asked for: conditions on their traces, which the store cannot meet, are refused. */
+void tw__ask_search_spans(struct tw__ask *ask, struct tw__search *search);
 /* Adds a filter; at most one an ask. */
 void tw__ask_where(struct tw__ask *ask, const char *text, struct tw__search *search);
 

@@ -96,7 +96,9 @@ def what_is_not_understood_is_an_error_that_names_it(folder):
                                    ("/api/tw/search?min_trace=5", 400, "min_trace"), ("/api/tw/search?order=oldest", 400, "order"),
                                    ("/api/tw/search?limit=many", 400, "limit"), ("/api/tw/traces/xyz", 400, "trace id"),
                                    ("/api/tw/traces/" + "1" * 32, 404, "no such trace"), ("/api/tw/traces/" + "1" * 32 + "/more", 404, "not found"),
-                                   ("/api/tw/tags?scope=moon", 400, "scope"), ("/api/tw/heatmap?since=1s&until=2s", 400, "since")):
+                                   ("/api/tw/tags?scope=moon", 400, "scope"), ("/api/tw/heatmap?since=1s&until=2s", 400, "since"),
+                                   ("/api/tw/heatmap?where=trace.spans%3E3", 400, "traces"), ("/api/tw/otlp/spans?min_trace=5ms", 400, "traces"),
+                                   ("/api/tw/otlp/spans?where=trace.spans%3E3", 400, "traces")):
             code, text = collector.ask(path)
             assert code == status and word in json.loads(text)["error"], (path, code, text)
             assert b"xyz" not in text and b"moon" not in text, text  # nothing of the request comes back
