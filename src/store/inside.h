@@ -42,8 +42,8 @@ struct tw__known_names {
     size_t count, cap;
     uint32_t *slots; /* index + 1 */
     struct tw__pool pool;
-    uint64_t round; /* how often all were forgotten */
-    bool gone;      /* some may be of partitions that are gone */
+    unsigned lists;  /* that are being made of them */
+    bool full, gone; /* there was no room for more; some may be of partitions that are gone */
 };
 
 struct tw__store {
@@ -124,6 +124,9 @@ int tw__view_lock(struct tw__view *view, struct tw__part *part, bool *there);
 /* -- what is known without opening a partition */
 /* Whether it may have a trace: a hash. Opens what is not known yet, or not any more. */
 int tw__known_may_have(struct tw__view *view, struct tw__part *part, uint64_t trace, bool *may);
+/* Around everything that a list takes from known.counts. */
+void tw__known_lists_begin(struct tw__store *store);
+void tw__known_lists_end(struct tw__store *store);
 /* Makes part->known.counts current. TW_ERR_SPACE: there is no room for them, they are to be read. */
 int tw__known_lists(struct tw__view *view, struct tw__part *part);
 /* Under lock: the partition is going. */

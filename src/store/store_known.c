@@ -209,14 +209,24 @@ static void drop_counts(struct tw__store *store, struct tw__part *part)
     part->known.names_read = false;
 }
 
-/* Under lock. Names of partitions that are gone are in the way of others: all begin anew. */
-static void forget_names(struct tw__store *store)
+void tw__known_lists_begin(struct tw__store *store)
 {
-    if (!store->names.gone) return;
-    uint64_t round = store->names.round + 1;
-    tw__known_names_fini(&store->names);
-    store->names.round = round;
-    for (size_t i = 0; i < store->part_count; i++) drop_counts(store, store->parts[i]);
+    (void)pthread_mutex_lock(&store->lock);
+    struct tw__known_names *names = &store->names;
+    /* Names of partitions that are gone are in the way of others: all begin anew. */
+    if (names->lists == 0 && names->full && names->gone) {
+        tw__known_names_fini(names);
+        for (size_t i = 0; i < store->part_count; i++) drop_counts(store, store->parts[i]);
+    }
+    names->lists++;
+    (void)pthread_mutex_unlock(&store->lock);
+}
+
+void tw__known_lists_end(struct tw__store *store)
+{
+    (void)pthread_mutex_lock(&store->lock);
+    store->names.lists--;
+    (void)pthread_mutex_unlock(&store->lock);
 }
 
 struct counting {
@@ -251,9 +261,6 @@ static int read_names(struct tw__view *view, struct tw__part *part, uint64_t cha
     struct tw__store *store = view->store;
     struct counting counting = {.store = store};
     bool there;
-    (void)pthread_mutex_lock(&store->lock);
-    uint64_t round = store->names.round;
-    (void)pthread_mutex_unlock(&store->lock);
     int error = tw__view_lock(view, part, &there);
     if (error || !there) return error;
     error = tw__part_operations(part, take_name, &counting);
@@ -263,7 +270,7 @@ static int read_names(struct tw__view *view, struct tw__part *part, uint64_t cha
     (void)pthread_mutex_lock(&store->lock);
     drop_counts(store, part);
     if (!error && store->count_total + counting.count > COUNTS_MAX) error = TW_ERR_SPACE;
-    if (!error && round == store->names.round && !part->gone) {
+    if (!error && !part->gone) {
         part->known.counts = counting.counts;
         part->known.count_total = counting.count;
         part->known.names_read = true;
@@ -271,7 +278,7 @@ static int read_names(struct tw__view *view, struct tw__part *part, uint64_t cha
         store->count_total += counting.count;
         counting.counts = NULL;
     }
-    if (error == TW_ERR_SPACE) forget_names(store);
+    store->names.full |= error == TW_ERR_SPACE;
     (void)pthread_mutex_unlock(&store->lock);
     free(counting.counts);
     return error;

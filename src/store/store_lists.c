@@ -136,6 +136,7 @@ static int collect(struct tw__store *store, struct listing *list, const struct s
     struct telling telling = {list, source};
     int error = tw__view_open(store, 0, 0, &view);
     if (error) return error;
+    tw__known_lists_begin(store);
     for (size_t i = view.part_count; i-- > 0 && !error;) {
         error = tw__known_lists(&view, view.parts[i]);
         if (error == TW_ERR_SPACE) error = read_part(&view, view.parts[i], &telling);
@@ -148,6 +149,7 @@ static int collect(struct tw__store *store, struct listing *list, const struct s
         for (size_t i = 0; i < recent->count.rows && !error; i++) error = source->row(list, recent, &recent->rows[i]);
     }
     (void)pthread_mutex_unlock(&store->lock);
+    tw__known_lists_end(store);
     tw__view_close(&view);
     return error;
 }
