@@ -10,7 +10,6 @@
 
 static void put_names(struct tw__ask *ask, const char *list, const struct tw__store_names *names, bool kinds)
 {
-    static const char *const kind_names[] = {"internal", "server", "client", "producer", "consumer"};
     if (ask->failed) return;
     struct tw__json *json = &ask->json;
     tw__json_open(json, NULL, '{');
@@ -18,8 +17,7 @@ static void put_names(struct tw__ask *ask, const char *list, const struct tw__st
     for (size_t i = 0; i < names->count; i++) {
         tw__json_open(json, NULL, '{');
         tw__json_text(json, "name", names->items[i].name);
-        if (kinds)
-            tw__json_cstr(json, "kind", names->items[i].kind < 5 ? kind_names[names->items[i].kind] : "unspecified");
+        if (kinds) tw__json_cstr(json, "kind", tw__ask_kind_name(names->items[i].kind));
         tw__json_u64(json, "spans", names->items[i].spans);
         tw__json_close(json, '}');
     }

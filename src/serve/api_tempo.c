@@ -17,6 +17,7 @@
 #include "serve/ask.h"
 #include "wire/otlp_json.h"
 #include "wire/otlp_spans.h"
+#include "wire/record_json.h"
 
 static void echo(void *context, const struct tw__request *request, struct tw__reply *reply)
 {
@@ -211,8 +212,6 @@ static const struct tw_tag_value *scoped_tag(const struct tw__span *span, const 
 static void put_field(struct tw__json *json, const struct tw__summary *of, const struct tw__span *span,
                       const char *field)
 {
-    static const char *const statuses[] = {"unset", "ok", "error"};
-    static const char *const kinds[] = {"internal", "server", "client", "producer", "consumer"};
     const struct tw__resource *resource = &of->matched_resources[span->resource];
     const char *key = strchr(field, ':') ? strchr(field, ':') + 1 : field;
     const struct tw_tag_value *tag = scoped_tag(span, resource, field, &key);
@@ -221,11 +220,11 @@ static void put_field(struct tw__json *json, const struct tw__summary *of, const
     else if (strcmp(key, "service.name") == 0)
         put_text_attribute(json, "service.name", resource->service);
     else if (strcmp(key, "status") == 0)
-        put_text_attribute(json, "status", tw__ask_as_text(statuses[span->status % 3]));
+        put_text_attribute(json, "status", tw__ask_as_text(tw__status_name((enum tw_status)span->status)));
     else if (strcmp(key, "statusMessage") == 0)
         put_text_attribute(json, "statusMessage", span->status_message);
     else if (strcmp(key, "kind") == 0)
-        put_text_attribute(json, "kind", tw__ask_as_text(span->kind < 5 ? kinds[span->kind] : "unspecified"));
+        put_text_attribute(json, "kind", tw__ask_as_text(tw__ask_kind_name(span->kind)));
     else if (strcmp(key, "rootName") == 0 && !of->rootless)
         put_text_attribute(json, key, of->root_name);
     else if ((strcmp(key, "rootServiceName") == 0 || strcmp(key, "rootService") == 0) && !of->rootless)
@@ -396,23 +395,16 @@ static bool name_is(const char *name, size_t len, const char *other)
 /* Values of a tag or intrinsic, as texts. */
 static void read_values(struct tw__ask *ask, const char *name, size_t len, struct tw__store_names *names)
 {
-    static const char *const statuses[] = {"error", "ok", "unset"}, *const kinds[] = {"client", "consumer", "internal",
-                                                                                      "producer", "server"};
     if ((len > 5 && memcmp(name, "span:", 5) == 0) || (len > 6 && memcmp(name, "trace:", 6) == 0)) {
         size_t prefix = name[0] == 's' ? 5 : 6;
         name += prefix;
         len -= prefix;
     }
-    const char *const *fixed = name_is(name, len, "status") ? statuses : name_is(name, len, "kind") ? kinds : NULL;
-    size_t fixed_count = fixed == statuses ? 3 : 5, limit = (size_t)tw__ask_number(ask, "limit", 1000, 5000);
+    size_t limit = (size_t)tw__ask_number(ask, "limit", 1000, 5000);
     uint64_t since_ns = tw__ask_time(ask, "start"), until_ns = tw__ask_time(ask, "end");
     if (ask->failed) return;
-    if (fixed) {
-        names->items = tw__pool_zeroed(&ask->pool, fixed_count, sizeof *names->items);
-        if (!names->items) (void)tw__ask_failed(ask, TW_ERR_MEMORY);
-        if (ask->failed) return;
-        for (; names->count < fixed_count; names->count++)
-            names->items[names->count].name = tw__ask_as_text(fixed[names->count]);
+    if (name_is(name, len, "status") || name_is(name, len, "kind")) {
+        tw__ask_words(ask, (struct tw_text){name, len}, names);
     } else if (name_is(name, len, "name") || name_is(name, len, "rootName")) {
         (void)tw__ask_failed(ask, tw__store_operations(ask->api->store, (struct tw_text){NULL, 0}, &ask->pool, names));
     } else if (name_is(name, len, "resource.service.name") || name_is(name, len, ".service.name") ||

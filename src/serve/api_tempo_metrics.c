@@ -193,13 +193,8 @@ static bool is(struct tw_text text, const char *word)
 static void values_of(struct tw__ask *ask, const struct tw__buf *key, struct tw__store_names *names)
 {
     struct tw_text bare = {key->ptr + 1, key->len - 2}, none = {NULL, 0};
-    static const char *const statuses[] = {"error", "ok", "unset"}, *const kinds[] = {"client", "consumer", "internal",
-                                                                                      "producer", "server"};
-    bool status = is(bare, "status"), kind = is(bare, "kind");
-    if (status || kind) {
-        names->items = tw__pool_zeroed(&ask->pool, 5, sizeof *names->items);
-        for (names->count = 0; names->items && names->count < (status ? 3u : 5u); names->count++)
-            names->items[names->count].name = tw__ask_as_text(status ? statuses[names->count] : kinds[names->count]);
+    if (is(bare, "status") || is(bare, "kind")) {
+        tw__ask_words(ask, bare, names);
     } else if (is(bare, "name") || is(bare, "trace.name")) {
         (void)tw__ask_failed(ask, tw__store_operations(ask->api->store, none, &ask->pool, names));
     } else if (is(bare, "service") || is(bare, "trace.service")) {

@@ -87,7 +87,6 @@ static void put_events(struct tw__json *json, const struct tw__span *span)
 
 static void put_detail(struct tw__json *json, const struct tw__spans *spans, const struct tw__span *span, size_t i)
 {
-    static const char *const status_names[] = {"unset", "ok", "error"};
     const struct tw__resource *resource = &spans->resources[span->resource];
     tw__json_open(json, NULL, '{');
     tw__json_u64(json, "index", i);
@@ -96,7 +95,7 @@ static void put_detail(struct tw__json *json, const struct tw__spans *spans, con
     tw__json_text(json, "name", span->name);
     tw__ask_put_time(json, "start_ns", span->start_ns);
     tw__json_u64(json, "duration_ns", tw__span_duration_ns(span));
-    tw__json_cstr(json, "status", status_names[span->status < 3 ? span->status : 0]);
+    tw__json_cstr(json, "status", tw__status_name((enum tw_status)span->status));
     if (span->status_message.len) tw__json_text(json, "status_message", span->status_message);
     if (span->trace_state.len) tw__json_text(json, "trace_state", span->trace_state);
     tw__json_cstr(json, "door", tw__door_name((enum tw__door)span->door));

@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "model/span_fields.h"
 #include "wire/human.h"
+#include "wire/record_json.h"
 
 static const size_t POOL_MAX = (size_t)512 << 20;
 
@@ -217,4 +219,29 @@ void tw__ask_put_time(struct tw__json *json, const char *name, uint64_t ns)
     char text[24];
     (void)snprintf(text, sizeof text, "%llu", (unsigned long long)ns);
     tw__json_cstr(json, name, text);
+}
+
+const char *tw__ask_kind_name(unsigned kind)
+{
+    return kind <= TW_KIND_CONSUMER ? tw__span_kind_name((enum tw_span_kind)kind) : "unspecified";
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct tw__store_name *one = a, *two = b;
+    return strcmp(one->name.ptr, two->name.ptr);
+}
+
+void tw__ask_words(struct tw__ask *ask, struct tw_text field, struct tw__store_names *names)
+{
+    const char *const *words = tw__span_schema.values(field.ptr, field.len);
+    size_t count = 0;
+    while (words && words[count]) count++;
+    names->items = tw__pool_zeroed(&ask->pool, count + 1, sizeof *names->items);
+    if (!names->items) {
+        (void)tw__ask_failed(ask, TW_ERR_MEMORY);
+        return;
+    }
+    for (; names->count < count; names->count++) names->items[names->count].name = tw__ask_as_text(words[names->count]);
+    if (count) qsort(names->items, count, sizeof *names->items, by_name);
 }

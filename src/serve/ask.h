@@ -68,6 +68,11 @@ static inline struct tw_text tw__ask_as_text(const char *text)
     return (struct tw_text){text, len};
 }
 
+/* Of a span's kind, which may be unspecified. */
+const char *tw__ask_kind_name(unsigned kind);
+/* The words that status and kind, as fields of filters, can be: a list by name. */
+void tw__ask_words(struct tw__ask *ask, struct tw_text field, struct tw__store_names *names);
+
 /* RFC 3339 with any number of decimals, as ns; false when it is none. */
 bool tw__rfc3339(const char *text, uint64_t *ns);
 
