@@ -132,8 +132,8 @@ int tw__known_lists(struct tw__view *view, struct tw__part *part);
 /* Under lock: the partition is going. */
 void tw__known_forget(struct tw__store *store, struct tw__part *part);
 void tw__known_names_fini(struct tw__known_names *names);
-/* Reads the filters of one partition of which nothing is known, the newest first. */
-void tw__known_warm(struct tw__store *store);
+/* Reads the filters of one partition of which nothing is known, the newest first. false: of none. */
+bool tw__known_warm(struct tw__store *store);
 
 /* Spans that match a query, block by block and table by table. */
 struct tw__hits {

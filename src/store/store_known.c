@@ -301,11 +301,11 @@ void tw__known_forget(struct tw__store *store, struct tw__part *part)
     store->names.gone = true;
 }
 
-void tw__known_warm(struct tw__store *store)
+bool tw__known_warm(struct tw__store *store)
 {
     struct tw__view view;
     bool may, tried = true;
-    if (tw__view_open(store, 0, 0, &view) < 0) return;
+    if (tw__view_open(store, 0, 0, &view) < 0) return false;
     for (size_t i = view.part_count; i-- > 0 && tried;) {
         (void)pthread_mutex_lock(&store->lock);
         tried = view.parts[i]->known.tried;
@@ -314,4 +314,5 @@ void tw__known_warm(struct tw__store *store)
         if (!tried) (void)tw__known_may_have(&view, view.parts[i], 0, &may);
     }
     tw__view_close(&view);
+    return !tried;
 }

@@ -190,12 +190,13 @@ void *tw__store_sealer(void *data)
         bool due = tw__clock_mono_ns() - retained > RETAIN_NS;
         if (!table && !due) {
             if (store->seal_error) (void)pthread_cond_broadcast(&store->room);
+            bool warmed = false;
             if (untried(store)) {
                 (void)pthread_mutex_unlock(&store->lock);
-                tw__known_warm(store);
+                warmed = tw__known_warm(store);
                 (void)pthread_mutex_lock(&store->lock);
-                continue;
             }
+            if (warmed) continue;
             tw__os_cond_wait(&store->wake, &store->lock, SECOND_NS);
             continue;
         }
