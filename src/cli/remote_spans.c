@@ -225,7 +225,7 @@ static void set_state(struct tw__process_records *item, uint64_t now_ns)
     for (size_t i = 0; i < item->records.count; i++) {
         const struct tw_record *record = &item->records.items[i];
         if (record->kind != TW_RECORD_OPEN) continue;
-        if (tw__record_tag(record, "trackway.open_at_death")) {
+        if (tw__record_tag(record, TW__OPEN_AT_DEATH)) {
             item->process.state = TW_PROCESS_DEAD;
             return;
         }

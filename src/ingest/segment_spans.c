@@ -86,8 +86,8 @@ static int add_tags(const struct tw__segment_join *join, struct tw__pool *pool, 
     if (record->function.len) tags[count++] = text_tag("code.function.name", record->function);
     if (record->line) tags[count++] = number_tag("code.line.number", record->line);
     if (join->dead && span->open)
-        tags[count++] =
-            (struct tw_tag_value){.key = {"trackway.open_at_death", 22}, .type = TW_TYPE_BOOL, .value.u = 1};
+        tags[count++] = (struct tw_tag_value){
+            .key = {TW__OPEN_AT_DEATH, sizeof TW__OPEN_AT_DEATH - 1}, .type = TW_TYPE_BOOL, .value.u = 1};
     span->tags = tags;
     span->tag_count = (uint32_t)count;
     return 0;
