@@ -28,6 +28,7 @@ void tw__jaeger_tags_add(struct tw__jaeger_tags *tags, struct tw_text key, struc
         return;
     }
     if (is(key, "span.kind")) {
+        spans->kinds = 1u << 31; /* of a word that is no kind: no span has it */
         for (uint8_t kind = 0; kind < 5; kind++)
             if (is(value, tw__jaeger_kind(kind))) spans->kinds = 1u << kind;
         return;

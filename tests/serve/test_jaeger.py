@@ -65,6 +65,9 @@ def the_jaeger_page_asks_by_kind_tag_and_several_ids(folder):
         assert envelope(collector.get("/api/traces?service=front&tag=http.status_code:404")) == []
         short = TRACE.lstrip("0")
         assert len(envelope(collector.get(f"/api/traces?traceID={short}&traceID={TRACE}"))) == 2
+        for kind, count in (("client", 1), ("server", 1), ("sever", 0)):  # a word that is no kind finds nothing
+            tags = urllib.parse.quote(json.dumps({"span.kind": kind}))
+            assert len(envelope(collector.get(f"/api/traces?service=front&tags={tags}&start=0&end={2 * T0 // 1000}"))) == count, kind
         for path, status, words in (("/api/traces/" + "1" * 32, 404, "trace not found"), ("/api/traces?limit=5", 400, "'service'"),
                                     ("/api/traces?service=front&tag=novalue", 400, "key:value"),
                                     ("/api/traces?service=front&tags=%5B1%5D", 400, "JSON"), ("/api/operations", 400, "service")):
