@@ -175,7 +175,7 @@ int tw__store_tag_values(struct tw__store *store, unsigned scopes, struct tw_tex
     X(seal_failures, "attempts to write blocks that failed; they are repeated")                                        \
     X(folded_spans, "copies of spans that were there already and were dropped")                                        \
     X(compacted_blocks, "blocks that were joined, or written anew without copies")                                     \
-    X(compaction_failures, "partitions whose compaction failed; it is repeated")                                       \
+    X(compaction_failures, "partitions whose compaction failed; repeated where room or memory was short")              \
     X(expired_spans, "spans removed because of their age")                                                             \
     X(evicted_spans, "spans removed because of the limit on size")                                                     \
     X(damaged_blocks, "blocks that could not be read")                                                                 \

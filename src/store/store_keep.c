@@ -84,14 +84,16 @@ static int keep_part(struct tw__view *view, struct tw__part *part, struct tw__co
     if (needed) error = tw__compact_part(store, part, how);
     if (error == TW_ERR_STATE) return error; /* the store is closing */
     (void)pthread_mutex_lock(&store->lock);
-    /* Without a look at copies it stays due: until it is quiet. */
-    if ((quiet || how->copies) && !how->left) {
+    /* Without a look at copies it stays due: until it is quiet. So it does for want of room or memory, which may come; what cannot
+     * be read will not get better. */
+    bool again = error == TW_ERR_SPACE || error == TW_ERR_MEMORY;
+    if ((quiet || how->copies) && !how->left && !again) {
         part->looked_through = true;
         part->kept_changes = changes;
     }
     if (error && error != TW_ERR_NOT_FOUND) store->counters.compaction_failures++;
     (void)pthread_mutex_unlock(&store->lock);
-    return error == TW_ERR_SPACE || error == TW_ERR_MEMORY ? error : 0;
+    return again ? error : 0;
 }
 
 static int keep(struct tw__store *store, struct tw__compaction *how, bool in_any_case)
