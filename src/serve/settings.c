@@ -53,7 +53,7 @@ const struct tw__setting tw__settings_table[] = {
     {"threads", "N", "2", TW__SETTING_COUNT, "of each door that uses several"},
     {"xray-rules", "FILE", NULL, TW__SETTING_PATH, "sampling rules handed to X-Ray SDKs"},
     {"drop", "FILTER", NULL, TW__SETTING_LIST, "leave out spans that match; may be repeated"},
-    {"redact", "PATH", NULL, TW__SETTING_LIST, "hide what this path names in tags; may be repeated"},
+    {"redact", "RULE", NULL, TW__SETTING_LIST, "hide what this rule names in tags; may be repeated"},
     {0},
 };
 
