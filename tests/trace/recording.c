@@ -15,6 +15,17 @@ static struct tw_records *records_kept[KEPT_MAX];
 static size_t kept_count;
 static char dir[160];
 
+/* One after the other, in statements: of the two sides of a sum gcc had both choose their clock before either ran. */
+int run_with_both_clocks(const char *name, const struct CMUnitTest *tests, size_t count)
+{
+    char kernels[64];
+    (void)snprintf(kernels, sizeof kernels, "%s, kernel's clock", name);
+    (void)unsetenv("TRACKWAY_TSC");
+    int failed = _cmocka_run_group_tests(name, tests, count, NULL, NULL);
+    (void)setenv("TRACKWAY_TSC", "off", 1);
+    return failed + _cmocka_run_group_tests(kernels, tests, count, NULL, NULL);
+}
+
 const char *private_dir(void)
 {
     static char base[128]; /* of tools/run_tests, which removes it also after a crash */

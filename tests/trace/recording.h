@@ -24,9 +24,8 @@ int recording_teardown(void **state);
 #define RECORDING(test) cmocka_unit_test_setup_teardown(test, recording_setup, recording_teardown)
 
 /* Runs a group twice: with the clock that the machine offers, and with the kernel's, as on a machine without a trusted TSC. */
-#define RUN_WITH_BOTH_CLOCKS(name, tests)                                                \
-    (unsetenv("TRACKWAY_TSC"), cmocka_run_group_tests_name(name, tests, NULL, NULL)) +   \
-        (setenv("TRACKWAY_TSC", "off", 1), cmocka_run_group_tests_name(name ", kernel's clock", tests, NULL, NULL))
+#define RUN_WITH_BOTH_CLOCKS(name, tests) run_with_both_clocks(name, tests, sizeof(tests) / sizeof *(tests))
+int run_with_both_clocks(const char *name, const struct CMUnitTest *tests, size_t count);
 
 /* A folder below /dev/shm, made for this test; its name. Removed at the end of the test. */
 const char *private_dir(void);
