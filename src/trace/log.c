@@ -212,7 +212,7 @@ static inline void put(uint64_t *word, enum tw__tag type, uint32_t value)
 struct fast {
     struct tw__block *me;
     struct tw__slot *at;
-    uint64_t *words, *args;
+    uint64_t *words, *args, now;
     uint8_t *end;
 };
 
@@ -236,9 +236,10 @@ static inline void note_span(struct tw__block *block, const struct tw__slot *at,
     block->log_span = tw__is_holder(at) || tw__meta ? (uint64_t)TW__NO_LOG : id;
 }
 
-/* Begins a record with a head for its long form: all of it but the time and the arguments. False: not the fast way (no room, a
- * thread with metadata or without a block, a span that has ended), and nothing has happened. In no span at all is fine. The
- * trace's words are copied one by one: those of a span that has just begun are still in the store buffer. */
+/* Begins a record with a head for its long form: all of it but the arguments. False: not the fast way (no room, a lease that has
+ * run out, a thread with metadata or without a block, a span that has ended), and nothing has happened. In no span at all is fine.
+ * Nothing is stored before the clock says that the chunk is ours still (arena.c). The trace's words are copied one by one: those of
+ * a span that has just begun are still in the store buffer. */
 static inline __attribute__((always_inline)) bool begin_fast(struct fast *f, uint64_t head)
 {
     struct tw__block *me = tw__me;
@@ -248,16 +249,17 @@ static inline __attribute__((always_inline)) bool begin_fast(struct fast *f, uin
     me->saved = at;
     tw__store_relaxed(&me->current, &tw__poison);
     tw__signal_fence();
+    uint64_t now = tw__clock_tsc();
+    tw__signal_fence();
     uint8_t *record = me->cursor;
-    f->me = me;
-    f->at = at;
-    f->words = (uint64_t *)(void *)record;
-    f->end = record + (head & 0xffff);
-    if (UNLIKELY(f->end > tw__load_relaxed(&me->limit))) {
+    *f = (struct fast){
+        .me = me, .at = at, .words = (uint64_t *)(void *)record, .now = now, .end = record + (head & 0xffff)};
+    if (UNLIKELY(f->end > tw__load_relaxed(&me->limit) || now > me->expire)) {
         give_back(me, at);
         return false;
     }
     uint64_t id = tw__load_relaxed(&at->id);
+    tw__store_relaxed(f->words + 1, now);
     if (goes_on(me, at, id)) {
         tw__store_relaxed(f->words, (head ^ BRIEF_BITS) - SAVED_BYTES);
         f->args = f->words + TW__BRIEF_HEAD_BYTES / 8;
@@ -273,39 +275,28 @@ static inline __attribute__((always_inline)) bool begin_fast(struct fast *f, uin
     return true;
 }
 
-/* The clock comes last: little has to be kept in registers over it. False: the lease of the chunk has run out, the bytes behind
- * the cursor are no record, and the arguments are in words still. */
-static inline __attribute__((always_inline)) bool end_fast(const struct fast *f)
+static inline __attribute__((always_inline)) void end_fast(const struct fast *f)
 {
-    uint64_t now = tw__clock_tsc();
-    if (UNLIKELY(now > f->me->expire)) {
-        give_back(f->me, f->at);
-        return false;
-    }
-    tw__store_relaxed(f->words + 1, now);
     tw__store_release(&f->me->cursor, f->end); /* pairs with the reader's cursor */
     bool brief = f->args == f->words + TW__BRIEF_HEAD_BYTES / 8;
     if (!brief) note_span(f->me, f->at, f->words[4]);
     give_back(f->me, f->at);
-    if (UNLIKELY(!brief && now > tw__load_relaxed(&recheck_tick))) recheck(now);
-    return true;
+    if (UNLIKELY(!brief && f->now > tw__load_relaxed(&recheck_tick))) recheck(f->now);
 }
 
 void tw__log(struct tw_log_site *site, const char *format, ...)
 {
     struct fast f;
     uint64_t head = tw__load_acquire(&site->fast); /* pairs with head_of */
-    va_list args, again;
+    va_list args;
     va_start(args, format);
-    va_copy(again, args);
-    bool done = false;
     if (TW__LIKELY(head && begin_fast(&f, head))) {
         uint64_t signature = tw__load_relaxed(&site->signature), *words = f.args;
         PUT_ARGS(words, signature, args)
-        done = end_fast(&f);
+        end_fast(&f);
+    } else {
+        log_slow(site, NULL, 0, args);
     }
-    if (UNLIKELY(!done)) log_slow(site, NULL, 0, again);
-    va_end(again);
     va_end(args);
 }
 
@@ -335,16 +326,16 @@ __attribute__((noinline)) static void words_any(struct tw_log_site *site, uint64
 {
     struct fast f;
     uint64_t head = tw__load_acquire(&site->fast); /* pairs with head_of */
-    bool done = false;
     if (TW__LIKELY(head && begin_fast(&f, head))) {
         uint64_t signature = tw__load_relaxed(&site->signature), *words = f.args;
         words = put_word(words, signature & 15, a);
         if (signature >> 4) words = put_word(words, signature >> 4 & 15, b);
         if (signature >> 8) words = put_word(words, signature >> 8 & 15, c);
         if (signature >> 12) (void)put_word(words, signature >> 12 & 15, d);
-        done = end_fast(&f);
+        end_fast(&f);
+    } else {
+        words_slow(site, a, b, c, d);
     }
-    if (UNLIKELY(!done)) words_slow(site, a, b, c, d);
 }
 
 void tw__log_words(struct tw_log_site *site, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
@@ -361,7 +352,7 @@ __attribute__((noinline, cold)) static void ints_any(struct tw_log_site *site, u
  * by one of these questions: the thread's metadata and a chunk that has just begun by log_span too.
  *
  * All three without asking how many there are: what is too much lies behind the record, where the next one goes; 64 bytes are
- * always free there (arena.c). The clock comes when little is left to be kept in registers over it. */
+ * always free there (arena.c). */
 void tw__log_ints(struct tw_log_site *site, uint64_t a, uint64_t bc)
 {
     uint64_t head = tw__load_acquire(&site->brief); /* pairs with head_of */
@@ -374,24 +365,25 @@ void tw__log_ints(struct tw_log_site *site, uint64_t a, uint64_t bc)
     me->saved = at;
     tw__store_relaxed(&me->current, &tw__poison);
     tw__signal_fence();
+    if (UNLIKELY(!goes_on(me, at, tw__load_relaxed(&at->id)))) {
+        give_back(me, at);
+        ints_any(site, a, bc);
+        return;
+    }
+    uint64_t now = tw__clock_tsc();
+    tw__signal_fence();
     uint64_t *words = (uint64_t *)(void *)me->cursor;
     uint8_t *end = me->cursor + (head & 0xffff);
-    if (UNLIKELY(!goes_on(me, at, tw__load_relaxed(&at->id)) || end > tw__load_relaxed(&me->limit))) {
+    if (UNLIKELY(end > tw__load_relaxed(&me->limit) || now > me->expire)) {
         give_back(me, at);
         ints_any(site, a, bc);
         return;
     }
     tw__store_relaxed(words, head);
+    tw__store_relaxed(words + 1, now);
     tw__store_relaxed(words + 2, tw__load_relaxed(&site->ints) | a);
     tw__store_relaxed(words + 3, bc);
     tw__record_fetch((uint8_t *)words);
-    uint64_t now = tw__clock_tsc();
-    if (UNLIKELY(now > me->expire)) {
-        give_back(me, at);
-        ints_any(site, words[2], words[3]);
-        return;
-    }
-    tw__store_relaxed(words + 1, now);
     tw__store_release(&me->cursor, end); /* pairs with the reader's cursor */
     give_back(me, at);
 }

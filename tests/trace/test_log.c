@@ -394,6 +394,38 @@ static void a_line_after_a_pause_is_whole(void **state)
     assert_no_losses();
 }
 
+static void *logs_round_the_arena(void *data)
+{
+    for (int i = 0; i < 2 * ARENA / 32; i++) tw_info("filler %d", i);
+    return data;
+}
+
+static void who_comes_back_too_late_does_not_write_into_a_chunk_of_another(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    int last = -1;
+    for (int i = 0; i < 3; i++) {
+        tw_info("%d of mine", i);
+        if (i > 0) continue;
+        (void)usleep(2200000); /* a lease and its grace: now anybody may take the chunk */
+        assert_int_equal(pthread_create(&thread, NULL, logs_round_the_arena, NULL), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+    }
+    const struct tw_records *all = read_all();
+    assert_int_equal(all->damaged, 0);
+    assert_string_equal(message(&all->items[all->count - 2]), "1 of mine");
+    assert_string_equal(message(&all->items[all->count - 1]), "2 of mine");
+    for (size_t i = 0; i + 2 < all->count; i++) {
+        if (all->items[i].kind != TW_RECORD_LOG) continue;
+        assert_text_is(all->items[i].name, "filler %d");
+        int n = (int)all->items[i].args[0].value.i;
+        assert_true(n > last); /* not last + 1: this thread's last lines have taken a chunk of them */
+        last = n;
+    }
+    assert_int_equal(last, 2 * ARENA / 32 - 1);
+}
+
 static void levels_have_names(void **state)
 {
     (void)state;
@@ -466,6 +498,7 @@ int main(void)
         RECORDING(a_forked_child_logs_into_its_own_segment_with_the_metadata_of_its_thread),
         RECORDING(a_site_that_has_logged_logs_into_the_next_recording),
         RECORDING(a_line_after_a_pause_is_whole),
+        RECORDING(who_comes_back_too_late_does_not_write_into_a_chunk_of_another),
         RECORDING(levels_have_names),
         RECORDING(threads_log_at_once_while_the_level_changes),
     };
