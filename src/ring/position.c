@@ -83,8 +83,9 @@ uint32_t tw__position_resume(struct tw__scan *scan, const struct tw__chunk_info 
         return TW__CHUNK_HEAD_BYTES;
     }
     if (mark->ticket == info->ticket) {
-        *log = mark->log;
-        return mark->end < info->end ? mark->end : info->end;
+        uint32_t from = mark->end < info->end ? mark->end : info->end;
+        if (mark->log + (uint32_t)TW__EVENT_HEAD_BYTES <= from) *log = mark->log; /* else the chunk has shrunk: the file lies */
+        return from;
     }
     if (info->ticket > mark->ticket) scan->missed += (info->ticket - mark->ticket - 1) / laps + !mark->done;
     return TW__CHUNK_HEAD_BYTES;

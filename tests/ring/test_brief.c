@@ -122,6 +122,27 @@ static void a_reader_that_goes_on_knows_the_log_it_read_before(void **state)
     tw_position_free(position);
 }
 
+static void a_chunk_that_shrinks_has_no_log_where_it_was(void **state)
+{
+    struct made *m = *state;
+    struct tw_position *position = tw_position_new();
+    const struct tw_query query = {.after = position};
+    struct builder_record log = log_of(m, 5, 3), event = made_event(m, 2);
+    uint32_t one = builder_add(&m->b, 0, &event), two = builder_add(&m->b, 0, &event);
+    builder_add(&m->b, 0, &log);
+    const uint32_t ends[] = {builder_chunk(&m->b, 0)->commit, one, two}, counts[] = {3, 0, 1};
+    for (size_t i = 0; i < 3; i++) {
+        builder_chunk(&m->b, 0)->commit = ends[i];
+        *builder_word(&m->b, 0, one + 8) += i; /* its time: what is read is what is there now */
+        const struct tw_records *got = made_read_with(m, &query);
+        assert_int_equal(got->count, counts[i]);
+        assert_int_equal(got->damaged, 0);
+    }
+    assert_int_equal(m->records->items[0].kind, TW_RECORD_EVENT);
+    assert_int_equal(m->records->items[0].time_ns, BUILDER_WALL0 + 2 + 1 + 2);
+    tw_position_free(position);
+}
+
 static void the_shortest_may_end_where_the_chunk_ends(void **state)
 {
     struct made *m = *state;
@@ -158,6 +179,7 @@ int main(void)
         MADE(a_search_for_a_trace_finds_its_brief_records_and_no_others),
         MADE(one_without_a_log_before_it_ends_its_chunk),
         MADE(a_reader_that_goes_on_knows_the_log_it_read_before),
+        MADE(a_chunk_that_shrinks_has_no_log_where_it_was),
         MADE(the_shortest_may_end_where_the_chunk_ends),
         MADE(integers_that_are_not_all_there_are_none),
     };
