@@ -8,7 +8,7 @@
  *
  * The file is somebody else's: every offset and size is checked against its length, texts end within it.
  *
- * Limits: 64 bits, this machine's byte order; x86-64 and AArch64; a million symbols and relocations. Nothing is found where the symbol
+ * Limits: 64 bits, this machine's byte order; x86-64 and AArch64; a million symbols and relocations, names and texts of 4 KiB. Nothing is found where the symbol
  * table has been stripped.
  */
 #include "base/elf_objects.h"
@@ -21,7 +21,7 @@
 
 #include <trackway/err.h>
 
-enum { SYMBOLS_MAX = 1 << 20, RELOCATIONS_MAX = 1 << 20, TEXT_MAX = 4096 };
+enum { SEGMENTS_MAX = 256, SYMBOLS_MAX = 1 << 20, RELOCATIONS_MAX = 1 << 20, TEXT_MAX = 4096 };
 
 struct relocation {
     uint64_t at, value;
@@ -96,6 +96,13 @@ static int read_relocations(struct image *image)
     return 0;
 }
 
+/* The text that begins at a place in the file; NULL: none ends in time. */
+static const char *text_from(const struct image *image, size_t at)
+{
+    size_t most = image->len - at < TEXT_MAX ? image->len - at : TEXT_MAX;
+    return most && memchr(image->bytes + at, 0, most) ? (const char *)image->bytes + at : NULL;
+}
+
 /* The text that the word at an address points to; NULL: none. */
 static const char *text_at(const struct image *image, uint64_t address)
 {
@@ -105,9 +112,7 @@ static const char *text_at(const struct image *image, uint64_t address)
     uint64_t value = found ? found->value : 0;
     size_t at = place_of(image, address);
     if (!found && at <= image->len - sizeof value) memcpy(&value, image->bytes + at, sizeof value);
-    at = value ? place_of(image, value) : image->len;
-    size_t most = image->len - at < TEXT_MAX ? image->len - at : TEXT_MAX;
-    return most && memchr(image->bytes + at, 0, most) ? (const char *)image->bytes + at : NULL;
+    return value ? text_from(image, place_of(image, value)) : NULL;
 }
 
 static bool is_named(const char *symbol, const char *name)
@@ -137,16 +142,15 @@ static int each_object(const struct image *image, const Elf64_Shdr *symbols, con
     size_t count = (size_t)(symbols->sh_size / sizeof(Elf64_Sym));
     int told = 0;
     if (count > SYMBOLS_MAX) count = SYMBOLS_MAX;
-    if (!lies_within(image, symbols->sh_offset, count, sizeof(Elf64_Sym)) || strings->sh_size == 0 ||
-        !lies_within(image, strings->sh_offset, strings->sh_size, 1) ||
-        image->bytes[strings->sh_offset + strings->sh_size - 1] != 0)
+    if (!lies_within(image, symbols->sh_offset, count, sizeof(Elf64_Sym)) ||
+        !lies_within(image, strings->sh_offset, strings->sh_size, 1))
         return TW_ERR_CORRUPT;
     for (size_t i = 0; i < count; i++) {
         Elf64_Sym symbol;
         memcpy(&symbol, image->bytes + symbols->sh_offset + i * sizeof symbol, sizeof symbol);
         if (ELF64_ST_TYPE(symbol.st_info) != STT_OBJECT || symbol.st_name >= strings->sh_size) continue;
-        const char *name = (const char *)image->bytes + strings->sh_offset + symbol.st_name;
-        for (size_t k = 0; k < kind_count && told < INT_MAX; k++)
+        const char *name = text_from(image, (size_t)(strings->sh_offset + symbol.st_name));
+        for (size_t k = 0; name && k < kind_count && told < INT_MAX; k++)
             if (is_named(name, kinds[k].name) && tell(image, &symbol, &kinds[k], fn, data)) told++;
     }
     return told;
@@ -164,7 +168,7 @@ int tw__elf_objects(const uint8_t *bytes, size_t len, const struct tw__elf_kind 
         head->e_ident[EI_DATA] != ELFDATA2LSB || (head->e_machine != EM_X86_64 && head->e_machine != EM_AARCH64))
         return TW_ERR_FOREIGN;
     if ((head->e_phnum && head->e_phentsize != sizeof(Elf64_Phdr)) ||
-        (head->e_shnum && head->e_shentsize != sizeof(Elf64_Shdr)) ||
+        (head->e_shnum && head->e_shentsize != sizeof(Elf64_Shdr)) || head->e_phnum > SEGMENTS_MAX ||
         !lies_within(&image, head->e_phoff, head->e_phnum, sizeof(Elf64_Phdr)) ||
         !lies_within(&image, head->e_shoff, head->e_shnum, sizeof(Elf64_Shdr)))
         return TW_ERR_CORRUPT;
