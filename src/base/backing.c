@@ -112,12 +112,15 @@ static int link_unnamed(int fd, const char *path)
 
 int tw__backing_name(struct tw__backing *backing, const char *path)
 {
-    int saved = errno, result = 0;
-    if (!is_ours(backing) && !backing->spare) return TW_ERR_SYSTEM;
-    int done = backing->spare ? renameat2(AT_FDCWD, backing->spare, AT_FDCWD, path, RENAME_NOREPLACE)
-                              : link_unnamed(backing->fd, path);
-    if (done < 0 && backing->spare && errno == EINVAL)
-        done = rename(backing->spare, path); /* file systems without NOREPLACE */
+    int saved = errno, result = 0, done = -1;
+    if (backing->spare) {
+        done = renameat2(AT_FDCWD, backing->spare, AT_FDCWD, path, RENAME_NOREPLACE);
+        if (done < 0 && errno == EINVAL) done = rename(backing->spare, path); /* file systems without NOREPLACE */
+    } else if (is_ours(backing)) {
+        done = link_unnamed(backing->fd, path);
+    } else {
+        errno = EBADF;
+    }
     if (done < 0)
         result = tw__os_error_of(errno);
     else
@@ -157,11 +160,11 @@ bool tw__backing_is_abandoned(int dir_fd, const char *name)
 {
     struct stat st;
     struct timespec now;
-    int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
-    if (fd < 0) return false;
-    bool is = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && clock_gettime(CLOCK_REALTIME, &now) == 0 &&
+    int saved = errno, fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
+    bool is = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && clock_gettime(CLOCK_REALTIME, &now) == 0 &&
               (st.st_mtim.tv_sec > now.tv_sec || now.tv_sec - st.st_mtim.tv_sec > YOUNG_S) &&
               flock(fd, LOCK_EX | LOCK_NB) == 0;
-    close(fd);
+    if (fd >= 0) close(fd);
+    errno = saved;
     return is;
 }

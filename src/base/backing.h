@@ -21,7 +21,7 @@ struct tw__backing {
 };
 
 /* Makes a file of mode 0600 and len bytes (sparse) in dir. spare: a name for it where there are no files without one, or where
- * use_spare says so; kept until tw__backing_name or tw__backing_drop.
+ * use_spare says so; kept until tw__backing_name or tw__backing_close.
  * TW_ERR_SPACE when the file system is full or files may not be so long, TW_ERR_PERMISSION, TW_ERR_SYSTEM. */
 int tw__backing_new(struct tw__backing *backing, const char *dir, const char *spare, bool use_spare, size_t len);
 
@@ -42,7 +42,7 @@ int tw__backing_map_again(const struct tw__backing *backing, const char *path, u
 /* Closes the file; one that has only a spare name is removed. */
 void tw__backing_close(struct tw__backing *backing);
 
-/* Whether a file with a spare name is nobody's any more: a plain file, not of these seconds, that nobody holds locked. */
+/* Whether a file with a spare name is nobody's any more: a plain file, older than 10 s, that nobody holds locked. */
 bool tw__backing_is_abandoned(int dir_fd, const char *name);
 
 #endif
