@@ -189,7 +189,7 @@ struct tw_query {
     struct tw_position *after; /* continue: only records not passed before, and pass these. Records that the other conditions
                                 * leave out are passed too; open spans are delivered each time */
     size_t max_bytes;          /* with after: not much more than so many bytes of records, as they lie in the arena, the oldest first;
-                                * 0 all. The next read goes on. Without effect while tw_recorder_set_buffer_size is in force */
+                                * 0 all. The next read goes on; tags that another thread gave a span may come too late for it. Without effect while tw_recorder_set_buffer_size is in force */
 };
 
 /* Records in time order (time_ns, then order); owns everything its items point to. */
@@ -239,8 +239,8 @@ void tw_position_free(struct tw_position *position);
 int tw_segments_each(const char *dir, bool (*fn)(const char *path, void *data), void *data);
 
 /* Finds what was left by processes that were killed while they made their segment, where the file system knows no files without a
- * name (elsewhere nothing is left): files named PID.SALT.making, in the same folders, that no process holds locked. They hold
- * nothing, and no process will come back to one.
+ * name (elsewhere nothing is left): files named PID.SALT.making, in the same folders, older than 10 s, that no process holds locked.
+ * They hold nothing, and no process will come back to one.
  * Returns  how many, or TW_ERR_NOT_FOUND / TW_ERR_PERMISSION for a dir that was given. */
 int tw_segments_abandoned(const char *dir, bool (*fn)(const char *path, void *data), void *data);
 
