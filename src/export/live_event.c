@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "base/hex.h"
 #include "wire/human.h"
 #include "wire/record_json.h"
 #include "wire/span.h"
@@ -200,13 +201,9 @@ static bool message(const struct tw__live_event *event, struct tw__field *out)
 
 static bool id_field(const uint8_t *id, size_t size, char *text, struct tw__field *out)
 {
-    static const char digits[] = "0123456789abcdef";
     uint8_t any = 0;
-    for (size_t i = 0; i < size; i++) {
-        any |= id[i];
-        text[2 * i] = digits[id[i] >> 4];
-        text[2 * i + 1] = digits[id[i] & 15];
-    }
+    for (size_t i = 0; i < size; i++) any |= id[i];
+    tw__hex_enc(id, size, text);
     return tw__field_set_text(out, text, 2 * size) && any != 0;
 }
 
