@@ -103,7 +103,8 @@ static int may_matter(const ngx_table_elt_t *h)
     case 't': /* traceparent, tracestate */
         return h->key.len >= 10 && ngx_strncmp(name, "trace", 5) == 0;
     case 'x': /* x-amzn-trace-id, x-b3-... */
-        return h->key.len >= 8 && (ngx_strncmp(name, "x-b3-", 5) == 0 || ngx_strncmp(name, "x-amzn-trace", 12) == 0);
+        return (h->key.len >= 8 && ngx_strncmp(name, "x-b3-", 5) == 0) ||
+               (h->key.len == 15 && ngx_strncmp(name, "x-amzn-trace-id", 15) == 0);
     case 'b': /* b3, baggage */
         return h->key.len == 2 || h->key.len == 7;
     default:
