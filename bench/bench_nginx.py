@@ -12,7 +12,7 @@ it is, and what else the machine does hits both. A ratio is the median over all 
     requests    by nginx's own count            cpu    processor time of the worker for one, by the kernel's
     loaded      two processes, one without the module: what it costs where it is loaded and off; no limit, and see above
 
-The limit is that of the issue: with the module at most 3 % fewer requests a second, so far as the error lets one say. wrk asks as curl
+The limit: with the module at most 3 % fewer requests a second, so far as the error lets one say. wrk asks as curl
 does, with User-Agent and Accept: a request without them fills nginx's blocks of memory to the last hundred bytes, and any
 header more takes a block more, which says nothing about others.
 
