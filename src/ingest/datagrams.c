@@ -2,7 +2,10 @@
  * that a busy socket is stored in large batches and a quiet one at once. A busy socket that is empty gets a short time to fill
  * again, a few times: waking for each handful of datagrams, and storing them, costs more than they do.
  *
- * Invariant: store has been called since the last take whenever the thread sleeps.
+ * A datagram is copied into the batch: the socket's places are read into again before the batch is stored.
+ *
+ * Invariant: the batch is empty whenever the thread waits for a datagram. Limits: it has ENOUGH spans and ENOUGH_BYTES, also of what
+ * turned out to be no span, and one datagram more.
  */
 #include "ingest/datagrams.h"
 
@@ -16,23 +19,39 @@
 #include "base/udp_in.h"
 #include "ingest/sources.h"
 
-enum { AT_ONCE = 256, ENOUGH = 4096, BUSY = 32, LINGERS = 4 };
+enum { AT_ONCE = 256, ENOUGH = 4096, ENOUGH_BYTES = 16 << 20, BUSY = 32, LINGERS = 4 };
 static const uint64_t LINGER_NS = 500000;
 
 struct tw__datagrams {
     struct tw__datagrams_config config;
     struct tw__udp_in *in;
     struct tw__sources *sources; /* NULL: no rate */
+    struct tw__spans spans;
     pthread_t thread;
     int wake[2];
     uint32_t draining, done;
     uint64_t dropped;
 };
 
-static size_t take_all(struct tw__datagrams *d, size_t count)
+static void store(struct tw__datagrams *d)
+{
+    tw__intake_offer(d->config.intake, &d->spans, d->config.stats);
+}
+
+static void take(struct tw__datagrams *d, const struct tw__datagram_in *one)
+{
+    const char *copy = tw__pool_copy(&d->spans.pool, one->ptr, one->len);
+    if (copy)
+        d->config.take(d->config.data, &d->spans, one->from, copy, one->len);
+    else
+        tw__stat_add(&d->config.stats->failures, 1);
+}
+
+/* Returns whether there was enough to store meanwhile. */
+static bool take_all(struct tw__datagrams *d, size_t count)
 {
     struct tw__door_stats *stats = d->config.stats;
-    size_t waiting = 0;
+    bool stored = false;
     uint64_t now_ns = d->sources ? tw__clock_mono_ns() : 0;
     for (size_t i = 0; i < count; i++) {
         struct tw__datagram_in one;
@@ -44,31 +63,33 @@ static size_t take_all(struct tw__datagrams *d, size_t count)
         else if (d->sources && !tw__sources_charge(d->sources, one.from, one.len, now_ns))
             tw__stat_add(&stats->refused_rate, 1);
         else
-            waiting = d->config.take(d->config.data, one.from, one.ptr, one.len);
+            take(d, &one);
+        if (d->spans.count < ENOUGH && d->spans.pool.taken_bytes < ENOUGH_BYTES) continue;
+        store(d);
+        stored = true;
     }
     uint64_t dropped = tw__udp_in_dropped(d->in);
     if (dropped > d->dropped) tw__stat_add(&stats->kernel_drops, dropped - d->dropped);
     d->dropped = dropped;
-    return waiting;
+    return stored;
 }
 
 /* Reads and stores until the socket is empty. */
 static void take_and_store(struct tw__datagrams *d)
 {
-    size_t waiting = 0, since = 0;
+    size_t since = 0;
     for (unsigned lingers = 0; lingers <= LINGERS; lingers++) {
         for (size_t count; (count = tw__udp_in_read(d->in)) > 0; since += count) {
-            waiting = take_all(d, count);
-            if (waiting < ENOUGH) continue;
-            d->config.store(d->config.data);
-            waiting = lingers = 0;
-            if (tw__load_acquire(&d->draining) > 1) return; /* pairs with tw__datagrams_close */
+            if (!take_all(d, count)) continue;
+            lingers = 0;
+            if (tw__load_acquire(&d->draining) > 1) goto end; /* pairs with tw__datagrams_close */
         }
-        if (since < BUSY || waiting == 0) break;
+        if (since < BUSY || d->spans.count == 0) break;
         since = 0;
         tw__os_sleep_ns(LINGER_NS);
     }
-    if (waiting) d->config.store(d->config.data);
+end:
+    store(d);
 }
 
 static void *run(void *data)
@@ -92,6 +113,7 @@ static void free_all(struct tw__datagrams *d)
     if (d->wake[1] >= 0) (void)close(d->wake[1]);
     tw__udp_in_free(d->in);
     tw__sources_free(d->sources);
+    tw__spans_fini(&d->spans);
     free(d);
 }
 

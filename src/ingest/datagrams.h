@@ -1,4 +1,4 @@
-/* datagrams: the thread of a door that takes datagrams: reads them, many at a time, and says when to store what they held.
+/* datagrams: the thread of a door that takes datagrams: reads them, many at a time, and stores the spans that the door finds in them.
  *
  * Every datagram is charged to its source and counted; what the kernel dropped is counted. Nothing that comes in stops it. */
 #ifndef TW_INGEST_DATAGRAMS_H
@@ -13,13 +13,12 @@ struct tw__datagrams;
 struct tw__datagrams_config {
     int fd; /* the thread's from here on, also when opening fails */
     const char *thread_name;
+    struct tw__intake *intake;
     struct tw__door_stats *stats;
     uint64_t source_rate_bytes;
     bool with_from; /* take is told who sent each */
-    /* One datagram. bytes and from (NULL unless asked for) until it returns. Returns how many spans are waiting to be stored. */
-    size_t (*take)(void *data, const struct sockaddr *from, const uint8_t *bytes, size_t len);
-    /* Stores what waits: the socket is empty, or enough is waiting. */
-    void (*store)(void *data);
+    /* One datagram: adds its spans to the batch. bytes for as long as the batch; from (NULL unless asked for) until it returns. */
+    void (*take)(void *data, struct tw__spans *spans, const struct sockaddr *from, const char *bytes, size_t len);
     void *data;
 };
 

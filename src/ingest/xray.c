@@ -33,8 +33,7 @@ struct state {
     struct tw__httpd *server;
     struct tw__xray_quotas *quotas;
     struct tw__batches batches;
-    struct tw__spans spans; /* of the datagrams' thread, as senders */
-    struct sender *senders;
+    struct sender *senders; /* of the datagrams' thread */
     struct tw__route routes[4];
 };
 
@@ -61,9 +60,9 @@ static uint64_t key_of(const struct sockaddr *from)
     return key ? key : 1;
 }
 
-static struct tw_text remembered(struct state *state, const struct sender *sender, uint64_t key)
+static struct tw_text remembered(struct tw__pool *pool, const struct sender *sender, uint64_t key)
 {
-    const char *copy = sender->key == key ? tw__pool_copy(&state->spans.pool, sender->name, sender->len) : NULL;
+    const char *copy = sender->key == key ? tw__pool_copy(pool, sender->name, sender->len) : NULL;
     return copy ? (struct tw_text){copy, sender->len} : (struct tw_text){"", 0};
 }
 
@@ -88,24 +87,15 @@ static void count(struct tw__door_stats *stats, int code, const struct tw__xray_
         tw__stat_add(&stats->rejected_spans, found->left_out);
 }
 
-static size_t take(void *data, const struct sockaddr *from, const uint8_t *bytes, size_t len)
+static void take(void *data, struct tw__spans *spans, const struct sockaddr *from, const char *bytes, size_t len)
 {
     struct state *state = data;
     struct tw__xray_found found = {0};
     uint64_t key = key_of(from);
     struct sender *sender = &state->senders[key % SENDERS];
-    const char *copy = tw__pool_copy(&state->spans.pool, bytes, len);
-    int code = TW_ERR_MEMORY;
-    if (copy) code = tw__xray_dec_datagram(&state->spans, copy, len, remembered(state, sender, key), &found);
+    int code = tw__xray_dec_datagram(spans, bytes, len, remembered(&spans->pool, sender, key), &found);
     if (code == 0) remember(sender, key, found.segment);
     count(&state->door->stats, code, &found);
-    return state->spans.count;
-}
-
-static void store(void *data)
-{
-    struct state *state = data;
-    tw__intake_offer(state->intake, &state->spans, &state->door->stats);
 }
 
 /* -- TCP */
@@ -215,7 +205,6 @@ static void free_state(struct state *state)
     if (state->server) tw__httpd_close(state->server);
     tw__xray_quotas_free(state->quotas);
     tw__batches_fini(&state->batches);
-    tw__spans_fini(&state->spans);
     free(state->senders);
     free(state);
 }
@@ -244,10 +233,10 @@ static int open_datagrams(struct state *state, const struct tw__door_config *con
     const struct tw__datagrams_config datagrams = {.fd = config->datagram_fd,
                                                    .thread_name = "xray",
                                                    .with_from = true,
+                                                   .intake = state->intake,
                                                    .stats = &state->door->stats,
                                                    .source_rate_bytes = config->source_rate_bytes,
                                                    .take = take,
-                                                   .store = store,
                                                    .data = state};
     return tw__datagrams_open(&datagrams, &state->datagrams, why);
 }

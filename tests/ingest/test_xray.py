@@ -109,6 +109,18 @@ def bad_datagrams_harm_nothing(folder):
         assert found["bad"] + found["too_large"] == len(bad), found
 
 
+def bad_datagrams_take_no_memory(folder):
+    with Collector(folder, "xray") as collector, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        taken = []
+        for requests in (1000, 4000):
+            while collector.counters()["requests"] < requests:
+                for _ in range(100):
+                    sender.sendto(b"x" * 60000, collector.address())
+            with open(f"/proc/{collector.process.pid}/statm", encoding="ascii") as file:
+                taken.append(int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
+        assert taken[1] - taken[0] < 64 << 20, taken
+
+
 def documents_are_taken_over_http_too(folder):
     good = json.dumps({"trace_id": "1-5759e988-bd862e3fe1be46a994272793", "id": "00000000000000aa", "name": 'n"1', "start_time": 1,
                        "end_time": 2})
@@ -148,4 +160,5 @@ def wrong_rules_are_told_at_the_start(folder):
 if __name__ == "__main__":
     sys.exit(run_tests(the_sdk_for_javascript_is_understood, the_sdk_for_python_is_understood, our_own_exporter_arrives_whole,
                        in_progress_gives_way_to_final_and_children_come_first, bad_datagrams_harm_nothing,
-                       documents_are_taken_over_http_too, the_sdk_for_javascript_samples_by_our_rules, wrong_rules_are_told_at_the_start))
+                       bad_datagrams_take_no_memory, documents_are_taken_over_http_too, the_sdk_for_javascript_samples_by_our_rules,
+                       wrong_rules_are_told_at_the_start))
