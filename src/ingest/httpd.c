@@ -85,6 +85,17 @@ static void moved(struct tw__httpd *server)
     tw__store_relaxed(&server->moved_ns, tw__clock_mono_ns());
 }
 
+static void begin_handling(struct tw__httpd *server)
+{
+    (void)tw__add_relaxed(&server->handling, 1U);
+}
+
+static void end_handling(struct tw__httpd *server)
+{
+    moved(server);
+    (void)tw__sub_release(&server->handling, 1U); /* pairs with tw__httpd_idle */
+}
+
 /* -- what handlers call */
 
 const char *tw__request_header(const struct tw__request *request, const char *name)
@@ -333,7 +344,9 @@ static ssize_t stream_read(void *data, uint64_t position, char *out, size_t max)
         if (stream->ended) return MHD_CONTENT_READER_END_OF_STREAM;
         tw__buf_reset(body);
         stream->at = 0;
+        begin_handling(stream->server);
         stream->ended = !stream->reply.next(stream->reply.state, body);
+        end_handling(stream->server);
         if (body->failed) return MHD_CONTENT_READER_END_WITH_ERROR;
     }
     size_t len = body->len - stream->at < max ? body->len - stream->at : max;
@@ -502,8 +515,8 @@ static struct exchange *begin(struct tw__httpd *server, struct MHD_Connection *c
     *exchange = (struct exchange){.server = server, .began_ns = tw__clock_mono_ns()};
     exchange->request = (struct tw__request){.method = method, .path = path, .rest = "", .connection = connection};
     exchange->request.body = (struct tw_text){"", 0};
-    (void)tw__add_relaxed(&server->busy, 1U);
     moved(server);
+    (void)tw__add_relaxed(&server->busy, 1U);
     check_head(exchange);
     return exchange;
 }
@@ -532,10 +545,9 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
         tw__stat_add(&server->config.stats->late, 1);
         return MHD_NO;
     }
-    (void)tw__add_relaxed(&server->handling, 1U);
+    begin_handling(server);
     enum MHD_Result result = finish(exchange);
-    moved(server);
-    (void)tw__sub_release(&server->handling, 1U);
+    end_handling(server);
     return result;
 }
 
@@ -711,12 +723,14 @@ void tw__httpd_drain(struct tw__httpd *server)
     if (fd >= 0) (void)close(fd);
 }
 
-/* A peer that sends half a request, or does not read its answer, is not waited for: nothing was acknowledged to it. */
+/* A peer that sends half a request, or does not read its answer, is not waited for: half a request was not acknowledged, and what an
+ * answer acknowledges is kept. */
 bool tw__httpd_idle(struct tw__httpd *server)
 {
-    if (tw__load_acquire(&server->handling) > 0) return false; /* pairs with on_request */
+    if (tw__load_acquire(&server->handling) > 0) return false; /* pairs with end_handling */
     if (tw__load_acquire(&server->busy) == 0) return true;     /* pairs with on_completed */
-    return tw__clock_mono_ns() - tw__load_relaxed(&server->moved_ns) > STANDSTILL_NS;
+    uint64_t moved_ns = tw__load_relaxed(&server->moved_ns), now_ns = tw__clock_mono_ns();
+    return now_ns > moved_ns && now_ns - moved_ns > STANDSTILL_NS; /* it may have moved after now */
 }
 
 void tw__httpd_close(struct tw__httpd *server)
