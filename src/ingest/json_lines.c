@@ -1,7 +1,7 @@
 /* json_lines: see the header. One thread with poll; lines gather (ingest/lines.h) while connections have more to read.
  *
- * Invariant: what was read is stored, or counted as lost, before the thread sleeps. Limits: LINE_MAX_BYTES a line, a longer one is
- * passed over and counted; CONNECTIONS at a time.
+ * Invariant: when the thread sleeps, nothing has gathered: every whole line was stored or counted, or is an event or a request that
+ * waits for what belongs to it. Limits: LINE_MAX_BYTES a line, a longer one is passed over and counted; CONNECTIONS at a time.
  */
 #include "ingest/json_lines.h"
 
@@ -23,8 +23,8 @@
 #include "ingest/lines.h"
 #include "wire/human.h"
 
-enum { LINE_MAX_BYTES = 1 << 20, CONNECTIONS = 64, READ_BYTES = 64 << 10, TRIES = 20, TICK_MS = 500 };
-static const uint64_t RETRY_NS = 25000000, TIMEOUT_NS = 60000000000;
+enum { LINE_MAX_BYTES = 1 << 20, CONNECTIONS = 64, READ_BYTES = 64 << 10, TICK_MS = 500 };
+static const uint64_t TIMEOUT_NS = 60000000000;
 
 struct connection {
     int fd;
@@ -46,16 +46,10 @@ struct state {
     char bytes[READ_BYTES];
 };
 
-/* What the store does not take after TRIES is counted and gone: the sender was not asked to wait for an answer. */
 static int store(void *data, struct tw__spans *spans)
 {
     struct state *state = data;
-    int code = tw__intake_write(state->intake, spans, &state->door->stats);
-    for (int i = 0; i < TRIES && code == TW_ERR_SPACE; i++) {
-        tw__os_sleep_ns(RETRY_NS);
-        code = tw__intake_write(state->intake, spans, &state->door->stats);
-    }
-    if (code < 0) tw__stat_add(&state->door->stats.rejected_spans, spans->count);
+    tw__intake_offer(state->intake, spans, &state->door->stats);
     return 0;
 }
 

@@ -4,7 +4,7 @@
  * and are joined as the segments' are (ingest/segment_spans.h), so that a dump that is read here gives the spans that the
  * collector would have stored of those processes.
  *
- * Invariant: a line is in counts.lines, and then in a batch, a window, or counts.bad.
+ * Invariant: a line is in counts.lines, and then in a batch, a window, or counts.bad, unless memory was missing.
  */
 #include "ingest/lines.h"
 
@@ -19,7 +19,7 @@
 #include "wire/record_json_dec.h"
 
 enum { ENOUGH = 4096, BUCKETS = 4096, PROCESSES = 1024 };
-enum { WAITING_BYTES = 16 << 20, WINDOW_RECORDS = 1 << 18, WINDOW_BYTES = 128 << 20 };
+enum { WAITING_BYTES = 16 << 20, CALLS_BYTES = 16 << 20, WINDOW_RECORDS = 1 << 18, WINDOW_BYTES = 128 << 20 };
 static const uint64_t PENDING_NS = 600000000000;
 
 struct waiting {
@@ -145,8 +145,12 @@ int tw__lines_tick(struct tw__lines *lines)
 static int take_call(struct tw__lines *lines, const char *text, size_t len)
 {
     struct tw__call_found found;
+    int code = 0;
+    if (lines->calls.count >= ENOUGH || lines->calls.pool.taken_bytes >= CALLS_BYTES)
+        code = hand_on(lines, &lines->calls);
+    if (code < 0) return code;
     const char *copy = tw__pool_copy(&lines->calls.pool, text, len);
-    int code = copy ? tw__call_json_dec(&lines->calls, copy, len, false, &found) : TW_ERR_MEMORY;
+    code = copy ? tw__call_json_dec(&lines->calls, copy, len, false, &found) : TW_ERR_MEMORY;
     if (!copy || code == TW_ERR_MEMORY) return TW_ERR_MEMORY;
     if (code < 0) {
         lines->why = found.why;
@@ -158,7 +162,7 @@ static int take_call(struct tw__lines *lines, const char *text, size_t len)
         came(lines, found.span_id);
     else
         wait_for(lines, found.span_id, text, len, lines->config.waits ? clock_of(lines) : span->start_ns);
-    return lines->calls.count >= ENOUGH ? hand_on(lines, &lines->calls) : 0;
+    return 0;
 }
 
 /* -- records */

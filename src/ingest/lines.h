@@ -1,7 +1,7 @@
 /* lines: JSON lines of any form that is understood, as batches of spans: for the door that is a socket and for trackway ingest.
  *
  *     struct tw__lines *lines = tw__lines_new(&(struct tw__lines_config){.take = give_to_store, .data = store, ...});
- *     while (next_line(&text, &len)) if (tw__lines_take(lines, text, len) == TW_ERR_SYNTAX) tell(tw__lines_why(lines));
+ *     while (next_line(&text, &len)) if (tw__lines_take(lines, text, len) == TW_ERR_SYNTAX) tell(tw__lines_why(lines, &at));
  *     tw__lines_end(lines, true);
  *     tw__lines_free(lines);
  *
@@ -12,7 +12,7 @@
  *
  * Limits: WINDOW_RECORDS records, or WINDOW_BYTES of them, are looked at together: an event that is further from its span waits
  * for it when it came before (ingest/pending.h), and is counted as lost when it came after. WAITING_BYTES of requests are waited
- * for; beyond that they are open spans like others. PROCESSES of a window; more end it.
+ * for; beyond that they are open spans like others. PROCESSES are known at a time: then the window ends, and what waits is lost.
  * Threads  one at a time for each. */
 #ifndef TW_INGEST_LINES_H
 #define TW_INGEST_LINES_H
