@@ -158,11 +158,7 @@ static int segments_member(struct tw__json_in *in, void *target)
 
 static int take_segments(struct segments *segments, struct tw_text body)
 {
-    struct tw__json_in in;
-    int code = tw__json_in_begin(&in, &segments->spans->pool, body.ptr, body.len);
-    if (code == 0) code = tw__json_in_object(&in, segments_member, segments);
-    if (code == 0) code = tw__json_in_end(&in);
-    tw__json_in_fini(&in);
+    int code = tw__json_in_whole(&segments->spans->pool, body, segments_member, segments);
     if (code == 0 && !segments->seen) code = TW_ERR_SYNTAX;
     if (code != 0) return code;
     return tw__intake_write(segments->state->intake, segments->spans, &segments->state->door->stats) == 0
@@ -177,6 +173,7 @@ static void post_segments(void *context, const struct tw__request *request, stru
     struct tw__json json = {.out = &reply->body};
     reply->type = "application/json";
     if (!batch) {
+        tw__stat_add(&state->door->stats.failures, 1);
         tw__reply_error(reply, 503, "out of memory; try again later");
         return;
     }

@@ -307,14 +307,11 @@ int tw__xray_quotas_targets(struct tw__xray_quotas *q, struct tw_text request, u
     struct tw__buf unprocessed = {0};
     struct tw__json json = {.out = out};
     struct answer answer = {.q = q, .unprocessed.out = &unprocessed, .now_s = now_s};
-    struct tw__json_in in;
     (void)pthread_mutex_lock(&q->lock);
     tw__json_open(&json, NULL, '{');
     tw__json_open(&json, "SamplingTargetDocuments", '[');
     answer.targets = json;
-    int code = tw__json_in_begin(&in, &pool, request.ptr, request.len);
-    if (code == 0) code = tw__json_in_object(&in, request_member, &answer);
-    if (code == 0) code = tw__json_in_end(&in);
+    int code = tw__json_in_whole(&pool, request, request_member, &answer);
     if (code == 0 && !answer.seen) code = TW_ERR_SYNTAX;
     json = answer.targets;
     tw__json_close(&json, ']');
@@ -325,7 +322,6 @@ int tw__xray_quotas_targets(struct tw__xray_quotas *q, struct tw_text request, u
     tw__json_close(&json, '}');
     (void)pthread_mutex_unlock(&q->lock);
     if (code == 0 && (out->failed || unprocessed.failed)) code = TW_ERR_MEMORY;
-    tw__json_in_fini(&in);
     tw__buf_fini(&unprocessed);
     tw__pool_fini(&pool);
     return code;

@@ -1,11 +1,9 @@
 /* call_json_dec: see the header. Ids are FNV-1a of the call id, mixed; two calls of one trace would have to collide in 64 bits. */
 #include "wire/call_json_dec.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#include "base/hex.h"
 #include "wire/json_in_dec.h"
 #include "wire/span.h"
 
@@ -81,16 +79,12 @@ static int stage(struct tw__json_in *in, struct call *call)
     return code;
 }
 
-static int time_member(struct tw__json_in *in, struct call *call, bool response_time)
+static int timestamp(struct tw__json_in *in, struct call *call)
 {
     struct tw_text text = nothing;
-    int code = response_time ? tw__json_in_digits(in, &text) : tw__json_in_text(in, &text);
-    if (code < 0) return code;
-    if (response_time)
-        (void)tw__decimal_scaled(text, 9, &call->took_ns);
-    else
-        call->has_time = read_timestamp(text, &call->time_ns);
-    return 0;
+    int code = tw__json_in_text(in, &text);
+    call->has_time = code == 0 && read_timestamp(text, &call->time_ns);
+    return code;
 }
 
 static int exception_member(struct tw__json_in *in, struct call *call)
@@ -130,8 +124,8 @@ static int member(struct tw__json_in *in, void *target)
 {
     struct call *call = target;
     if (either(in, "stage", "lifecycle_stage")) return stage(in, call);
-    if (tw__json_is(&in->json, "timestamp")) return time_member(in, call, false);
-    if (tw__json_is(&in->json, "response_time")) return time_member(in, call, true);
+    if (tw__json_is(&in->json, "timestamp")) return timestamp(in, call);
+    if (tw__json_is(&in->json, "response_time")) return tw__json_in_scaled(in, 9, &call->took_ns, NULL);
     if (tw__json_is(&in->json, "service")) return tw__json_in_text(in, &call->service);
     if (either(in, "entrypoint_name", "provider_name")) return tw__json_in_text(in, &call->name);
     if (tw__json_is(&in->json, "call_id")) return tw__json_in_text(in, &call->call_id);

@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#include "base/decimal.h"
 #include "base/hex.h"
 #include "wire/json.h"
 
@@ -69,6 +68,16 @@ int tw__json_in_list(struct tw__json_in *in, tw__json_in_fn *fn, void *target)
     }
 }
 
+int tw__json_in_whole(struct tw__pool *pool, struct tw_text document, tw__json_in_fn *fn, void *target)
+{
+    struct tw__json_in in;
+    int code = tw__json_in_begin(&in, pool, document.ptr, document.len);
+    if (code == 0) code = tw__json_in_object(&in, fn, target);
+    if (code == 0) code = tw__json_in_end(&in);
+    tw__json_in_fini(&in);
+    return code;
+}
+
 int tw__json_in_skip(struct tw__json_in *in)
 {
     enum tw__json_event event = tw__json_skip(&in->json);
@@ -102,23 +111,13 @@ int tw__json_in_bool(struct tw__json_in *in, bool *out)
     return 0;
 }
 
-int tw__json_in_digits(struct tw__json_in *in, struct tw_text *out)
+int tw__json_in_scaled(struct tw__json_in *in, int shift, uint64_t *out, bool *found)
 {
     enum tw__json_event event = tw__json_read(&in->json);
-    if (event == TW__JSON_STRING || event == TW__JSON_NUMBER) return tw__json_in_name(in, out);
-    return pass(in, event);
-}
-
-int tw__json_in_i64(struct tw__json_in *in, int64_t *out)
-{
-    struct tw_text text = {"", 0};
-    uint64_t magnitude;
-    int code = tw__json_in_digits(in, &text);
-    bool negative = text.len && text.ptr[0] == '-';
-    if (negative) text = (struct tw_text){text.ptr + 1, text.len - 1};
-    if (code < 0 || !tw__decimal_scaled(text, 0, &magnitude) || magnitude > INT64_MAX) return code;
-    *out = negative ? -(int64_t)magnitude : (int64_t)magnitude;
-    return 0;
+    bool written = event == TW__JSON_STRING || event == TW__JSON_NUMBER;
+    bool read = written && tw__decimal_scaled(in->json.string, shift, out);
+    if (found) *found = read;
+    return written ? 0 : pass(in, event);
 }
 
 int tw__json_in_hex(struct tw__json_in *in, uint8_t *bytes, size_t count, bool *found)
@@ -244,6 +243,18 @@ int tw__json_in_tag(struct tw__json_in *in, struct tw__tag_list *tags, struct tw
     int code = set_value(in, tw__json_read(&in->json), &tag);
     if (code < 0 || tag.type == TW_TYPE_NONE) return code;
     return tw__tag_list_add(in->pool, tags, &tag);
+}
+
+static int tags_member(struct tw__json_in *in, void *target)
+{
+    struct tw_text key;
+    int code = tw__json_in_name(in, &key);
+    return code < 0 ? code : tw__json_in_tag(in, target, key);
+}
+
+int tw__json_in_tags(struct tw__json_in *in, struct tw__tag_list *tags)
+{
+    return tw__json_in_object(in, tags_member, tags);
 }
 
 /* -- numbers */

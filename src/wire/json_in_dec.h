@@ -33,6 +33,8 @@ int tw__json_in_begin(struct tw__json_in *in, struct tw__pool *pool, const void 
 void tw__json_in_fini(struct tw__json_in *in);
 /* That nothing but blanks follows. */
 int tw__json_in_end(struct tw__json_in *in);
+/* All of these, for who does not tell where an error is: fn at each name of the document. */
+int tw__json_in_whole(struct tw__pool *pool, struct tw_text document, tw__json_in_fn *fn, void *target);
 
 /* The next value, if it is an object: fn at each name. */
 int tw__json_in_object(struct tw__json_in *in, tw__json_in_fn *fn, void *target);
@@ -47,10 +49,8 @@ int tw__json_in_name(struct tw__json_in *in, struct tw_text *out);
 /* A text; numbers and booleans as they are written. */
 int tw__json_in_text(struct tw__json_in *in, struct tw_text *out);
 int tw__json_in_bool(struct tw__json_in *in, bool *out);
-/* A number, or a text that is one; where it is none, *out stays. */
-int tw__json_in_i64(struct tw__json_in *in, int64_t *out);
-/* Digits of a number or text as they are written, for who needs more than a double has. */
-int tw__json_in_digits(struct tw__json_in *in, struct tw_text *out);
+/* A number, or a text that is one, times 10^shift (tw__decimal_scaled); where it is none, *out stays. *found unless NULL: it was one. */
+int tw__json_in_scaled(struct tw__json_in *in, int shift, uint64_t *out, bool *found);
 /* Hexadecimal digits, at most 2 * count, short ones filled with zeros on the left. *found: there were some, and nothing else. */
 int tw__json_in_hex(struct tw__json_in *in, uint8_t *bytes, size_t count, bool *found);
 
@@ -64,6 +64,8 @@ struct tw__tag_list {
 
 /* Any value, under key: lists and objects as JSON text, null not at all. */
 int tw__json_in_tag(struct tw__json_in *in, struct tw__tag_list *tags, struct tw_text key);
+/* The next value, if it is an object: each member under its name. */
+int tw__json_in_tags(struct tw__json_in *in, struct tw__tag_list *tags);
 int tw__tag_list_add(struct tw__pool *pool, struct tw__tag_list *tags, const struct tw_tag_value *tag);
 int tw__tag_list_text(struct tw__pool *pool, struct tw__tag_list *tags, const char *key, struct tw_text text);
 /* prefix and rest in one, in the pool; ptr NULL without memory. */

@@ -25,19 +25,10 @@ struct reading {
 
 /* -- numbers and names */
 
-static int number(struct tw__json_in *in, uint64_t *out, bool *found)
-{
-    struct tw_text text = nothing;
-    int code = tw__json_in_digits(in, &text);
-    bool read = code == 0 && text.len && tw__decimal_scaled(text, 0, out);
-    if (found) *found = read;
-    return code;
-}
-
 static int small_number(struct tw__json_in *in, uint32_t *out)
 {
     uint64_t value = 0;
-    int code = number(in, &value, NULL);
+    int code = tw__json_in_scaled(in, 0, &value, NULL);
     *out = value > UINT32_MAX ? 0 : (uint32_t)value;
     return code;
 }
@@ -137,7 +128,7 @@ static int cut_member(struct tw__json_in *in, void *target)
     struct cuts *cuts = target;
     struct cut cut = {0};
     int code = tw__json_in_name(in, &cut.key);
-    if (code == 0) code = number(in, &cut.len, NULL);
+    if (code == 0) code = tw__json_in_scaled(in, 0, &cut.len, NULL);
     if (code < 0 || cuts->count == TW__RECORD_TAGS_MAX) return code;
     if (tw__pool_grow(in->pool, &cuts->items, cuts->count, &cuts->cap, sizeof cut) < 0) return TW_ERR_MEMORY;
     cuts->items[cuts->count++] = cut;
@@ -200,9 +191,9 @@ static int id_member(struct tw__json_in *in, struct reading *r, bool *taken)
     if (tw__json_is(&in->json, "span_id")) return tw__json_in_hex(in, record->span_id, 8, &r->has_span);
     if (tw__json_is(&in->json, "parent_id")) return tw__json_in_hex(in, record->parent_id, 8, &found);
     if (tw__json_is(&in->json, "begin_ns") || tw__json_is(&in->json, "time_ns"))
-        return number(in, &record->time_ns, &r->has_time);
-    if (tw__json_is(&in->json, "end_ns")) return number(in, &record->end_ns, NULL);
-    if (tw__json_is(&in->json, "order")) return number(in, &record->order, NULL);
+        return tw__json_in_scaled(in, 0, &record->time_ns, &r->has_time);
+    if (tw__json_is(&in->json, "end_ns")) return tw__json_in_scaled(in, 0, &record->end_ns, NULL);
+    if (tw__json_is(&in->json, "order")) return tw__json_in_scaled(in, 0, &record->order, NULL);
     *taken = false;
     return 0;
 }

@@ -24,10 +24,7 @@ bool tw__xray_read_trace_id(struct tw_text text, uint8_t id[16])
 
 int tw__xray_read_time(struct tw__json_in *in, uint64_t *ns, bool *found)
 {
-    struct tw_text text = nothing;
-    int code = tw__json_in_digits(in, &text);
-    *found = code == 0 && tw__decimal_scaled(text, 9, ns);
-    return code;
+    return tw__json_in_scaled(in, 9, ns, found);
 }
 
 static int read_part(struct tw__json_in *in, struct tw__xray_doc_in *doc, uint32_t parent);
@@ -273,14 +270,14 @@ int tw__xray_dec(struct tw__spans *spans, const void *bytes, size_t len, struct 
 
 struct header {
     struct tw_text format;
-    int64_t version;
+    uint64_t version;
 };
 
 static int header_member(struct tw__json_in *in, void *target)
 {
     struct header *header = target;
     if (tw__json_is(&in->json, "format")) return tw__json_in_text(in, &header->format);
-    return tw__json_is(&in->json, "version") ? tw__json_in_i64(in, &header->version) : tw__json_in_skip(in);
+    return tw__json_is(&in->json, "version") ? tw__json_in_scaled(in, 0, &header->version, NULL) : tw__json_in_skip(in);
 }
 
 static bool is_json(struct tw_text text)
@@ -297,15 +294,11 @@ int tw__xray_dec_datagram(struct tw__spans *spans, const void *bytes, size_t len
 {
     const char *text = bytes, *line = len ? memchr(text, '\n', len) : NULL;
     struct header header = {.format = nothing};
-    struct tw__json_in in;
     size_t head = line ? (size_t)(line - text) : 0;
     *found = (struct tw__xray_found){.segment = nothing,
                                      .why = "no line {\"format\":\"json\",\"version\":1} before the document"};
     if (!line || head > 1024) return TW_ERR_SYNTAX;
-    int code = tw__json_in_begin(&in, &spans->pool, text, head);
-    if (code == 0) code = tw__json_in_object(&in, header_member, &header);
-    if (code == 0) code = tw__json_in_end(&in);
-    tw__json_in_fini(&in);
+    int code = tw__json_in_whole(&spans->pool, (struct tw_text){text, head}, header_member, &header);
     if (code == TW_ERR_MEMORY) return code;
     if (code < 0 || !is_json(header.format) || header.version != 1) return TW_ERR_SYNTAX;
     code = tw__xray_dec(spans, line + 1, len - head - 1, service, found);

@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#include "base/hex.h"
 #include "wire/span.h"
 
 struct member {
@@ -316,24 +315,10 @@ int tw__xray_read_cause(struct tw__json_in *in, void *target)
 
 /* -- annotations and metadata */
 
-static int annotation(struct tw__json_in *in, void *target)
-{
-    struct tw__xray_part_in *part = target;
-    struct tw_text key;
-    int code = tw__json_in_name(in, &key);
-    return code < 0 ? code : tw__json_in_tag(in, &part->tags, key);
-}
-
 int tw__xray_read_annotations(struct tw__json_in *in, void *target)
 {
-    return tw__json_in_object(in, annotation, target);
-}
-
-static int tag_of_event(struct tw__json_in *in, void *target)
-{
-    struct tw_text key;
-    int code = tw__json_in_name(in, &key);
-    return code < 0 ? code : tw__json_in_tag(in, target, key);
+    struct tw__xray_part_in *part = target;
+    return tw__json_in_tags(in, &part->tags);
 }
 
 struct own_event {
@@ -348,7 +333,7 @@ static int own_event_member(struct tw__json_in *in, void *target)
     if (tw__json_is(&in->json, "name")) return tw__json_in_text(in, &own->event.name);
     if (tw__json_is(&in->json, "time")) return tw__xray_read_time(in, &own->event.time_ns, &found);
     if (tw__json_is(&in->json, "kind")) return put(in, &own->tags, (struct tw_text){"trackway.kind", 13});
-    return tw__json_is(&in->json, "tags") ? tw__json_in_object(in, tag_of_event, &own->tags) : tw__json_in_skip(in);
+    return tw__json_is(&in->json, "tags") ? tw__json_in_tags(in, &own->tags) : tw__json_in_skip(in);
 }
 
 static int own_event(struct tw__json_in *in, void *target)
@@ -365,9 +350,11 @@ static int own_event(struct tw__json_in *in, void *target)
 static int own_member(struct tw__json_in *in, void *target)
 {
     struct tw__xray_part_in *part = target;
+    struct tw_text key;
     if (tw__json_is(&in->json, "events")) return tw__json_in_list(in, own_event, part);
     if (tw__json_is(&in->json, "links")) return tw__xray_read_links(in, part);
-    return tag_of_event(in, &part->tags);
+    int code = tw__json_in_name(in, &key);
+    return code < 0 ? code : tw__json_in_tag(in, &part->tags, key);
 }
 
 struct space {
@@ -443,7 +430,7 @@ static int link_member(struct tw__json_in *in, void *target)
 {
     struct link_in *link = target;
     if (tw__json_is(&in->json, "id")) return tw__json_in_hex(in, link->link.span_id, 8, &link->has_id);
-    if (tw__json_is(&in->json, "attributes")) return tw__json_in_object(in, tag_of_event, &link->tags);
+    if (tw__json_is(&in->json, "attributes")) return tw__json_in_tags(in, &link->tags);
     if (!tw__json_is(&in->json, "trace_id")) return tw__json_in_skip(in);
     struct tw_text text = {"", 0};
     int code = tw__json_in_text(in, &text);

@@ -15,20 +15,11 @@ struct reading {
     struct tw__zipkin_span span;
 };
 
-static int unsigned_number(struct tw__json_in *in, uint64_t *out, bool *found)
-{
-    struct tw_text text = nothing;
-    int code = tw__json_in_digits(in, &text);
-    bool there = code == 0 && tw__decimal_scaled(text, 0, out);
-    if (found) *found = there;
-    return code;
-}
-
 static int endpoint_member(struct tw__json_in *in, void *target)
 {
     struct tw__zipkin_endpoint *endpoint = target;
     if (tw__json_is(&in->json, "serviceName")) return tw__json_in_text(in, &endpoint->service);
-    if (tw__json_is(&in->json, "port")) return unsigned_number(in, &endpoint->port, NULL);
+    if (tw__json_is(&in->json, "port")) return tw__json_in_scaled(in, 0, &endpoint->port, NULL);
     bool v6 = tw__json_is(&in->json, "ipv6");
     if (tw__json_is(&in->json, "ipv4") || (v6 && endpoint->ip.len == 0)) return tw__json_in_text(in, &endpoint->ip);
     return tw__json_in_skip(in);
@@ -43,7 +34,7 @@ struct annotation {
 static int annotation_member(struct tw__json_in *in, void *target)
 {
     struct annotation *annotation = target;
-    if (tw__json_is(&in->json, "timestamp")) return unsigned_number(in, &annotation->us, NULL);
+    if (tw__json_is(&in->json, "timestamp")) return tw__json_in_scaled(in, 0, &annotation->us, NULL);
     if (tw__json_is(&in->json, "value")) return tw__json_in_text(in, &annotation->value);
     return tw__json_is(&in->json, "endpoint") ? tw__json_in_object(in, endpoint_member, &annotation->endpoint)
                                               : tw__json_in_skip(in);
@@ -110,14 +101,6 @@ static int binary_element(struct tw__json_in *in, void *target)
     return tw__text_is(binary.key, "lc") && empty ? 0 : tw__tag_list_add(in->pool, &span->tags, &tag);
 }
 
-static int tag_member(struct tw__json_in *in, void *target)
-{
-    struct reading *reading = target;
-    struct tw_text key;
-    int code = tw__json_in_name(in, &key);
-    return code < 0 ? code : tw__json_in_tag(in, &reading->span.tags, key);
-}
-
 static int read_kind(struct tw__json_in *in, struct tw__zipkin_span *span)
 {
     static const struct {
@@ -145,13 +128,13 @@ static int span_member(struct tw__json_in *in, void *target)
     if (tw__json_is(json, "parentId")) return tw__json_in_hex(in, span->parent_id, 8, &found);
     if (tw__json_is(json, "name")) return tw__json_in_text(in, &span->name);
     if (tw__json_is(json, "kind")) return read_kind(in, span);
-    if (tw__json_is(json, "timestamp")) return unsigned_number(in, &span->timestamp_us, &span->has_timestamp);
-    if (tw__json_is(json, "duration")) return unsigned_number(in, &span->duration_us, &span->has_duration);
+    if (tw__json_is(json, "timestamp")) return tw__json_in_scaled(in, 0, &span->timestamp_us, &span->has_timestamp);
+    if (tw__json_is(json, "duration")) return tw__json_in_scaled(in, 0, &span->duration_us, &span->has_duration);
     if (tw__json_is(json, "localEndpoint")) return tw__json_in_object(in, endpoint_member, &span->local);
     if (tw__json_is(json, "remoteEndpoint")) return tw__json_in_object(in, endpoint_member, &span->remote);
     if (tw__json_is(json, "annotations")) return tw__json_in_list(in, annotation_element, reading);
     if (tw__json_is(json, "binaryAnnotations")) return tw__json_in_list(in, binary_element, reading);
-    if (tw__json_is(json, "tags")) return tw__json_in_object(in, tag_member, reading);
+    if (tw__json_is(json, "tags")) return tw__json_in_tags(in, &span->tags);
     if (tw__json_is(json, "shared")) return tw__json_in_bool(in, &span->shared);
     return tw__json_is(json, "debug") ? tw__json_in_bool(in, &span->debug) : tw__json_in_skip(in);
 }
