@@ -296,7 +296,6 @@ static int take_record(struct tw__lines *lines, const char *text, size_t len)
 
 static int take_batch(void *data, struct tw__spans *spans)
 {
-    for (size_t i = 0; i < spans->count; i++) spans->items[i].open = spans->items[i].end_ns == 0;
     return hand_on(data, spans);
 }
 

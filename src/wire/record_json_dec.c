@@ -209,7 +209,7 @@ static int text_member(struct tw__json_in *in, struct reading *r, bool *taken)
         {"kind", &r->kind},          {"name", &record->name},         {"status_message", &record->status_message},
         {"module", &record->module}, {"function", &record->function}, {"thread", &record->thread},
         {"level", &r->level},        {"message", &r->message},        {"service", &process->service},
-        {"host", &process->host},    {"command", &process->command},  {"path", &process->path}};
+        {"host", &process->host},    {"command", &process->command}};
     *taken = true;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (tw__json_is(&in->json, texts[i].name)) return tw__json_in_text(in, texts[i].to);
@@ -253,7 +253,6 @@ static int member(struct tw__json_in *in, void *target)
     if (tw__json_is(&in->json, "line")) return small_number(in, &record->line);
     if (tw__json_is(&in->json, "tid")) return small_number(in, &record->tid);
     if (tw__json_is(&in->json, "pid")) return small_number(in, &r->out->process.pid);
-    if (tw__json_is(&in->json, "uid")) return small_number(in, &r->out->process.uid);
     if (tw__json_is(&in->json, "sampled")) return flag(in, &record->flags, TW_FLAG_SAMPLED);
     if (tw__json_is(&in->json, "was_cut")) return flag(in, &record->marks, TW_RECORD_CUT);
     if (tw__json_is(&in->json, "backwards")) return flag(in, &record->marks, TW_RECORD_BACKWARDS);

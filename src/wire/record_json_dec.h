@@ -20,7 +20,7 @@ enum { TW__RECORD_TAGS_MAX = 1024, TW__RECORD_PARENTS_MAX = 1024 };
 struct tw__record_line {
     bool is_process;
     struct tw_record record;   /* zeroed with is_process */
-    struct tw_process process; /* pid, service, host and state; with is_process also command, uid, times */
+    struct tw_process process; /* pid, service, host and state; with is_process also command */
     const char *why;           /* of an error */
     size_t error_at;
 };

@@ -23,6 +23,11 @@ void tw__zipkin_span_init(struct tw__zipkin_span *span)
     span->tags.limit = TW__ZIPKIN_TAGS_MAX;
 }
 
+static uint64_t ns_of(uint64_t us)
+{
+    return us > UINT64_MAX / 1000 ? UINT64_MAX : us * 1000;
+}
+
 int tw__zipkin_span_event(struct tw__pool *pool, struct tw__zipkin_span *span, uint64_t us, struct tw_text value)
 {
     if (span->event_count == TW__ZIPKIN_EVENTS_MAX) {
@@ -31,14 +36,9 @@ int tw__zipkin_span_event(struct tw__pool *pool, struct tw__zipkin_span *span, u
     }
     if (tw__pool_grow(pool, &span->events, span->event_count, &span->event_cap, sizeof *span->events) < 0)
         return TW_ERR_MEMORY;
-    span->events[span->event_count++] = (struct tw__span_event){
-        .time_ns = us > UINT64_MAX / 1000 ? UINT64_MAX : us * 1000, .name = value, .kind = TW_RECORD_EVENT};
+    span->events[span->event_count++] =
+        (struct tw__span_event){.time_ns = ns_of(us), .name = value, .kind = TW_RECORD_EVENT};
     return 0;
-}
-
-static uint64_t ns_of(uint64_t us)
-{
-    return us > UINT64_MAX / 1000 ? UINT64_MAX : us * 1000;
 }
 
 /* -- senders */
@@ -196,7 +196,7 @@ static bool take_cores(struct tw__zipkin_span *span, struct tw__zipkin_span *ser
         bool sends = span->cores[TW__ZIPKIN_MS].there;
         span->kind = sends ? TW_KIND_PRODUCER : TW_KIND_CONSUMER;
         span->local = span->cores[sends ? TW__ZIPKIN_MS : TW__ZIPKIN_MR].endpoint;
-        if (!span->has_timestamp) times_of(span, sends ? TW__ZIPKIN_MS : TW__ZIPKIN_MR, TW__ZIPKIN_CORES - 1);
+        if (!span->has_timestamp) times_of(span, sends ? TW__ZIPKIN_MS : TW__ZIPKIN_MR, TW__ZIPKIN_MR);
     }
     if (!is_client || !is_server) return false;
     tw__zipkin_span_init(server);
