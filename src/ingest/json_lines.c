@@ -24,7 +24,7 @@
 #include "wire/human.h"
 
 enum { LINE_MAX_BYTES = 1 << 20, CONNECTIONS = 64, READ_BYTES = 64 << 10, TICK_MS = 500 };
-static const uint64_t TIMEOUT_NS = 60000000000;
+static const uint64_t TIMEOUT_NS = 60000000000, SPARE_NS = 10000000;
 
 struct connection {
     int fd;
@@ -109,6 +109,10 @@ static bool read_some(struct state *state, struct connection *connection)
 static void take_connection(struct state *state)
 {
     int fd = accept(state->fd, NULL, NULL);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
+        tw__stat_add(&state->door->stats.refused_connections, 1);
+        tw__os_sleep_ns(SPARE_NS); /* the socket stays readable: do not spin */
+    }
     if (fd < 0) return;
     if (state->connection_count == CONNECTIONS) {
         tw__stat_add(&state->door->stats.refused_connections, 1);
