@@ -2,7 +2,6 @@
 #ifndef TW_INGEST_SERVICE_CALLS_H
 #define TW_INGEST_SERVICE_CALLS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
