@@ -200,6 +200,7 @@ static int on_data(nghttp2_session *h2, uint8_t flags, int32_t id, const uint8_t
     struct tw__door_stats *stats = session->service->stats;
     (void)flags;
     if (!stream || stream->answered) return 0;
+    tw__under_way_moved(&session->service->under_way);
     size_t before = stream->body.cap;
     tw__buf_add(&stream->body, bytes, len);
     if (stream->body.failed || (stream->body.cap > before && !reserve(stream, stream->body.cap - before))) {
@@ -261,7 +262,9 @@ static void handle(struct stream *stream)
         return;
     }
     if (!unpack(stream, &call.message)) return;
+    tw__under_way_handle(&service->under_way);
     service->handle(service->context, &call);
+    tw__under_way_handled(&service->under_way);
     if (call.code == TW__RPC_OK)
         answer_message(stream, &call.reply);
     else
@@ -288,7 +291,7 @@ static int on_begin_headers(nghttp2_session *h2, const nghttp2_frame *frame, voi
     if (session->streams) session->streams->previous = stream;
     session->streams = stream;
     session->stream_count++;
-    (void)tw__add_relaxed(&session->service->busy, 1U);
+    tw__under_way_begin(&session->service->under_way);
     (void)nghttp2_session_set_stream_user_data(h2, stream->id, stream);
     return 0;
 }
@@ -374,7 +377,7 @@ static void drop(struct stream *stream)
     if (stream->next) stream->next->previous = stream->previous;
     session->stream_count--;
     give_back(stream);
-    (void)tw__sub_release(&session->service->busy, 1U);
+    tw__under_way_end(&session->service->under_way);
     tw__buf_fini(&stream->body);
     tw__buf_fini(&stream->reply);
     free(stream);

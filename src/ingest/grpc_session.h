@@ -15,6 +15,7 @@
 #include "ingest/sources.h"
 #include "ingest/stats.h"
 #include "ingest/tokens.h"
+#include "ingest/under_way.h"
 #include "wire/otlp_reply.h"
 
 enum {
@@ -43,7 +44,7 @@ struct tw__grpc_service {
     size_t message_max_bytes; /* before and after decompression */
     size_t waiting_max_bytes; /* of all connections */
     uint64_t waiting_bytes;   /* atomic */
-    uint32_t busy;            /* atomic: calls under way */
+    struct tw__under_way under_way;
 };
 
 struct tw__grpc_session;

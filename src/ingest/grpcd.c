@@ -358,13 +358,14 @@ static void wake(struct tw__grpcd *server)
 
 void tw__grpcd_drain(struct tw__grpcd *server)
 {
+    tw__under_way_moved(&server->service.under_way);
     tw__store_release(&server->draining, 1U); /* read relaxed in look_after: a flag alone */
     wake(server);
 }
 
 bool tw__grpcd_idle(struct tw__grpcd *server)
 {
-    return tw__load_acquire(&server->service.busy) == 0; /* pairs with grpc_session.c: drop */
+    return tw__under_way_done(&server->service.under_way);
 }
 
 void tw__grpcd_close(struct tw__grpcd *server)

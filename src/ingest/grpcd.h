@@ -9,7 +9,7 @@ struct tw__grpcd;
 
 struct tw__grpcd_config {
     int fd;                          /* listening, non-blocking; the server's once open has succeeded */
-    struct tw__grpc_service service; /* without sources, waiting_bytes and busy */
+    struct tw__grpc_service service; /* without sources, waiting_bytes and under_way */
     const struct tw__tls_files *tls; /* NULL: h2c, with prior knowledge. Outlives the server */
     unsigned threads, connections_max, source_connections_max;
     uint64_t source_rate_bytes;
@@ -20,6 +20,7 @@ int tw__grpcd_open(const struct tw__grpcd_config *config, struct tw__grpcd **out
 int tw__grpcd_reload(struct tw__grpcd *server, char why[TW_WHY_MAX]);
 /* No new connections; those there are told to go (GOAWAY) and close after what is under way. Returns at once. */
 void tw__grpcd_drain(struct tw__grpcd *server);
+/* Whether a drain need not wait any longer (ingest/under_way.h). */
 bool tw__grpcd_idle(struct tw__grpcd *server);
 void tw__grpcd_close(struct tw__grpcd *server);
 

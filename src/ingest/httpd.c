@@ -26,6 +26,7 @@
 #include "base/os.h"
 #include "ingest/inflate.h"
 #include "ingest/sources.h"
+#include "ingest/under_way.h"
 #include "wire/json.h"
 
 enum {
@@ -37,7 +38,6 @@ enum {
     PIECE_BYTES = 64 << 10,
     PEM_MAX = 1 << 20
 };
-static const uint64_t STANDSTILL_NS = 1500000000; /* after which a drain waits no longer for a peer */
 
 struct machine {
     struct tw__inflate inflate;
@@ -51,12 +51,10 @@ struct tw__httpd {
     char *certificate_before, *key_before;
     struct tw__sources *sources;
     uint32_t connections;   /* atomic */
-    uint32_t busy;          /* atomic: requests under way, from their first byte to the answer's last */
-    uint32_t handling;      /* atomic: of these, being worked on here */
     uint32_t draining;      /* atomic */
-    uint64_t moved_ns;      /* atomic: when one of them last got on */
     uint64_t waiting_bytes; /* atomic */
-    pthread_mutex_t lock;   /* of machines */
+    struct tw__under_way under_way;
+    pthread_mutex_t lock; /* of machines */
     struct machine *machines;
 };
 
@@ -79,22 +77,6 @@ struct stream {
     size_t at;
     bool ended;
 };
-
-static void moved(struct tw__httpd *server)
-{
-    tw__store_relaxed(&server->moved_ns, tw__clock_mono_ns());
-}
-
-static void begin_handling(struct tw__httpd *server)
-{
-    (void)tw__add_relaxed(&server->handling, 1U);
-}
-
-static void end_handling(struct tw__httpd *server)
-{
-    moved(server);
-    (void)tw__sub_release(&server->handling, 1U); /* pairs with tw__httpd_idle */
-}
 
 /* -- what handlers call */
 
@@ -338,15 +320,15 @@ static ssize_t stream_read(void *data, uint64_t position, char *out, size_t max)
 {
     struct stream *stream = data;
     struct tw__buf *body = &stream->reply.body;
-    moved(stream->server);
+    tw__under_way_moved(&stream->server->under_way);
     (void)position;
     while (stream->at == body->len) {
         if (stream->ended) return MHD_CONTENT_READER_END_OF_STREAM;
         tw__buf_reset(body);
         stream->at = 0;
-        begin_handling(stream->server);
+        tw__under_way_handle(&stream->server->under_way);
         stream->ended = !stream->reply.next(stream->reply.state, body);
-        end_handling(stream->server);
+        tw__under_way_handled(&stream->server->under_way);
         if (body->failed) return MHD_CONTENT_READER_END_WITH_ERROR;
     }
     size_t len = body->len - stream->at < max ? body->len - stream->at : max;
@@ -515,8 +497,7 @@ static struct exchange *begin(struct tw__httpd *server, struct MHD_Connection *c
     *exchange = (struct exchange){.server = server, .began_ns = tw__clock_mono_ns()};
     exchange->request = (struct tw__request){.method = method, .path = path, .rest = "", .connection = connection};
     exchange->request.body = (struct tw_text){"", 0};
-    moved(server);
-    (void)tw__add_relaxed(&server->busy, 1U);
+    tw__under_way_begin(&server->under_way);
     check_head(exchange);
     return exchange;
 }
@@ -537,7 +518,7 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
     }
     if (*len) {
         take_piece(exchange, bytes, *len);
-        moved(server);
+        tw__under_way_moved(&server->under_way);
         if (exchange->refused) exchange->passed_over_bytes += *len;
         *len = 0;
         if (exchange->passed_over_bytes > READ_REFUSED) return MHD_NO;
@@ -545,9 +526,9 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
         tw__stat_add(&server->config.stats->late, 1);
         return MHD_NO;
     }
-    begin_handling(server);
+    tw__under_way_handle(&server->under_way);
     enum MHD_Result result = finish(exchange);
-    end_handling(server);
+    tw__under_way_handled(&server->under_way);
     return result;
 }
 
@@ -563,7 +544,7 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **s
     tw__buf_fini(&exchange->body);
     free(exchange);
     *state = NULL;
-    (void)tw__sub_release(&server->busy, 1U);
+    tw__under_way_end(&server->under_way);
 }
 
 /* The place of a connection in sources, plus one, is its socket context. */
@@ -717,20 +698,15 @@ int tw__httpd_reload(struct tw__httpd *server, char why[TW_WHY_MAX])
 void tw__httpd_drain(struct tw__httpd *server)
 {
     if (tw__load_relaxed(&server->draining)) return;
-    moved(server);                            /* who has sent half of a request before has this much time */
+    tw__under_way_moved(&server->under_way);
     tw__store_release(&server->draining, 1U); /* read by add_headers, which needs no order */
     int fd = MHD_quiesce_daemon(server->daemon);
     if (fd >= 0) (void)close(fd);
 }
 
-/* A peer that sends half a request, or does not read its answer, is not waited for: half a request was not acknowledged, and what an
- * answer acknowledges is kept. */
 bool tw__httpd_idle(struct tw__httpd *server)
 {
-    if (tw__load_acquire(&server->handling) > 0) return false; /* pairs with end_handling */
-    if (tw__load_acquire(&server->busy) == 0) return true;     /* pairs with on_completed */
-    uint64_t moved_ns = tw__load_relaxed(&server->moved_ns), now_ns = tw__clock_mono_ns();
-    return now_ns > moved_ns && now_ns - moved_ns > STANDSTILL_NS; /* it may have moved after now */
+    return tw__under_way_done(&server->under_way);
 }
 
 void tw__httpd_close(struct tw__httpd *server)

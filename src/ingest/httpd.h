@@ -97,7 +97,7 @@ int tw__httpd_open(const struct tw__httpd_config *config, struct tw__httpd **out
 int tw__httpd_reload(struct tw__httpd *server, char why[TW_WHY_MAX]);
 /* No new connections; those there are close after the answer to what is under way. Returns at once. */
 void tw__httpd_drain(struct tw__httpd *server);
-/* Nothing is under way, or what is has not moved for 1.5 s: a peer that sends half a request, or does not read, is not waited for. */
+/* Whether a drain need not wait any longer (ingest/under_way.h). */
 bool tw__httpd_idle(struct tw__httpd *server);
 void tw__httpd_close(struct tw__httpd *server);
 

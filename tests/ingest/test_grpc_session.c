@@ -161,7 +161,7 @@ static void end(struct pair *pair)
     tw__grpc_session_free(pair->server);
     tw__inflate_fini(&pair->inflate);
     tw__sources_free(pair->service.sources);
-    assert_int_equal(pair->service.busy, 0);
+    assert_int_equal(pair->service.under_way.requests, 0);
     assert_int_equal(pair->service.waiting_bytes, 0);
 }
 

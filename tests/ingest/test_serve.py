@@ -292,12 +292,21 @@ def a_drain_does_not_wait_for_who_sends_half_a_request(folder):
         half.putheader("Content-Length", "1000")
         half.endheaders()
         half.send(b"[")
+        host, port = collector.where["otlp-grpc"].rsplit(":", 1)
+        call = socket.create_connection((host, int(port)), 60)
+        # Settings and the head of a call (POST, http, and literals), and no message.
+        head = b"\x83\x86" + b"".join(b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value for name, value in (
+            (b":path", b"/opentelemetry.proto.collector.trace.v1.TraceService/Export"), (b":authority", b"x"),
+            (b"content-type", b"application/grpc"), (b"te", b"trailers")))
+        call.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]) +
+                     bytes([0, 0, len(head), 1, 4, 0, 0, 0, 1]) + head)
         until = time.monotonic() + 60
-        while collector.counter("connections") < 1 and time.monotonic() < until:
+        while min(collector.counter("connections", door) for door in ("otlp-http", "otlp-grpc")) < 1 and time.monotonic() < until:
             time.sleep(0.05)
         time.sleep(0.3)
-        collector.process.send_signal(signal.SIGTERM)
-        assert collector.process.wait(60) == 0, "not everything was done in time"
+        code, _, _, error = collector.end()
+        assert code == 0 and not error, (code, error)  # it tells of what was not done in time
+        call.close()
 
 
 def a_service_manager_hands_over_sockets_and_is_told(folder):
