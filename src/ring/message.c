@@ -179,6 +179,11 @@ static bool is_real(char letter)
     return letter && strchr("aAeEfFgG", letter);
 }
 
+static bool is_whole(char letter)
+{
+    return letter && strchr("diouxX", letter);
+}
+
 /* One conversion; false when the rest is to be shown as it stands. */
 static bool convert(struct message *m, const struct tw__conversion *c)
 {
@@ -212,8 +217,8 @@ static bool convert(struct message *m, const struct tw__conversion *c)
         add(m, text, strerror_r((int)arg->value.i, text, sizeof text) == 0 ? strlen(text) : 0);
     } else if ((c->letter == 'c' || c->letter == 'C') && number) {
         add_character(m, c->letter == 'c' ? arg->value.u & 0xff : arg->value.u);
-    } else if ((is_real(c->letter) && arg->type != TW_TYPE_DOUBLE) || (!is_real(c->letter) && !number)) {
-        add_plain(m, arg);
+    } else if (!(is_real(c->letter) && arg->type == TW_TYPE_DOUBLE) && !(is_whole(c->letter) && number)) {
+        add_plain(m, arg); /* also a number under %s, which snprintf would take for an address */
     } else if (plain && !c->narrow && (c->letter == 'd' || c->letter == 'i' || c->letter == 'u')) {
         add_plain(m, arg);
     } else if (plain && !c->narrow && (c->letter == 'x' || c->letter == 'X')) {
