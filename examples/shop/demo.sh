@@ -131,7 +131,6 @@ await is_there
 run trace list
 expect 'active' 'the live trace that runs'
 run trace stop "$live"
-live=''
 run_line 'cat module.log'
 expect '\[debug\] |shop-back|.*|back:get_item:' 'a line of the module, below the level in force'
 
@@ -142,7 +141,6 @@ ask "$url/item/2[1-4]" >"$work/asked"
 is_there() { grep -q 'item 23: ' request.log; }
 await is_there
 "$trackway" trace stop "$live" >"$work/asked"
-live=''
 run_line 'cat request.log'
 expect 'shop-back log item 23: ' 'the line of that request'
 if grep -q 'item 2[124]: ' "$work/shown"; then fail 'lines of other requests were selected'; fi

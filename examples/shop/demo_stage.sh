@@ -5,7 +5,7 @@
 # open, or `make demo KEEP=1 | less` would never end.
 # shellcheck shell=bash disable=SC2154 # root, build, shop and trackway are demo.sh's
 
-back='' front='' edge='' collector='' hung='' live=''
+back='' front='' edge='' collector='' hung=''
 
 begin_stage() {
     work=$(mktemp -d "${TMPDIR:-/tmp}/shop-demo.XXXXXX")
@@ -43,8 +43,11 @@ end_process() {
 
 end_stage() {
     trap '' INT TERM HUP PIPE
-    local pid
-    [ -z "$live" ] || "$trackway" trace stop "$live" >/dev/null 2>&1 || true
+    local pid ref
+    # Asked for, not noted at the start: the end may come between a reader's start and the note.
+    for ref in $("$trackway" trace list --json | jq -r 'select(.state == "active").ref' || true); do
+        "$trackway" trace stop "$ref" >/dev/null || true
+    done 2>/dev/null
     [ -z "$edge" ] || end_process TERM "$edge" # its master ends its workers
     for pid in $hung $front $back; do end_process KILL "$pid"; done
     [ -z "$collector" ] || end_process TERM "$collector"

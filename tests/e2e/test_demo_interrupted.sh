@@ -15,7 +15,7 @@ kill -INT -- "-$demo"
 ends_with 130
 
 start_demo
-await_line '^\$ trackway trace list'
+await_line '^\$ trackway trace start' # a reader in a session of its own has just begun
 kill -TERM "$demo"
 ends_with 143
 
