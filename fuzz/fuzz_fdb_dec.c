@@ -20,6 +20,8 @@ static void read_tags(const struct tw_tag_value *tags, size_t count)
     }
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct tw__spans spans = {0};

@@ -51,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void)tw__grpc_session_send(session, &out);
     if (tw__grpc_session_streams(session) > TW__GRPC_STREAMS_MAX) abort();
     tw__grpc_session_free(session);
-    if (service.busy != 0 || service.waiting_bytes != 0) abort();
+    if (service.under_way.requests != 0 || service.under_way.handling != 0 || service.waiting_bytes != 0) abort();
 
 end:
     tw__buf_fini(&out);

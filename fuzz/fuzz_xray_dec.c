@@ -7,6 +7,8 @@
 #include "read_spans.h"
 #include "wire/xray_dec.h"
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct tw__spans spans = {0};

@@ -16,6 +16,8 @@ static int take(void *data, struct tw__spans *spans)
     return 0;
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct tw__spans spans = {0};
