@@ -79,7 +79,8 @@ int tw_live_look(size_t index, struct tw_live_status *out);
 /* Ends all that this process has started. Returns how many. */
 int tw_live_clear(void);
 
-/* What the compiler puts into functions with -finstrument-functions: recorded while a live trace names kind=call or kind=return. */
+/* What the compiler puts into functions with -finstrument-functions: recorded while a live trace names kind=call or
+ * kind=return. */
 void __cyg_profile_func_enter(void *function, void *caller) __attribute__((no_instrument_function));
 void __cyg_profile_func_exit(void *function, void *caller) __attribute__((no_instrument_function));
 

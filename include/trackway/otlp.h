@@ -3,9 +3,9 @@
 
 /* The exporter otlp: OTLP over HTTP, with protobuf, to OpenTelemetry's Collector and everything that speaks as it does.
  *
- * It is in a library of its own, libtrackway-otlp, because it needs libcurl and zlib and libtrackway needs nothing. Where that
- * library is installed, TRACKWAY_EXPORTER=otlp is all there is to do: it is loaded by its name. Only a program that links the
- * archive libtrackway-otlp.a has to say so, before its first span:
+ * It is in a library of its own, libtrackway-otlp, because it needs libcurl and zlib and libtrackway needs nothing.
+ * Where that library is installed, TRACKWAY_EXPORTER=otlp is all there is to do: it is loaded by its name. Only a
+ * program that links the archive libtrackway-otlp.a has to say so, before its first span:
  *
  *     #include <trackway/otlp.h>
  *     tw_exporter_register(tw_otlp_exporter());

@@ -74,8 +74,8 @@ struct tw_drops {
 };
 
 /* How to propagate. Fixed while in use. Where NULL is given for it, the default holds: read tracecontext, xray, b3,
- * baggage; write tracecontext, baggage; drops counted for the process. TRACKWAY_PROPAGATORS (else OTEL_PROPAGATORS) in the
- * environment is both lists instead, TRACKWAY_PROPAGATORS_READ and _WRITE one of them each. */
+ * baggage; write tracecontext, baggage; drops counted for the process. TRACKWAY_PROPAGATORS (else OTEL_PROPAGATORS) in
+ * the environment is both lists instead, TRACKWAY_PROPAGATORS_READ and _WRITE one of them each. */
 struct tw_propagation {
     struct tw_formats read;  /* the first that gives a trace wins; baggage is read besides */
     struct tw_formats write; /* all of them are written */
@@ -97,8 +97,8 @@ enum tw_sampling {
     TW_SAMPLING_FLAG = 0,  /* the flag of the context is the decision */
     TW_SAMPLING_UNDECIDED, /* X-Ray `Sampled=?` or missing, B3 without a state: decide here, answer an X-Ray caller */
     TW_SAMPLING_DEBUG,     /* B3 debug: sampled, and past every limit */
-    TW_SAMPLING_DENY,      /* B3 `0` without ids, X-Ray Sampled=0 without a valid Root: no trace, and do not sample the one
-                            * that begins here */
+    TW_SAMPLING_DENY,      /* B3 `0` without ids, X-Ray Sampled=0 without a valid Root: no trace, and do not sample the
+                            * one that begins here */
     TW_SAMPLING_ACCEPT,    /* B3 `1` without ids: no trace, but sample the one that begins here */
 };
 

@@ -4,7 +4,8 @@
 /* Reading segments: of live processes, of dead ones, and of files copied from elsewhere.
  *
  * A segment is one process's recording in shared memory. Reading never writes to it, never stops or slows the process,
- * and treats every byte as hostile. The same calls serve the in-process recorder, the trackway command and the collector.
+ * and treats every byte as hostile. The same calls serve the in-process recorder, the trackway command and the
+ * collector.
  *
  *     struct tw_reader *reader;
  *     char why[TW_WHY_MAX];
@@ -43,8 +44,8 @@ enum tw_record_kind {
     TW_RECORD_TAGS = 8,     /* more tags of a span that had no room left; same span_id. tw_reader_read joins them */
     TW_RECORD_LOG = 9,      /* a line with a level; name is its format, tw_record_message makes the text */
     TW_RECORD_REQUEST = 10, /* an entrypoint was called; tags by the names of <trackway/call.h>, see docs/calls.md */
-    TW_RECORD_RESPONSE = 11,/* and what came of it; status OK or ERROR */
-    TW_RECORD_ENTER = 12,   /* a function was entered, while a live trace asked for it; args: its address, its caller's */
+    TW_RECORD_RESPONSE = 11, /* and what came of it; status OK or ERROR */
+    TW_RECORD_ENTER = 12,   /* a function was entered, and a live trace asked for it; args: its address, its caller's */
     TW_RECORD_LEAVE = 13,   /* and left */
     TW_RECORD_OPEN = 64     /* a span in progress, or that was in progress when its process died */
 };
@@ -89,7 +90,7 @@ struct tw_record {
     const struct tw_tag_value *tags;
     size_t tag_count;
     uint8_t level;                    /* of a log: enum tw_log_level */
-    const struct tw_tag_value *args;  /* of a log: what its format takes, in order, without keys; see also TW_RECORD_ENTER */
+    const struct tw_tag_value *args;  /* of a log: what its format takes, in order, without keys; of TW_RECORD_ENTER */
     size_t arg_count;
     const struct tw_context *parents; /* all causes after the first, in order given */
     size_t parent_count;
@@ -161,8 +162,10 @@ struct tw_reader;
 /* Opens a segment file.
  * Returns  0 and *out, to be closed with tw_reader_close; or TW_ERR_NOT_FOUND, TW_ERR_PERMISSION, TW_ERR_FOREIGN (not a
  *          segment), TW_ERR_VERSION (a newer format), TW_ERR_CORRUPT (sizes that contradict each other or the file),
- *          TW_ERR_MEMORY, TW_ERR_SYSTEM. On error why (TW_WHY_MAX bytes, may be NULL) says in words what and what to do.
- * Owns     the mapping, read-only. The file may be unlinked afterwards. A symbolic link or anything but a plain file is refused.
+ *          TW_ERR_MEMORY, TW_ERR_SYSTEM. On error why (TW_WHY_MAX bytes, may be NULL) says in words what and what to
+ *          do.
+ * Owns     the mapping, read-only. The file may be unlinked afterwards. A symbolic link or anything but a plain file is
+ *          refused.
  * Threads  a reader is used by one thread at a time.
  * Cost     one open, fstat and mmap; no allocation sized by the file. */
 int tw_reader_open(const char *path, struct tw_reader **out, char *why);
@@ -186,10 +189,11 @@ struct tw_query {
     bool only_open;            /* nothing else */
     uint8_t flags;             /* only records whose context has all of these enum tw_context_flag */
     size_t limit;              /* keep the newest this many; 0 all */
-    struct tw_position *after; /* continue: only records not passed before, and pass these. Records that the other conditions
-                                * leave out are passed too; open spans are delivered each time */
-    size_t max_bytes;          /* with after: not much more than so many bytes of records, as they lie in the arena, the oldest first;
-                                * 0 all. The next read goes on; tags that another thread gave a span may come too late for it. Without effect while tw_recorder_set_buffer_size is in force */
+    struct tw_position *after; /* continue: only records not passed before, and pass these. Records that the other
+                                * conditions leave out are passed too; open spans are delivered each time */
+    size_t max_bytes;          /* with after: not much more than so many bytes of records, as they lie in the arena, the
+                                * oldest first; 0 all. The next read goes on; tags that another thread gave a span may
+                                * come too late for it. Without effect while tw_recorder_set_buffer_size is in force */
 };
 
 /* Records in time order (time_ns, then order); owns everything its items point to. */
@@ -198,21 +202,21 @@ struct tw_records {
     size_t count;
     uint64_t missed;  /* chunks overwritten while or before they were read, since the position given */
     uint64_t damaged; /* places where bytes made no sense; reading went on behind them */
-    uint64_t more;    /* with max_bytes: chunks that were not looked at yet; 0: what there was when the first of these reads began is
-                       * delivered */
+    uint64_t more;    /* with max_bytes: chunks that were not looked at yet; 0: what there was when the first of these
+                       * reads began is delivered */
 };
 
-/* Reads the records that match. A record is delivered whole or not at all; a span that ends during the read is delivered
- * once, finished. With only_open, tags that found no room in a span are not looked for.
+/* Reads the records that match. A record is delivered whole or not at all; a span that ends during the read is
+ * delivered once, finished. With only_open, tags that found no room in a span are not looked for.
  * Returns  0 and *out (free with tw_records_free), or TW_ERR_MEMORY, TW_ERR_CORRUPT (the file has been cut since it was
  *          opened); then *out is untouched and query->after stands where it stood.
- * Cost     one pass over the arena: 3.8 ms for one trace among a million spans (64 MB), 0.26 s for all of them; memory for
- *          what matches. */
+ * Cost     one pass over the arena: 3.8 ms for one trace among a million spans (64 MB), 0.26 s for all of them; memory
+ *          for what matches. */
 int tw_reader_read(struct tw_reader *reader, const struct tw_query *query, struct tw_records **out);
 void tw_records_free(struct tw_records *records);
 
-/* The text of a log: its format with its arguments; of any other record its name. What does not fit its conversion is shown by
- * what it is, and an argument that is not there as <missing>.
+/* The text of a log: its format with its arguments; of any other record its name. What does not fit its conversion is
+ * shown by what it is, and an argument that is not there as <missing>.
  * Shape    UTF-8 as far as the program's texts are; a newline at the end is left out; NUL-terminated when cap is not 0.
  * Returns  the length of the text, which is cut to cap - 1.
  * Threads  [any thread]. Cost: about 50 ns and 20 ns an argument; no allocation. */
@@ -238,9 +242,9 @@ void tw_position_free(struct tw_position *position);
  * Returns  how many files were visited, or TW_ERR_NOT_FOUND / TW_ERR_PERMISSION for a dir that was given. */
 int tw_segments_each(const char *dir, bool (*fn)(const char *path, void *data), void *data);
 
-/* Finds what was left by processes that were killed while they made their segment, where the file system knows no files without a
- * name (elsewhere nothing is left): files named PID.SALT.making, in the same folders, older than 10 s, that no process holds locked.
- * They hold nothing, and no process will come back to one.
+/* Finds what was left by processes that were killed while they made their segment, where the file system knows no files
+ * without a name (elsewhere nothing is left): files named PID.SALT.making, in the same folders, older than 10 s, that
+ * no process holds locked. They hold nothing, and no process will come back to one.
  * Returns  how many, or TW_ERR_NOT_FOUND / TW_ERR_PERMISSION for a dir that was given. */
 int tw_segments_abandoned(const char *dir, bool (*fn)(const char *path, void *data), void *data);
 

@@ -3,16 +3,16 @@
 
 /* The recorder: start, stop, and the flight recorder's questions asked from inside the program.
  *
- * Nothing needs to be called: the first span sets everything up from the environment. Everything that can go wrong leaves
- * the program running with recording off, and tw_recorder_error says why.
+ * Nothing needs to be called: the first span sets everything up from the environment. Everything that can go wrong
+ * leaves the program running with recording off, and tw_recorder_error says why.
  *
  *     if (request_failed) {
  *         struct tw_records *events;
  *         if (tw_recorder_get_trace(trace_id_text, &events) == 0) { print(events); tw_records_free(events); }
  *     }
  *
- * Configuration comes from tw_config where it says something, else from the environment, else from the environment's standard
- * names (OTEL_..., AWS_XRAY_...). The most used of it:
+ * Configuration comes from tw_config where it says something, else from the environment, else from the environment's
+ * standard names (OTEL_..., AWS_XRAY_...). The most used of it:
  *     TRACKWAY               off: record nothing; on (default)
  *     TRACKWAY_SERVICE       service name; default OTEL_SERVICE_NAME, then the program's name
  *     TRACKWAY_ARENA         arena size: 16M (default), with K, M, G; 512K to 4G
@@ -47,8 +47,9 @@ struct tw_config {
 };
 
 /* Sets up recording. config NULL: all from the environment.
- * Returns  0; TW_ERR_STATE when already recording (nothing changes: the first call wins); TW_ERR_OFF when switched off by
- *          configuration; TW_ERR_SPACE, TW_ERR_PERMISSION, TW_ERR_SYSTEM, TW_ERR_RANGE: recording is off, the program runs on.
+ * Returns  0; TW_ERR_STATE when already recording (nothing changes: the first call wins); TW_ERR_OFF when switched off
+ *          by configuration; TW_ERR_SPACE, TW_ERR_PERMISSION, TW_ERR_SYSTEM, TW_ERR_RANGE: recording is off, the
+ *          program runs on.
  * Threads  [any thread], not from a signal handler. After tw_shutdown it may be called again: a new segment begins.
  * Cost     creates and prefaults the file: about 0.6 ms a MiB of arena. */
 int tw_init(const struct tw_config *config);
@@ -59,7 +60,8 @@ int tw_init(const struct tw_config *config);
 int tw_shutdown(uint64_t timeout_ns);
 
 /* Why recording is off, or what went wrong last.
- * Returns  0 and "" when all is well; the error's code otherwise. text gets at most cap bytes with NUL; may be NULL with 0. */
+ * Returns  0 and "" when all is well; the error's code otherwise. text gets at most cap bytes with NUL; may be NULL
+ *          with 0. */
 int tw_recorder_error(char *text, size_t cap);
 
 /* The segment's path; "" when there is none. Returns its length or TW_ERR_SPACE. */
@@ -74,22 +76,24 @@ int tw_recorder_disable(void);
 bool tw_recorder_is_enabled(void);
 
 /* Everything recorded for one trace in this process, oldest first, open spans included; count 0 when there is nothing.
- * Shape    trace is text in any form of tw_trace_id_parse; the _id form takes 16 bytes, the _u64 form the low half of an id.
+ * Shape    trace is text in any form of tw_trace_id_parse; the _id form takes 16 bytes, the _u64 form the low half of
+ *          an id.
  * Returns  0 and *out (tw_records_free), TW_ERR_SYNTAX, TW_ERR_RANGE, TW_ERR_OFF (no segment), TW_ERR_MEMORY.
  * Threads  [any thread], not from a signal handler. Allocates. */
 int tw_recorder_get_trace(const char *trace, struct tw_records **out);
 int tw_recorder_get_trace_id(const uint8_t trace_id[16], struct tw_records **out);
 int tw_recorder_get_trace_u64(uint64_t trace_id, struct tw_records **out);
 
-/* Get and clear as one step: each record is returned by exactly one dump, and what arrives meanwhile stays for the next.
- * Open spans are returned but not cleared. Cleared records stay visible to other processes until overwritten. */
+/* Get and clear as one step: each record is returned by exactly one dump, and what arrives meanwhile stays for the
+ * next. Open spans are returned but not cleared. Cleared records stay visible to other processes until overwritten. */
 int tw_recorder_dump_trace(const char *trace, struct tw_records **out);
 int tw_recorder_dump_trace_id(const uint8_t trace_id[16], struct tw_records **out);
 
 /* All records of this process; does not clear. */
 int tw_recorder_dump_all(struct tw_records **out);
 
-/* Forgets everything recorded so far, for every reader, inside and outside. Open spans stay. Returns 0 or TW_ERR_OFF. */
+/* Forgets everything recorded so far, for every reader, inside and outside. Open spans stay. Returns 0 or
+ * TW_ERR_OFF. */
 int tw_recorder_clear(void);
 
 /* Places a mark in the current trace of this thread; nothing when the thread is in no trace or recording is off. */

@@ -3,9 +3,9 @@
 
 /* Sampling at run time: which share of the traces that begin from now on is exported.
  *
- * Recording is never sampled. How the program samples to begin with is configuration (TRACKWAY_SAMPLE_RATE, TRACKWAY_SAMPLER);
- * a rate that is asked for here replaces it until it is taken back. The decision that a context brings from another process is
- * followed as before.
+ * Recording is never sampled. How the program samples to begin with is configuration (TRACKWAY_SAMPLE_RATE,
+ * TRACKWAY_SAMPLER); a rate that is asked for here replaces it until it is taken back. The decision that a context
+ * brings from another process is followed as before.
  *
  *     tw_sampling_set_rate(0.1);                 from code
  *     trackway sample PID --rate 0.1             from outside
@@ -30,12 +30,14 @@ int tw_sampling_set_rate(double rate);
  *          TW_ERR_STATE (the process has ended), TW_ERR_SYSTEM. */
 int tw_sampling_set_rate_of(const char *path, double rate);
 
-/* Of one trace, after its root has begun and before its first child: whether it is exported, whatever the rate says; and its id.
- * (tw_span_options has both for who knows them earlier.) What was recorded of the trace before keeps what it had: its events.
- * Returns  0; TW_ERR_STATE: it is not an open root that this thread began as its current span, or a part of the trace may have gone
- *          its way already: something has been begun on this thread since, or the root's context has been asked for
- *          (tw_context_current, tw_span_context, a header, an envelope, another thread that keeps tracing), so that it may have
- *          children elsewhere; TW_ERR_RANGE: an id whose low half is zero. On error nothing has changed.
+/* Of one trace, after its root has begun and before its first child: whether it is exported, whatever the rate says;
+ * and its id. (tw_span_options has both for who knows them earlier.) What was recorded of the trace before keeps what
+ * it had: its events.
+ * Returns  0; TW_ERR_STATE: it is not an open root that this thread began as its current span, or a part of the trace
+ *          may have gone its way already: something has been begun on this thread since, or the root's context has been
+ *          asked for (tw_context_current, tw_span_context, a header, an envelope, another thread that keeps tracing),
+ *          so that it may have children elsewhere; TW_ERR_RANGE: an id whose low half is zero. On error nothing has
+ *          changed.
  * Threads  [owner thread] */
 int tw_span_set_sampled(tw_span root, bool sampled);
 int tw_span_set_trace_id(tw_span root, const uint8_t trace_id[16]);

@@ -13,13 +13,13 @@
  * Nothing here can fail, block, allocate or print. What cannot be kept is counted (tw_recorder_stats). A handle that is
  * zero, ended, stale or from before a fork is harmless everywhere and counted.
  *
- * Threads  Any thread may begin spans; each has its own current span. One span may be used from one thread at a time; it
- *          may end on another thread than it began on. Everything here is [async-signal-safe] once the thread has
+ * Threads  Any thread may begin spans; each has its own current span. One span may be used from one thread at a time;
+ *          it may end on another thread than it began on. Everything here is [async-signal-safe] once the thread has
  *          recorded anything, except where said.
  * Cost     begin and end together: two clock reads and about 40 instructions each side; a tag: about 15 instructions.
  *          No lock, allocation or system call after a thread's first record.
- * Strings  UTF-8, NUL-terminated unless a length is given, copied before the call returns. Beyond TW_TEXT_MAX bytes they
- *          are cut, flagged and counted (stats.cut_long).
+ * Strings  UTF-8, NUL-terminated unless a length is given, copied before the call returns. Beyond TW_TEXT_MAX bytes
+ *          they are cut, flagged and counted (stats.cut_long).
  */
 
 #include <trackway/context.h>
@@ -53,7 +53,8 @@ struct tw_site {
 };
 
 #ifndef TW_MODULE
-#define TW_MODULE __FILE__ /* the file's base name without its suffix becomes the module; define it before the include */
+/* The file's base name without its suffix becomes the module; define it before the include. */
+#define TW_MODULE __FILE__
 #endif
 
 /* 0 when recording is off. Read by the macros: a disabled site costs this load and one branch. */
@@ -71,8 +72,8 @@ struct tw_span_options {
     uint64_t start_ns;       /* CLOCK_REALTIME ns since the epoch; 0: now */
     const char *name;        /* replaces the site's name; for names known only at run time */
     const uint8_t *trace_id; /* 16 bytes: own trace id of a root */
-    enum tw_sample sample; /* of a root: whether its trace is exported; children follow their parent. UNDECIDED: a parent from
-                            * elsewhere that leaves the decision to us (TW_SAMPLING_UNDECIDED) */
+    enum tw_sample sample;   /* of a root: whether its trace is exported; children follow their parent. UNDECIDED: a
+                              * parent from elsewhere that leaves the decision to us (TW_SAMPLING_UNDECIDED) */
 };
 
 #define TW__PASTE2(a, b) a##b
@@ -124,8 +125,9 @@ TW__DIRECT void tw_span_end(tw_span span);
 /* The same with an own end time, CLOCK_REALTIME ns. An end before the begin is kept as it is and flagged. */
 void tw_span_end_at(tw_span span, uint64_t end_ns);
 
-/* This thread's innermost open span; none if it is in no trace or in a context attached from elsewhere, or in a signal handler
- * that has interrupted a call of this library (what the handler begins is a child of that span all the same). */
+/* This thread's innermost open span; none if it is in no trace or in a context attached from elsewhere, or in a signal
+ * handler that has interrupted a call of this library (what the handler begins is a child of that span all the
+ * same). */
 tw_span tw_span_current(void);
 /* The context to hand on. Returns false and zeroes *out for a handle that is none or ended. */
 bool tw_span_context(tw_span span, struct tw_context *out);
@@ -157,7 +159,8 @@ void tw_span_set_str(tw_span span, const char *key, const char *value);
 void tw_span_set_strn(tw_span span, const char *key, const char *value, size_t len);
 void tw_span_set_bytes(tw_span span, const char *key, const void *data, size_t len);
 
-/* Attributes of an event: a plain value. Build it with TW_ATTR(key, value); strings are borrowed until the call returns. */
+/* Attributes of an event: a plain value. Build it with TW_ATTR(key, value); strings are borrowed until the call
+ * returns. */
 enum tw_type {
     TW_TYPE_NONE = 0,
     TW_TYPE_INT,
@@ -200,7 +203,8 @@ struct tw_message {
     const void *bytes; /* its first bytes, kept only if payloads were switched on (tw_config.payload_max) */
     size_t byte_count;
 };
-/* What travels inside the message: copy it as bytes, or use its traceparent. Host byte order: for messages within a host. */
+/* What travels inside the message: copy it as bytes, or use its traceparent. Host byte order: for messages within a
+ * host. */
 struct tw_envelope {
     struct tw_context context;
     uint8_t reserved[7];
@@ -217,7 +221,8 @@ void tw_message_carry(const struct tw_message *message, struct tw_envelope *out)
 tw_attach tw_message_adopt(const struct tw_message *message, const struct tw_envelope *envelope);
 
 /* pthread_create that hands the current context to the new thread and records its creation and exit.
- * Shape    thread is a pthread_t *, attr a const pthread_attr_t * or NULL (typed void so that this header needs no others).
+ * Shape    thread is a pthread_t *, attr a const pthread_attr_t * or NULL (typed void so that this header needs no
+ *          others).
  * Returns  what pthread_create returns. Allocates 64 bytes. Not async-signal-safe. */
 int tw_thread_create(void *thread, const void *attr, void *(*start)(void *), void *arg);
 
@@ -233,7 +238,8 @@ TW__DIRECT void tw__tag_text(tw_span span, struct tw_key *key, const char *text)
 void tw__tag_strn(tw_span span, struct tw_key *key, const char *text, size_t len);
 void tw__tag_bytes(tw_span span, struct tw_key *key, const void *data, size_t len);
 TW__DIRECT void tw__event_here(struct tw_site *site);
-TW__DIRECT void tw__event(tw_span span, struct tw_site *site, const struct tw_attr *attrs, size_t count, uint64_t time_ns);
+TW__DIRECT void tw__event(tw_span span, struct tw_site *site, const struct tw_attr *attrs, size_t count,
+                          uint64_t time_ns);
 /* The current span, or a handle of the attached context that only the event calls understand. */
 tw_span tw_span_current_or_context(void);
 

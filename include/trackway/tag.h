@@ -1,13 +1,14 @@
 #ifndef TRACKWAY_TAG_H
 #define TRACKWAY_TAG_H
 
-/* The inlined part of tw_tag: how a number or a literal gets into an open span. Included by <trackway/span.h>; not for use
- * by itself.
+/* The inlined part of tw_tag: how a number or a literal gets into an open span. Included by <trackway/span.h>; not for
+ * use by itself.
  *
- * A call would cost as much as the work. So this much of a span in progress is fixed for as long as the library is called
- * libtrackway.so.0 (src/ring/layout.h asserts it): its id, how many bytes of tags it has, and where they begin. A tag is one
- * or two words: a head (key, type, and for a literal its dictionary id), and a number. The bytes after the last tag are zero,
- * and the head is stored last, so that whoever reads the span meanwhile, or after a crash, finds each tag whole or not at all.
+ * A call would cost as much as the work. So this much of a span in progress is fixed for as long as the library is
+ * called libtrackway.so.0 (src/ring/layout.h asserts it): its id, how many bytes of tags it has, and where they begin.
+ * A tag is one or two words: a head (key, type, and for a literal its dictionary id), and a number. The bytes after the
+ * last tag are zero, and the head is stored last, so that whoever reads the span meanwhile, or after a crash, finds
+ * each tag whole or not at all.
  */
 
 #include <stdbool.h>
@@ -60,15 +61,17 @@ enum {
 void tw__tag_bits_slow(tw_span span, struct tw_key *key, int type, uint64_t bits) __attribute__((cold));
 void tw__tag_literal_slow(tw_span span, struct tw_key *key, const char *text) __attribute__((cold));
 
-/* One thread uses a span at a time, so a load and a store will do. A signal handler that tags the very span it interrupted,
- * between the two, has its tag overwritten; one instruction for both (xadd) cost 0.35 ns a tag and was not worth it. */
+/* One thread uses a span at a time, so a load and a store will do. A signal handler that tags the very span it
+ * interrupted, between the two, has its tag overwritten; one instruction for both (xadd) cost 0.35 ns a tag and was not
+ * worth it. */
 static inline __attribute__((always_inline)) void tw__tag_reserve(char *slot, uint64_t end)
 {
     __atomic_store_n((uint64_t *)(void *)(slot + TW__SLOT_TAGS_LEN_AT), end, __ATOMIC_RELAXED);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
 
-static inline __attribute__((always_inline)) void tw__tag_bits(tw_span span, struct tw_key *key, int type, uint64_t bits)
+static inline __attribute__((always_inline)) void tw__tag_bits(tw_span span, struct tw_key *key, int type,
+                                                               uint64_t bits)
 {
     char *slot = (char *)span.slot;
     if (__builtin_expect(*(const uint64_t *)(const void *)(slot + TW__SLOT_ID_AT) != span.id, 0)) {

@@ -53,11 +53,12 @@ void tw_mhd_completed(void *data, struct MHD_Connection *connection, void **requ
                       enum MHD_RequestTerminationCode how);
 
 /* For use in the handler. request is its last parameter, as it was given; what it points to is the handler's own.
- * tw_mhd_route    route is the path's pattern; method and route become the span's name. Few distinct ones: never the path
+ * tw_mhd_route    route is the path's pattern; method and route become the span's name. Few distinct ones: never the
+ *                 path
  * tw_mhd_span     for tags; none when the request is not traced
  * tw_mhd_carried  what came with the trace, to be sent on with calls made for this request; valid until it is completed
- * tw_mhd_answer   tells a caller that wrote `Sampled=?` to X-Ray's header, or nothing, how we decided: adds a header to a
- *                 response made for this request alone. Does nothing for all others. Returns MHD_NO without memory */
+ * tw_mhd_answer   tells a caller that wrote `Sampled=?` to X-Ray's header, or nothing, how we decided: adds a header to
+ *                 a response made for this request alone. Does nothing for all others. Returns MHD_NO without memory */
 void tw_mhd_route(void **request, const char *route);
 tw_span tw_mhd_span(void **request);
 const struct tw_carried *tw_mhd_carried(void **request);

@@ -1,35 +1,39 @@
 /* ngx_http_trackway_module: one server span per request, in nginx.
  *
  *     rewrite phase     begin: read the caller's context from the headers
- *     preaccess phase   if there is a content handler (proxy_pass and its kin): write our context in place of the caller's
+ *     preaccess phase   if there is a content handler (proxy_pass and its kin): write our context in place of the
+ *                       caller's
  *     (later phases)    nothing: an upstream module copies the headers, and with them the context
  *     log phase         end: status, bytes and upstream, all known by now
  *
  * A worker has many requests in hand on one thread, in no order. So the spans are detached: none is ever the thread's
- * current one, each is kept by its request. It is found by a clean-up entry of the request's pool, because an internal redirect
- * (error_page, try_files, index) forgets the module's context; and should the log phase never come, the clean-up ends it.
+ * current one, each is kept by its request. It is found by a clean-up entry of the request's pool, because an internal
+ * redirect (error_page, try_files, index) forgets the module's context; and should the log phase never come, the
+ * clean-up ends it.
  *
- * The rewrite phase is the first in which the location, and with it `trackway on|off`, is known. A dynamic module comes before
- * nginx's own rewrite module in it, so `return` in a location is traced like all else. What ends sooner (a malformed request,
- * `return` in a server block) is found without a span in the log phase and gets one there, begun when nginx read its first
- * byte. Subrequests (auth_request, mirror, SSI) share the main request's span and begin none. They have its headers too, by a copy
- * of the list's head: one that goes upstream while the main request does not gets a list of its own before ours are added.
+ * The rewrite phase is the first in which the location, and with it `trackway on|off`, is known. A dynamic module comes
+ * before nginx's own rewrite module in it, so `return` in a location is traced like all else. What ends sooner (a
+ * malformed request, `return` in a server block) is found without a span in the log phase and gets one there, begun
+ * when nginx read its first byte. Subrequests (auth_request, mirror, SSI) share the main request's span and begin none.
+ * They have its headers too, by a copy of the list's head: one that goes upstream while the main request does not gets
+ * a list of its own before ours are added.
  *
- * The headers are changed where they are: r->headers_in is what every upstream module copies. A header that was there gets the
- * new value; one that was given twice cannot be taken out of nginx's list (others point at its elements), so it becomes an
- * empty `keep-alive`, a name no proxy may forward and nginx's does not. If the caller spoke X-Ray or B3, its headers are
- * brought up to date too; else the upstream would see the caller's old one beside our traceparent.
+ * The headers are changed where they are: r->headers_in is what every upstream module copies. A header that was there
+ * gets the new value; one that was given twice cannot be taken out of nginx's list (others point at its elements), so
+ * it becomes an empty `keep-alive`, a name no proxy may forward and nginx's does not. If the caller spoke X-Ray or B3,
+ * its headers are brought up to date too; else the upstream would see the caller's old one beside our traceparent.
  *
- * Where the trace begins here, and nothing but traceparent (and baggage) is written, a traceparent is all that goes upstream: our
- * member of tracestate would say the same again, and cost the proxy and whoever is behind it as much as the traceparent does.
+ * Where the trace begins here, and nothing but traceparent (and baggage) is written, a traceparent is all that goes
+ * upstream: our member of tracestate would say the same again, and cost the proxy and whoever is behind it as much as
+ * the traceparent does.
  *
- * The library belongs to the workers. The master only reads the configuration: it must not leave a segment, nor threads that
- * would not survive the fork. After a reload the old workers finish their requests and close their own segments.
+ * The library belongs to the workers. The master only reads the configuration: it must not leave a segment, nor threads
+ * that would not survive the fork. After a reload the old workers finish their requests and close their own segments.
  *
- * Rejected: the content phase or a filter to end in (neither sees requests that die early); X-Forwarded-For by ourselves
- * (realip decides whom to believe, and client.address is what it decided); making a $request_id nobody else uses (a random
- * number costs more than the rest of the span: it is taken along when the configuration has made use of it); headers for a page
- * from a file (a third of the module's cost, and nobody reads them).
+ * Rejected: the content phase or a filter to end in (neither sees requests that die early); X-Forwarded-For by
+ * ourselves (realip decides whom to believe, and client.address is what it decided); making a $request_id nobody else
+ * uses (a random number costs more than the rest of the span: it is taken along when the configuration has made use of
+ * it); headers for a page from a file (a third of the module's cost, and nobody reads them).
  */
 #include <ngx_config.h>
 #include <ngx_core.h>
@@ -48,9 +52,9 @@ typedef struct {
     ngx_flag_t shows_ids; /* the configuration has one of our variables */
 } main_conf;
 
-/* sites: of the spans of a location, one a method, as if they stood in a program; made when first used. A site's name is looked
- * up once, one given at run time for each span: an eighth of the module's cost. Hence tw__span_begin_with, with no macro; and
- * for the same reason route, the key of a tag whose value is always the same. */
+/* sites: of the spans of a location, one a method, as if they stood in a program; made when first used. A site's name
+ * is looked up once, one given at run time for each span: an eighth of the module's cost. Hence tw__span_begin_with,
+ * with no macro; and for the same reason route, the key of a tag whose value is always the same. */
 enum { METHODS = 3 };
 
 typedef struct {
@@ -76,7 +80,8 @@ struct request_state {
 
 extern ngx_module_t ngx_http_trackway_module;
 
-/* Of this worker: states of requests that are gone, for the next ones, the warmest first; what is written; its names' hashes. */
+/* Of this worker: states of requests that are gone, for the next ones, the warmest first; what is written; its names'
+ * hashes. */
 static request_state *idle;
 static struct tw_propagation propagation;
 static ngx_uint_t traceparent_hash, tracestate_hash;
@@ -250,8 +255,8 @@ static request_state *state_of(ngx_http_request_t *r)
     return NULL;
 }
 
-/* What ngx_pool_cleanup_add does, in memory that is the module's own: a request's pool is often nearly full, and one block more costs
- * as much as the span. Never given back: there are as many as there were requests at once. */
+/* What ngx_pool_cleanup_add does, in memory that is the module's own: a request's pool is often nearly full, and one
+ * block more costs as much as the span. Never given back: there are as many as there were requests at once. */
 static request_state *new_state(ngx_http_request_t *r)
 {
     request_state *state = idle;
@@ -338,8 +343,8 @@ static __attribute__((noinline, cold)) struct tw_key *make_route(ngx_http_reques
     return key;
 }
 
-/* Between two requests nginx and the kernel have used the whole cache, so that what costs is to fetch code. Hence a loop and calls
- * here, where tw_tag would be the same instructions again for each tag. */
+/* Between two requests nginx and the kernel have used the whole cache, so that what costs is to fetch code. Hence a
+ * loop and calls here, where tw_tag would be the same instructions again for each tag. */
 enum {
     STATUS,
     BODY_SIZE,
@@ -448,7 +453,8 @@ static void answer(ngx_http_request_t *r, tw_span span)
     header->value = (ngx_str_t){(size_t)len, text};
 }
 
-/* start_ns 0: now; else the request never came to a location. Returns the request's new state, or NULL when nothing is recorded. */
+/* start_ns 0: now; else the request never came to a location. Returns the request's new state, or NULL when nothing is
+ * recorded. */
 static request_state *begin_span(ngx_http_request_t *r, location_conf *conf, uint64_t start_ns)
 {
     static const ngx_str_t none = ngx_null_string;
@@ -503,7 +509,8 @@ static int own_headers(ngx_http_request_t *r)
     return 1;
 }
 
-/* Whether a traceparent is all there is to write, and there is none to be replaced. Our member of tracestate would only repeat it. */
+/* Whether a traceparent is all there is to write, and there is none to be replaced. Our member of tracestate would only
+ * repeat it. */
 static int is_plain(const ngx_http_request_t *r, const request_state *state)
 {
     const ngx_list_part_t *last = r->headers_in.headers.last;

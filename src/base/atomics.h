@@ -4,17 +4,18 @@
  * order is in the name:
  *
  *   relaxed   the word is whole, nothing is promised about its neighbours.
- *   release   what this thread wrote before is visible to whoever reads this word with acquire. The caller names that reader.
+ *   release   what this thread wrote before is visible to whoever reads this word with acquire. The caller names that
+ *             reader.
  *   acquire   what the writer wrote before its release is visible from here on.
- *   seq_cst   for the one pattern that needs it: I announce myself and then look, you change and then look for me. One of us
- *             sees the other. The caller says which other line is its partner.
+ *   seq_cst   for the one pattern that needs it: I announce myself and then look, you change and then look for me. One
+ *             of us sees the other. The caller says which other line is its partner.
  *
  * Built on the compilers' __atomic builtins, not <stdatomic.h>: the words live in a file format and in headers that C++
  * includes, where _Atomic types do not belong.
  *
  * tw__words_copy_* move records. On x86 every aligned 8-byte half of a plain or SSE move is whole and stores become
- * visible in order, so the plain moves are release stores and acquire loads there; elsewhere, and under ThreadSanitizer,
- * they are loops over atomic words.
+ * visible in order, so the plain moves are release stores and acquire loads there; elsewhere, and under
+ * ThreadSanitizer, they are loops over atomic words.
  */
 #ifndef TW_BASE_ATOMICS_H
 #define TW_BASE_ATOMICS_H
@@ -82,8 +83,8 @@ static inline void tw__words_copy2(void *to, const void *from)
 #endif
 }
 
-/* Stores two words side by side. For words that may have been stored one by one just before: a load of 16 bytes would wait
- * until both stores have reached the cache, loads of 8 bytes get them out of the store buffer. */
+/* Stores two words side by side. For words that may have been stored one by one just before: a load of 16 bytes would
+ * wait until both stores have reached the cache, loads of 8 bytes get them out of the store buffer. */
 static inline void tw__words_gather2(void *to, const uint64_t *first, const uint64_t *second)
 {
 #if defined(TW__PLAIN_MOVES)

@@ -1,9 +1,9 @@
 /* backing: see the header. One of the few files that may ask for GNU extensions.
  *
- * The lock is flock's: it goes with its holder however that ends, and holds across pid namespaces that share a folder, which
- * a pid in the name does not. A child that is forked meanwhile holds it on until it execs or ends; then the file is left alone
- * for longer, no harm. Between open and flock lie microseconds in which the file would look abandoned; so those that are younger
- * than YOUNG_S are not.
+ * The lock is flock's: it goes with its holder however that ends, and holds across pid namespaces that share a folder,
+ * which a pid in the name does not. A child that is forked meanwhile holds it on until it execs or ends; then the file
+ * is left alone for longer, no harm. Between open and flock lie microseconds in which the file would look abandoned; so
+ * those that are younger than YOUNG_S are not.
  */
 #define _GNU_SOURCE
 #include "base/backing.h"

@@ -27,7 +27,8 @@ static inline uint64_t tw__clock_tsc(void)
 #endif
 }
 
-/* Reads the TSC (0 if none) and both kernel clocks as close together as the machine allows: the tightest of several tries. */
+/* Reads the TSC (0 if none) and both kernel clocks as close together as the machine allows: the tightest of several
+ * tries. */
 void tw__clock_read_all(uint64_t *tsc, uint64_t *mono_ns, uint64_t *wall_ns);
 
 #endif

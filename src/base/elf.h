@@ -7,9 +7,10 @@
 
 struct tw__elf;
 
-/* Reads the functions of an ELF file of this machine's kind: of its symbol table, or, where that has been stripped, of the dynamic one.
- * Returns  0 and *out (tw__elf_free), TW_ERR_NOT_FOUND, TW_ERR_PERMISSION, TW_ERR_SYSTEM, TW_ERR_FOREIGN (no such file), TW_ERR_CORRUPT,
- *          TW_ERR_MEMORY. */
+/* Reads the functions of an ELF file of this machine's kind: of its symbol table, or, where that has been stripped, of
+ * the dynamic one.
+ * Returns  0 and *out (tw__elf_free), TW_ERR_NOT_FOUND, TW_ERR_PERMISSION, TW_ERR_SYSTEM, TW_ERR_FOREIGN (no such
+ *          file), TW_ERR_CORRUPT, TW_ERR_MEMORY. */
 int tw__elf_open(const char *path, struct tw__elf **out);
 /* A whole file, read, up to 512 MB; free(*bytes). Errors as above. */
 int tw__elf_read(const char *path, uint8_t **bytes, size_t *len);

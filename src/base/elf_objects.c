@@ -3,13 +3,14 @@
  *     symbol -> address of the object -> its words: in the file, or, where the object may lie anywhere, as relocations
  *     a word -> address of a text -> place in the file
  *
- * What a program will have in its memory once it is loaded is read from its file, so that nobody has to look into the program. Only
- * relocations that add where the object was loaded are understood, which are those of pointers to one's own data.
+ * What a program will have in its memory once it is loaded is read from its file, so that nobody has to look into the
+ * program. Only relocations that add where the object was loaded are understood, which are those of pointers to one's
+ * own data.
  *
  * The file is somebody else's: every offset and size is checked against its length, texts end within it.
  *
- * Limits: 64 bits, this machine's byte order; x86-64 and AArch64; a million symbols and relocations, names and texts of 4 KiB. Nothing is found where the symbol
- * table has been stripped.
+ * Limits: 64 bits, this machine's byte order; x86-64 and AArch64; a million symbols and relocations, names and texts of
+ * 4 KiB. Nothing is found where the symbol table has been stripped.
  */
 #include "base/elf_objects.h"
 

@@ -1,8 +1,8 @@
 /* err: the texts of the result codes.
  *
  * Generated from TW_ERR_TABLE, the only place where codes, names and texts live, so that none can be without a text.
- * Invariant: the result is a static string, never NULL, whatever the code. strerror was rejected: our codes are not errno,
- * and it is neither thread-safe nor async-signal-safe.
+ * Invariant: the result is a static string, never NULL, whatever the code. strerror was rejected: our codes are not
+ * errno, and it is neither thread-safe nor async-signal-safe.
  */
 #include <trackway/err.h>
 

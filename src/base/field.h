@@ -60,8 +60,8 @@ static inline struct tw__field tw__field_text(const char *ptr, size_t len)
     return (struct tw__field){.type = TW__FIELD_TEXT, .ptr = ptr, .len = len};
 }
 
-/* The same in place, for those who answer often: a struct that is copied after being put together costs 10 ns, because the
- * wide load waits for the narrow stores. */
+/* The same in place, for those who answer often: a struct that is copied after being put together costs 10 ns, because
+ * the wide load waits for the narrow stores. */
 static inline bool tw__field_set_text(struct tw__field *out, const char *ptr, size_t len)
 {
     out->type = TW__FIELD_TEXT;

@@ -1,5 +1,5 @@
-/* library: see the header. Beside our own means: if this code is in a shared library, in that one's folder, so that an installation
- * below some folder of its own works as one below /usr does. */
+/* library: see the header. Beside our own means: if this code is in a shared library, in that one's folder, so that an
+ * installation below some folder of its own works as one below /usr does. */
 #define _GNU_SOURCE
 #include "base/library.h"
 

@@ -4,7 +4,8 @@
 
 #include <stddef.h>
 
-/* Loads a library by its name, where the system looks for it and else beside our own, and finds a symbol in it. It stays loaded.
+/* Loads a library by its name, where the system looks for it and else beside our own, and finds a symbol in it. It
+ * stays loaded.
  * Returns  NULL and why (cap bytes), in words. */
 void *tw__library_symbol(const char *library, const char *symbol, char *why, size_t cap);
 

@@ -215,7 +215,8 @@ void tw__os_fill_with_zero(uint8_t *at, size_t len)
 {
     enum { LEAST = 65536 };
     int saved = errno;
-    void *got = mmap(at, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    void *got =
+        mmap(at, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
     if (got != at) { /* taken, all or some; kernels before 4.17 give another place instead */
         if (got != MAP_FAILED) munmap(got, len);
         if (len > LEAST) {
@@ -289,6 +290,7 @@ void tw__os_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, uint64_t ns)
 
 void tw__os_problem_text(char *text, size_t cap, const char *what, int error_number)
 {
-    const char *error = error_number ? strerrordesc_np(error_number) : NULL; /* not strerror: no locale, no shared buffer */
+    /* Not strerror: no locale, no shared buffer. */
+    const char *error = error_number ? strerrordesc_np(error_number) : NULL;
     (void)snprintf(text, cap, "%s%s%s", what, error ? ": " : "", error ? error : "");
 }

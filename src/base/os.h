@@ -1,7 +1,7 @@
 /* os: the operating system as the recorder needs it, behind about twenty functions.
  *
- * Nothing here knows what a span is. Results are 0 or a negative enum tw_err; errno is left as the caller found it, because
- * these run inside other people's programs. */
+ * Nothing here knows what a span is. Results are 0 or a negative enum tw_err; errno is left as the caller found it,
+ * because these run inside other people's programs. */
 #ifndef TW_BASE_OS_H
 #define TW_BASE_OS_H
 
@@ -37,15 +37,16 @@ void tw__os_command(char *text, size_t cap);
 /* The program's name without its folder; never NULL or empty. */
 const char *tw__os_program(void);
 
-/* Makes dir (mode 0700) if it is not there. TW_ERR_PERMISSION when it is there and belongs to somebody else, or others may
- * write to it; TW_ERR_SYSTEM otherwise. Only the last component is made. */
+/* Makes dir (mode 0700) if it is not there. TW_ERR_PERMISSION when it is there and belongs to somebody else, or others
+ * may write to it; TW_ERR_SYSTEM otherwise. Only the last component is made. */
 int tw__os_make_private_dir(const char *dir);
 
 /* An errno as an enum tw_err: TW_ERR_SPACE, TW_ERR_PERMISSION, else TW_ERR_SYSTEM. */
 int tw__os_error_of(int error_number);
 
-/* Gives memory to a part of a shared mapping of a file, so that touching it can neither fail nor fault. at and len are multiples
- * of the page size. The file is fd, or, when that is -1, at path. TW_ERR_SPACE when there is none. [async-signal-safe] */
+/* Gives memory to a part of a shared mapping of a file, so that touching it can neither fail nor fault. at and len are
+ * multiples of the page size. The file is fd, or, when that is -1, at path. TW_ERR_SPACE when there is none.
+ * [async-signal-safe] */
 int tw__os_back(int fd, const char *path, const uint8_t *map, size_t at, size_t len);
 
 /* Gives the memory of a part of the file back; it reads as zero afterwards. */
@@ -61,7 +62,8 @@ void tw__os_unmap(uint8_t *map, size_t len);
 
 void tw__os_unlink(const char *path);
 
-/* Gives memory that was freed back to the system, where malloc would keep it: after something large. About 1 ms for 50 MB. */
+/* Gives memory that was freed back to the system, where malloc would keep it: after something large. About 1 ms for 50
+ * MB. */
 void tw__os_trim_memory(void);
 
 /* Names this thread. */
@@ -76,8 +78,8 @@ void tw__os_problem_text(char *text, size_t cap, const char *what, int error_num
 /* CLOCK_REALTIME seconds, cheap and a few ms late. */
 uint32_t tw__os_seconds(void);
 
-/* Keeps this thread from being cancelled: opening and reading files are places where it could be, and it may hold a lock.
- * tw__os_cancel_again takes what tw__os_cancel_not gave. */
+/* Keeps this thread from being cancelled: opening and reading files are places where it could be, and it may hold a
+ * lock. tw__os_cancel_again takes what tw__os_cancel_not gave. */
 int tw__os_cancel_not(void);
 void tw__os_cancel_again(int before);
 

@@ -1,4 +1,5 @@
-/* udp: see the header. One connected socket, so that the kernel tells when nobody listens; sendmmsg, one system call for many. */
+/* udp: see the header. One connected socket, so that the kernel tells when nobody listens; sendmmsg, one system call
+ * for many. */
 #define _GNU_SOURCE
 #include "base/udp.h"
 

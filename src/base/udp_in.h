@@ -17,11 +17,12 @@ struct tw__datagram_in {
     const struct sockaddr *from; /* NULL: nobody asked */
 };
 
-/* Asks the kernel for a large buffer, unless it is large already. Root gets it, others what the system allows (net.core.rmem_max). */
+/* Asks the kernel for a large buffer, unless it is large already. Root gets it, others what the system allows
+ * (net.core.rmem_max). */
 void tw__udp_in_ask_buffer(int fd);
 
-/* Reads from fd, which stays the caller's, up to count at once. Asks the kernel for a large buffer. with_from: who sent each is
- * wanted. NULL: no memory.
+/* Reads from fd, which stays the caller's, up to count at once. Asks the kernel for a large buffer. with_from: who sent
+ * each is wanted. NULL: no memory.
  * Cost     64 KiB of address space for each of count; memory for what comes. */
 struct tw__udp_in *tw__udp_in_new(int fd, size_t count, bool with_from);
 void tw__udp_in_free(struct tw__udp_in *in);

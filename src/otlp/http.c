@@ -1,12 +1,12 @@
 /* http: see the header.
  *
  * curl_multi does what can be done now and returns; names are looked up by curl's own thread. No signal is touched
- * (CURLOPT_NOSIGNAL), and the exporters' thread, which alone comes here, has all of them blocked. Redirects are not followed,
- * as the specification wants it: they are refusals. HTTP/1.1: each transfer is one whole request, and four connections that are
- * kept are as good as one with streams.
+ * (CURLOPT_NOSIGNAL), and the exporters' thread, which alone comes here, has all of them blocked. Redirects are not
+ * followed, as the specification wants it: they are refusals. HTTP/1.1: each transfer is one whole request, and four
+ * connections that are kept are as good as one with streams.
  *
- * curl tells which sockets it opens and closes, so that a forked child can close its copies: closing them by way of curl would
- * send the peer of a TLS connection a goodbye in the parent's name.
+ * curl tells which sockets it opens and closes, so that a forked child can close its copies: closing them by way of
+ * curl would send the peer of a TLS connection a goodbye in the parent's name.
  */
 #include "otlp/http.h"
 

@@ -5,11 +5,12 @@
  *                                                `-- back, and wait <-------+  429, 502, 503, 504, no answer
  *                                                                           `  all else: given up
  *
- * Memory is bounded: one room, and TW__OTLP_QUEUE_BYTES of requests. While the receiver is away the queue fills, and what comes
- * then is dropped, counted as backing_off; a request that is KEEP_NS old is given up. After a failure one request goes first.
+ * Memory is bounded: one room, and TW__OTLP_QUEUE_BYTES of requests. While the receiver is away the queue fills, and
+ * what comes then is dropped, counted as backing_off; a request that is KEEP_NS old is given up. After a failure one
+ * request goes first.
  *
- * Invariant: everything happens in work and flush, within the time they are given; records only encodes. Each span that was
- * handed over is counted once, as sent or as dropped, or is in room or queue.
+ * Invariant: everything happens in work and flush, within the time they are given; records only encodes. Each span that
+ * was handed over is counted once, as sent or as dropped, or is in room or queue.
  */
 #include <trackway/otlp.h>
 

@@ -1,5 +1,5 @@
-/* queue: see the header. In order of age; bounded by bytes, as they are sent. Short: 16 MiB of half a megabyte each, so that a
- * walk is as good as anything. */
+/* queue: see the header. In order of age; bounded by bytes, as they are sent. Short: 16 MiB of half a megabyte each, so
+ * that a walk is as good as anything. */
 #include "otlp/queue.h"
 
 #include <stdlib.h>

@@ -3,8 +3,8 @@
  *     wait = d / 2 + random(d / 2),   d = first * 2^(failures - 1), at most longest
  *     wait = Retry-After + random(d / 8)                           when the receiver says how long
  *
- * The random part keeps a thousand processes that lost the same receiver from coming back in one moment. The receiver, not a
- * request, is what fails: there is one of these for all requests to it.
+ * The random part keeps a thousand processes that lost the same receiver from coming back in one moment. The receiver,
+ * not a request, is what fails: there is one of these for all requests to it.
  */
 #include "otlp/retry.h"
 

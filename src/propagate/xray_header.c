@@ -5,10 +5,9 @@
  *
  * Read: fields in any order, keys of any case, spaces around the fields and around the `=`, a `;` at the end. No Root
  * means no trace; no Parent means a trace without a parent; Sampled that is `?`, missing or not understood means
- * undecided. A Root or Parent that is malformed, or given twice, means no trace; if such a header says Sampled=0, the one that
- * begins here is not sampled either (the Python SDK writes Root=dummy;Sampled=0 for what it does not sample). An empty field counts as missing. Self
- * (a load balancer's own) is dropped.
- * Written: Root;Parent;Sampled;rest.
+ * undecided. A Root or Parent that is malformed, or given twice, means no trace; if such a header says Sampled=0, the
+ * one that begins here is not sampled either (the Python SDK writes Root=dummy;Sampled=0 for what it does not sample).
+ * An empty field counts as missing. Self (a load balancer's own) is dropped. Written: Root;Parent;Sampled;rest.
  *
  * Invariant: what is carried is a run of ";key=value" in printable ASCII, at most TW_CARRIED_XRAY_MAX bytes, so that
  * the whole header keeps to 256; and tw__xray_format is a copy and cannot fail. Nothing that ends a header line gets

@@ -78,7 +78,8 @@ static void display_piece(struct tw__form *form, const char *text, size_t len, b
     }
 }
 
-/* Of eight bytes: the high bit of each that is not printable ASCII, or is a quote or a backslash, and perhaps of some above it. */
+/* Of eight bytes: the high bit of each that is not printable ASCII, or is a quote or a backslash, and perhaps of some
+ * above it. */
 static uint64_t odd_bytes(const char *text)
 {
     const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;

@@ -11,7 +11,8 @@
  *
  *     rate=0.1                 of ten traces one, by trace id; a parent's decision is followed
  *     xray:/path/rules.json    X-Ray's local rules; likewise
- *     xray-central             central rules, X-Ray's built-in one until there are some; likewise. OpenTelemetry calls it xray
+ *     xray-central             central rules, X-Ray's built-in one until there are some; likewise. OpenTelemetry calls
+ *                              it xray
  *     xray-central:/path/...   the same with local rules of one's own behind it
  *     always_on, always_off    whatever the parent says
  *     traceidratio             rate in the argument, default 1; whatever the parent says

@@ -1,11 +1,11 @@
 /* attach: gives a thread its block, and a signal handler its lane.
  *
- * A thread's first record comes here: segment (made if need be), block, slots, exit hook. Later calls pass by with one compare.
- * A thread whose block belongs to an ended segment comes here again.
+ * A thread's first record comes here: segment (made if need be), block, slots, exit hook. Later calls pass by with one
+ * compare. A thread whose block belongs to an ended segment comes here again.
  *
  * A signal handler may interrupt any call. If the thread was inside one (current is poisoned), the handler works on the
- * lane: a second block with its own slots and chunk, taken the first time it is needed. A handler that interrupts a call made
- * by another handler on the lane is refused and counted, and so is one that interrupts the attaching itself.
+ * lane: a second block with its own slots and chunk, taken the first time it is needed. A handler that interrupts a
+ * call made by another handler on the lane is refused and counted, and so is one that interrupts the attaching itself.
  */
 #include "trace/attach.h"
 
@@ -136,8 +136,8 @@ static struct tw__block *enter_once(struct tw__slot **before)
         block = lane_of(block);
         if (!block) return NULL;
     }
-    /* saved twice: for a handler that comes right after the poison, and because one that came right before it has left its own
-     * there. tw__leave makes saved current again. */
+    /* saved twice: for a handler that comes right after the poison, and because one that came right before it has left
+     * its own there. tw__leave makes saved current again. */
     struct tw__slot *current = tw__load_relaxed(&block->current);
     block->saved = current;
     tw__signal_fence();
@@ -152,8 +152,9 @@ struct tw__block *tw__enter(void)
 {
     struct tw__slot *before;
     struct tw__block *block = enter_once(&before);
-    /* Ended, and perhaps begun anew, since the first look: what is entered into the old dictionary now would have the wrong id
-     * in the new one for ever. tw_shutdown looks for poison only after a pause, as arena.c does and for the same reason. */
+    /* Ended, and perhaps begun anew, since the first look: what is entered into the old dictionary now would have the
+     * wrong id in the new one for ever. tw_shutdown looks for poison only after a pause, as arena.c does and for the
+     * same reason. */
     while (block && block->generation != tw__load_relaxed(&tw__runtime.generation)) {
         tw__store_release(&block->current, before);
         block = enter_once(&before);
@@ -178,7 +179,8 @@ struct tw__slot *tw__slot_take(struct tw__block *block)
 {
     if (!tw__load_relaxed(&block->free)) tw__block_drain(block);
     if (!tw__load_relaxed(&block->free)) tw__stack_sweep(block);
-    /* A block may come without a free slot: all are spans that outlived their threads. Bounded by the number of blocks. */
+    /* A block may come without a free slot: all are spans that outlived their threads. Bounded by the number of
+     * blocks. */
     while (!tw__load_relaxed(&block->free)) {
         struct tw__block *more = tw__block_take(tw__segment_of(block), TW__ROLE_MORE);
         if (!more) break;

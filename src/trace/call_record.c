@@ -1,9 +1,9 @@
 /* call_record: the tags of a call's records, as the bytes that they are in the segment.
  *
- * What both records have is written once, into the caller's storage, and copied into each as a whole: each is complete in itself,
- * whatever was overwritten. Long texts are formatted where they will stand, behind room for the head that a text of any length
- * can have. Keys are registered in the dictionary once, and so are the words of an entrypoint (service, type, name), which take
- * eight bytes each.
+ * What both records have is written once, into the caller's storage, and copied into each as a whole: each is complete
+ * in itself, whatever was overwritten. Long texts are formatted where they will stand, behind room for the head that a
+ * text of any length can have. Keys are registered in the dictionary once, and so are the words of an entrypoint
+ * (service, type, name), which take eight bytes each.
  *
  * Invariant: len is a multiple of 8 and len <= cap; a tag that does not fit is left out, and full says so.
  */

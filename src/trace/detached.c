@@ -21,8 +21,9 @@
 #include "trace/slow.h"
 #include "trace/stack.h"
 
-/* Lines of the cache after a record, for the next one. The arena is larger than the caches that are near, and between two of these
- * records lie whole requests, so that nothing else fetches ahead: two lines not asked for in time cost more than the span. */
+/* Lines of the cache after a record, for the next one. The arena is larger than the caches that are near, and between
+ * two of these records lie whole requests, so that nothing else fetches ahead: two lines not asked for in time cost
+ * more than the span. */
 enum { PREFETCH = 6 };
 
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -31,7 +32,8 @@ enum { PREFETCH = 6 };
 static bool is_plain(const struct tw__block *me, const struct tw_span_options *options)
 {
     if (options->start_ns || options->name || options->parent_count > 1) return false;
-    if (options->root) return options->sample != TW_SAMPLE_BY_RATE || !tw__load_relaxed(&tw__segment_of(me)->header->sample_asked);
+    if (options->root)
+        return options->sample != TW_SAMPLE_BY_RATE || !tw__load_relaxed(&tw__segment_of(me)->header->sample_asked);
     return options->parent_count == 1 && options->sample == TW_SAMPLE_BY_RATE && tw__context_is_valid(options->parents);
 }
 

@@ -1,7 +1,8 @@
 /* env: see the header.
  *
- * First every row of the table gets its text, then what the library itself needs is made of some of them; exporters parse
- * theirs when they open. A text that is given in tw_config.variables counts as if it stood in the environment, before it.
+ * First every row of the table gets its text, then what the library itself needs is made of some of them; exporters
+ * parse theirs when they open. A text that is given in tw_config.variables counts as if it stood in the environment,
+ * before it.
  */
 #include "trace/env.h"
 
@@ -35,7 +36,8 @@ static bool says_yes(const char *text)
 
 static bool says_no(const char *text)
 {
-    static const char *const no[] = {"0", "off", "no", "false", "OFF", "NO", "FALSE", "False", "none", "disabled", NULL};
+    static const char *const no[] = {"0",     "off",   "no",   "false",    "OFF", "NO",
+                                     "FALSE", "False", "none", "disabled", NULL};
     return is_one_of(text, no);
 }
 
@@ -105,7 +107,8 @@ static int read_texts(struct tw__settings *settings, const struct tw_config *con
 }
 
 /* Bytes from config, or else from the texts. */
-static int read_bytes(const struct tw__settings *settings, size_t given, enum tw__setting id, size_t *out, const char **what)
+static int read_bytes(const struct tw__settings *settings, size_t given, enum tw__setting id, size_t *out,
+                      const char **what)
 {
     *what = rows[id].variables;
     *out = given;
@@ -120,7 +123,8 @@ static int read_sampler(struct tw__settings *settings, const struct tw_config *c
     if (config->sample_rate > 1) return TW_ERR_RANGE;
     if (config->sample_rate != 0) {
         unsigned millionths = config->sample_rate < 0 ? 0 : (unsigned)(config->sample_rate * 1e6 + 0.5);
-        (void)snprintf(settings->sampler, sizeof settings->sampler, "rate=%u.%06u", millionths / 1000000, millionths % 1000000);
+        (void)snprintf(settings->sampler, sizeof settings->sampler, "rate=%u.%06u", millionths / 1000000,
+                       millionths % 1000000);
     } else if (*rate) {
         (void)snprintf(settings->sampler, sizeof settings->sampler, "rate=%s", rate);
     } else {
@@ -136,7 +140,8 @@ static void read_service(struct tw__settings *settings)
     struct tw__pair pair;
     copy_cut(settings->service, sizeof settings->service, tw__setting(settings, TW__SETTING_SERVICE));
     while (!settings->service[0] && tw__pairs_next(&at, &pair)) {
-        if (pair.key_len != 12 || memcmp(pair.key, "service.name", 12) != 0 || pair.value_len >= TW__SERVICE_MAX) continue;
+        if (pair.key_len != 12 || memcmp(pair.key, "service.name", 12) != 0 || pair.value_len >= TW__SERVICE_MAX)
+            continue;
         size_t len = tw__percent_decode(pair.value, pair.value_len, settings->service);
         settings->service[len] = 0;
     }
@@ -149,8 +154,9 @@ static int read_missing(struct tw__settings *settings)
     static const struct {
         const char *word;
         enum tw__missing policy;
-    } words[] = {{"ignore", TW__MISSING_IGNORE},       {"diagnose", TW__MISSING_DIAGNOSE},  {"root", TW__MISSING_BEGIN_ROOT},
-                 {"IGNORE_ERROR", TW__MISSING_IGNORE}, {"LOG_ERROR", TW__MISSING_DIAGNOSE}, {"RUNTIME_ERROR", TW__MISSING_DIAGNOSE}};
+    } words[] = {{"ignore", TW__MISSING_IGNORE},      {"diagnose", TW__MISSING_DIAGNOSE},
+                 {"root", TW__MISSING_BEGIN_ROOT},    {"IGNORE_ERROR", TW__MISSING_IGNORE},
+                 {"LOG_ERROR", TW__MISSING_DIAGNOSE}, {"RUNTIME_ERROR", TW__MISSING_DIAGNOSE}};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if (strcasecmp(tw__setting(settings, TW__SETTING_CONTEXT_MISSING), words[i].word) != 0) continue;
         settings->context_missing = words[i].policy;
@@ -162,7 +168,8 @@ static int read_missing(struct tw__settings *settings)
 static void read_switches(struct tw__settings *settings, const struct tw_config *config)
 {
     const char *on = row_text(config, &(struct row){rows[TW__SETTING_ON].variables, ""});
-    settings->off = config->off || says_no(*on ? on : "on") || (!*on && says_yes(tw__setting(settings, TW__SETTING_SDK_DISABLED)));
+    settings->off =
+        config->off || says_no(*on ? on : "on") || (!*on && says_yes(tw__setting(settings, TW__SETTING_SDK_DISABLED)));
     settings->keep_file = config->keep_file || says_yes(tw__setting(settings, TW__SETTING_KEEP));
     settings->no_tsc = says_no(tw__setting(settings, TW__SETTING_TSC));
     settings->random_trace_ids = config->random_trace_ids || says_yes(tw__setting(settings, TW__SETTING_RANDOM_IDS));
@@ -194,7 +201,8 @@ __attribute__((constructor)) static void propagators_at_load(void)
     (void)take_formats(row_text(&nothing, &rows[TW__SETTING_PROPAGATORS_WRITE]), true, false, true);
 }
 
-/* What tw_config.variables said of calls, for whoever configures them later. Older ones stay: somebody may be reading them. */
+/* What tw_config.variables said of calls, for whoever configures them later. Older ones stay: somebody may be reading
+ * them. */
 struct calls_given {
     const struct calls_given *older;
     const char *list[];
@@ -240,7 +248,8 @@ int tw__settings_read(struct tw__settings *settings, const struct tw_config *con
     read_switches(settings, config);
     read_service(settings);
     *what = rows[TW__SETTING_LOG_LEVEL].variables;
-    if (tw_log_level_parse(tw__setting(settings, TW__SETTING_LOG_LEVEL), &settings->log_level) < 0) return TW_ERR_SYNTAX;
+    if (tw_log_level_parse(tw__setting(settings, TW__SETTING_LOG_LEVEL), &settings->log_level) < 0)
+        return TW_ERR_SYNTAX;
     *what = rows[TW__SETTING_CONTEXT_MISSING].variables;
     if (read_missing(settings) < 0) return TW_ERR_SYNTAX;
     *what = "TRACKWAY_DIR";
@@ -255,7 +264,10 @@ int tw__settings_read(struct tw__settings *settings, const struct tw_config *con
     if (result < 0) return result;
     const char *layout = tw__setting(settings, TW__SETTING_FDB_LAYOUT);
     *what = "TRACKWAY_FDB_LAYOUT (7, 8 or 12)";
-    settings->fdb_layout = strcmp(layout, "7") == 0 ? 7 : strcmp(layout, "8") == 0 ? 8 : strcmp(layout, "12") == 0 ? 12 : 0;
+    settings->fdb_layout = strcmp(layout, "7") == 0    ? 7
+                           : strcmp(layout, "8") == 0  ? 8
+                           : strcmp(layout, "12") == 0 ? 12
+                                                       : 0;
     if (!settings->fdb_layout) return TW_ERR_RANGE;
     return read_bytes(settings, 0, TW__SETTING_FILE_MAX, &settings->file_max_bytes, what);
 }

@@ -1,5 +1,5 @@
-/* env: the library's configuration: tw_config where it says something, else the environment, else the defaults of settings.h.
- * The only place of the library that reads the environment. */
+/* env: the library's configuration: tw_config where it says something, else the environment, else the defaults of
+ * settings.h. The only place of the library that reads the environment. */
 #ifndef TW_TRACE_ENV_H
 #define TW_TRACE_ENV_H
 
@@ -36,17 +36,17 @@ static inline const char *tw__setting(const struct tw__settings *settings, enum 
     return settings->texts.room + settings->texts.at[id];
 }
 
-/* Settings from config where it says something, else from the environment, else the defaults. Returns 0, or TW_ERR_RANGE /
- * TW_ERR_SYNTAX with *what naming the variable that cannot be used. */
+/* Settings from config where it says something, else from the environment, else the defaults. Returns 0, or
+ * TW_ERR_RANGE / TW_ERR_SYNTAX with *what naming the variable that cannot be used. */
 int tw__settings_read(struct tw__settings *settings, const struct tw_config *config, const char **what);
 
-/* Makes the formats that the settings name the default of tw_extract and tw_inject. What the environment says holds from the
- * time the library is loaded; given is whether tw_config.variables were handed over, which may say something else.
- * Returns how many names are not known, or TW_ERR_SYNTAX: a list has none that is. */
+/* Makes the formats that the settings name the default of tw_extract and tw_inject. What the environment says holds
+ * from the time the library is loaded; given is whether tw_config.variables were handed over, which may say something
+ * else. Returns how many names are not known, or TW_ERR_SYNTAX: a list has none that is. */
 int tw__propagators_apply(const struct tw__settings *settings, bool given);
 
-/* Rules for calls, where config says nothing: texts of the last tw_config.variables or of the environment, borrowed. Sensitive paths, which add up, apart.
- * Returns 0 or what tw__bytes_parse returns; the texts are set all the same. */
+/* Rules for calls, where config says nothing: texts of the last tw_config.variables or of the environment, borrowed.
+ * Sensitive paths, which add up, apart. Returns 0 or what tw__bytes_parse returns; the texts are set all the same. */
 int tw__env_calls(struct tw_calls_config *config, const char **sensitive);
 
 #endif

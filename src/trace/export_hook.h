@@ -11,10 +11,11 @@
 /* How long a clean exit waits for the exporters. */
 #define TW__EXIT_TIMEOUT_NS ((uint64_t)2000000000)
 
-/* A segment has begun. Starts the exporters that the settings name, and the questions of a sampler that samples centrally
- * (NULL: there is none). Returns how many exporters there are, or an error with *what set (a text that lasts until the next
- * call); recording, and the exporters that could be opened, go on then. Under the runtime's lock. */
-int tw__export_begin(struct tw__segment *segment, const struct tw__settings *settings, struct tw__sampler *sampler, const char **what);
+/* A segment has begun. Starts the exporters that the settings name, and the questions of a sampler that samples
+ * centrally (NULL: there is none). Returns how many exporters there are, or an error with *what set (a text that lasts
+ * until the next call); recording, and the exporters that could be opened, go on then. Under the runtime's lock. */
+int tw__export_begin(struct tw__segment *segment, const struct tw__settings *settings, struct tw__sampler *sampler,
+                     const char **what);
 
 /* The segment ends: exports what is there, for at most timeout_ns, and ends the thread. */
 void tw__export_end(uint64_t timeout_ns);

@@ -1,10 +1,11 @@
 /* function: entries and exits of functions, of code that was compiled with -finstrument-functions.
  *
- * The compiler puts these two calls into each function. They do nothing until a live trace names kind=call or kind=return; then each is
- * a record of the function's address and its caller's. Names are the reader's work: it has the addresses, /proc/PID/maps and the files.
+ * The compiler puts these two calls into each function. They do nothing until a live trace names kind=call or
+ * kind=return; then each is a record of the function's address and its caller's. Names are the reader's work: it has
+ * the addresses, /proc/PID/maps and the files.
  *
- * The question is asked once in a generation, as a log site asks it (log.c). No recording is begun for it: who has never recorded
- * anything is not asked either.
+ * The question is asked once in a generation, as a log site asks it (log.c). No recording is begun for it: who has
+ * never recorded anything is not asked either.
  */
 #include <trackway/live.h>
 #include <trackway/log.h>

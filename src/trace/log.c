@@ -9,8 +9,8 @@
  * sites that a change walks through (one load, but somebody would have to notice a change from outside: a thread in
  * every program); one word for all (a live trace on one module would make every site call).
  *
- * A line of the span that the last one in the chunk was of leaves out whose it is: 32 bytes for three integers instead of 72
- * (BRIEF, docs/format/segment.md). The block's log_span says whose the last one was; a new chunk and whatever
+ * A line of the span that the last one in the chunk was of leaves out whose it is: 32 bytes for three integers instead
+ * of 72 (BRIEF, docs/format/segment.md). The block's log_span says whose the last one was; a new chunk and whatever
  * changes a trace's id or flags set it to none.
  *
  * A fast site takes numbers only, at most fifteen; its arguments are four bits each in the signature, read once from
@@ -81,8 +81,8 @@ int tw_log_get_level(void)
     return tw__load_relaxed(&level_in_force);
 }
 
-/* The tick after which lines that are recorded for a live trace's sake ask again. Asked by those that are not brief: one in
- * each chunk, which lasts a second at most. */
+/* The tick after which lines that are recorded for a live trace's sake ask again. Asked by those that are not brief:
+ * one in each chunk, which lasts a second at most. */
 static uint64_t recheck_tick = UINT64_MAX;
 
 bool tw__log_wants(int level, const char *module, const char *function)
@@ -222,8 +222,8 @@ static inline __attribute__((always_inline)) void give_back(struct tw__block *me
     tw__store_release(&me->current, at); /* pairs with tw_shutdown, which waits for it */
 }
 
-/* Whether a line may leave out whose it is: the last one in the chunk was of the same span. Never in a context that came from
- * elsewhere, whose id may be any number, one of ours and TW__NO_LOG among them. */
+/* Whether a line may leave out whose it is: the last one in the chunk was of the same span. Never in a context that
+ * came from elsewhere, whose id may be any number, one of ours and TW__NO_LOG among them. */
 static inline __attribute__((always_inline)) bool goes_on(const struct tw__block *block, const struct tw__slot *at,
                                                           uint64_t id)
 {
@@ -236,10 +236,10 @@ static inline void note_span(struct tw__block *block, const struct tw__slot *at,
     block->log_span = tw__is_holder(at) || tw__meta ? (uint64_t)TW__NO_LOG : id;
 }
 
-/* Begins a record with a head for its long form: all of it but the arguments. False: not the fast way (no room, a lease that has
- * run out, a thread with metadata or without a block, a span that has ended), and nothing has happened. In no span at all is fine.
- * Nothing is stored before the clock says that the chunk is ours still (arena.c). The trace's words are copied one by one: those of
- * a span that has just begun are still in the store buffer. */
+/* Begins a record with a head for its long form: all of it but the arguments. False: not the fast way (no room, a lease
+ * that has run out, a thread with metadata or without a block, a span that has ended), and nothing has happened. In no
+ * span at all is fine. Nothing is stored before the clock says that the chunk is ours still (arena.c). The trace's
+ * words are copied one by one: those of a span that has just begun are still in the store buffer. */
 static inline __attribute__((always_inline)) bool begin_fast(struct fast *f, uint64_t head)
 {
     struct tw__block *me = tw__me;
@@ -348,11 +348,11 @@ __attribute__((noinline, cold)) static void ints_any(struct tw_log_site *site, u
     words_any(site, a >> 32, bc, bc >> 32, 0);
 }
 
-/* A further line of a span, of up to three integers of 32 bits: the record that is to be cheap. Whatever is different is found
- * by one of these questions: the thread's metadata and a chunk that has just begun by log_span too.
+/* A further line of a span, of up to three integers of 32 bits: the record that is to be cheap. Whatever is different
+ * is found by one of these questions: the thread's metadata and a chunk that has just begun by log_span too.
  *
- * All three without asking how many there are: what is too much lies behind the record, where the next one goes; 64 bytes are
- * always free there (arena.c). */
+ * All three without asking how many there are: what is too much lies behind the record, where the next one goes; 64
+ * bytes are always free there (arena.c). */
 void tw__log_ints(struct tw_log_site *site, uint64_t a, uint64_t bc)
 {
     uint64_t head = tw__load_acquire(&site->brief); /* pairs with head_of */

@@ -47,7 +47,8 @@ enum tw__fast {
 };
 uint64_t tw__log_signature(const char *format, uint32_t *bytes);
 enum { TW__INTS_MAX = 3 }; /* a tag could hold four */
-/* The head of the one tag TW__TAG_INTS for up to TW__INTS_MAX arguments of 32 bits each; 0: there are none. False: they are others. */
+/* The head of the one tag TW__TAG_INTS for up to TW__INTS_MAX arguments of 32 bits each; 0: there are none. False: they
+ * are others. */
 bool tw__log_narrow(uint64_t signature, uint32_t *head);
 
 /* Whether a line of this level from this place is wanted. module and function NULL: of anywhere. */

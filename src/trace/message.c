@@ -1,7 +1,8 @@
 /* message: what goes from one thread, process or queue to another.
  *
- * Both sides are recorded under the sender's trace with one message id, so a reader can join them, and a send without a receive
- * is a message that never arrived. Of the contents nothing is kept unless the program or its environment asked for it. */
+ * Both sides are recorded under the sender's trace with one message id, so a reader can join them, and a send without a
+ * receive is a message that never arrived. Of the contents nothing is kept unless the program or its environment asked
+ * for it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,8 +27,10 @@ static void append(struct tw__block *block, struct tw_site *site, const struct t
     tags[n++] = (struct tw__tag_in){.key = tw__key_id(block, "id"), .type = TW__TAG_UINT, .bits = id};
     tags[n++] = (struct tw__tag_in){.key = tw__key_id(block, "size"), .type = TW__TAG_UINT, .bits = message->size};
     if (message->peer)
-        tags[n++] = tw__text_tag(block, TW__TAG_STR, tw__key_id(block, "peer"), message->peer, strlen(message->peer), TW_TEXT_MAX);
-    size_t max = tw__load_relaxed(&tw__runtime.payload_max), keep = message->byte_count < max ? message->byte_count : max;
+        tags[n++] = tw__text_tag(block, TW__TAG_STR, tw__key_id(block, "peer"), message->peer, strlen(message->peer),
+                                 TW_TEXT_MAX);
+    size_t max = tw__load_relaxed(&tw__runtime.payload_max),
+           keep = message->byte_count < max ? message->byte_count : max;
     if (keep && message->bytes)
         tags[n++] = (struct tw__tag_in){.key = tw__key_id(block, "bytes"), .type = TW__TAG_BYTES, .ptr = message->bytes,
                                         .len = (uint32_t)keep, .full_len = (uint32_t)keep};
@@ -137,7 +140,8 @@ static void *run(void *data)
 int tw_thread_create(void *thread, const void *attr, void *(*start)(void *), void *arg)
 {
     struct handover *handover = malloc(sizeof *handover);
-    if (!handover) return pthread_create(thread, attr, start, arg); /* the program's thread matters more than its record */
+    /* The program's thread matters more than its record. */
+    if (!handover) return pthread_create(thread, attr, start, arg);
     *handover = (struct handover){.start = start, .arg = arg, .creator = tw__me->tid};
     handover->has_context = tw_context_current(&handover->context);
     int failed = pthread_create(thread, attr, run, handover);

@@ -1,7 +1,7 @@
 /* record: events, marks and whatever else is an instant.
  *
- * One record, written straight into the thread's open chunk: head, time, whose it is, tags. Sizes are added up first, so that
- * room is made once; then the bytes go in and the cursor moves.
+ * One record, written straight into the thread's open chunk: head, time, whose it is, tags. Sizes are added up first,
+ * so that room is made once; then the bytes go in and the cursor moves.
  */
 #include "trace/record.h"
 
@@ -57,8 +57,8 @@ bool tw__record_append(struct tw__block *block, uint64_t head, uint64_t tick, co
     return true;
 }
 
-bool tw__record_append_bytes(struct tw__block *block, uint64_t head, const struct tw__owner *owner, const void *tags, size_t len,
-                             const void *more, size_t more_len)
+bool tw__record_append_bytes(struct tw__block *block, uint64_t head, const struct tw__owner *owner, const void *tags,
+                             size_t len, const void *more, size_t more_len)
 {
     struct tw__segment *segment = tw__segment_of(block);
     size_t whole = TW__EVENT_HEAD_BYTES + len + more_len;
@@ -78,7 +78,8 @@ bool tw__record_append_bytes(struct tw__block *block, uint64_t head, const struc
     return true;
 }
 
-struct tw__tag_in tw__text_tag(struct tw__block *block, enum tw__tag type, uint16_t key, const void *text, size_t len, size_t max)
+struct tw__tag_in tw__text_tag(struct tw__block *block, enum tw__tag type, uint16_t key, const void *text, size_t len,
+                               size_t max)
 {
     struct tw__tag_in tag = {.key = key, .type = (uint8_t)type, .ptr = text};
     tag.len = (uint32_t)(len < max ? len : max);

@@ -30,11 +30,12 @@ bool tw__record_append(struct tw__block *block, uint64_t head, uint64_t tick, co
                        const struct tw__tag_in *tags, size_t count);
 
 /* The same, with tags that are bytes already, in two parts; lengths are multiples of 8. Time: now. */
-bool tw__record_append_bytes(struct tw__block *block, uint64_t head, const struct tw__owner *owner, const void *tags, size_t len,
-                             const void *more, size_t more_len);
+bool tw__record_append_bytes(struct tw__block *block, uint64_t head, const struct tw__owner *owner, const void *tags,
+                             size_t len, const void *more, size_t more_len);
 
 /* A text as a tag, cut to max bytes; counts the cut. */
-struct tw__tag_in tw__text_tag(struct tw__block *block, enum tw__tag type, uint16_t key, const void *text, size_t len, size_t max);
+struct tw__tag_in tw__text_tag(struct tw__block *block, enum tw__tag type, uint16_t key, const void *text, size_t len,
+                               size_t max);
 
 /* A public attribute as a tag. */
 struct tw__tag_in tw__attr_tag(struct tw__block *block, const struct tw_attr *attr);

@@ -1,8 +1,9 @@
 /* recorder: the flight recorder's questions, asked from inside.
  *
- * The same reader that serves other processes reads our own mapping; nothing is kept twice. dump remembers the places (ticket
- * of the chunk, offset) of what it has given out, so that each record is dumped once and what arrives meanwhile stays; a place
- * is forgotten when its chunk has been overwritten. clear is a time in the header that every reader obeys.
+ * The same reader that serves other processes reads our own mapping; nothing is kept twice. dump remembers the places
+ * (ticket of the chunk, offset) of what it has given out, so that each record is dumped once and what arrives meanwhile
+ * stays; a place is forgotten when its chunk has been overwritten. clear is a time in the header that every reader
+ * obeys.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -54,8 +55,8 @@ static int by_number(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The tickets of all chunks, sorted. A slow thread may hold a chunk open while the others go round many times, so the age of
- * a ticket says nothing. NULL on lack of memory. */
+/* The tickets of all chunks, sorted. A slow thread may hold a chunk open while the others go round many times, so the
+ * age of a ticket says nothing. NULL on lack of memory. */
 static uint64_t *tickets_now(const struct tw__segment *segment, size_t *count)
 {
     size_t high = tw__load_acquire(&segment->header->chunk_high); /* pairs with tw__segment_resize */

@@ -3,15 +3,16 @@
  *     not begun --first use or tw_init--> recording --tw_shutdown--> ended --tw_init--> recording ...
  *                                   \--> failed, or off by configuration
  *
- * The lock is for these steps only; no span call takes it but a thread's first, while nothing has begun. A segment that has
- * ended stays mapped: another thread may be inside a call, and handles from then must stay harmless. Its arena's memory is
- * given back; what remains is 16 KiB a thread.
+ * The lock is for these steps only; no span call takes it but a thread's first, while nothing has begun. A segment that
+ * has ended stays mapped: another thread may be inside a call, and handles from then must stay harmless. Its arena's
+ * memory is given back; what remains is 16 KiB a thread.
  *
- * Sites and keys remember their dictionary ids for ever, so each next segment takes the dictionary of the one before over.
+ * Sites and keys remember their dictionary ids for ever, so each next segment takes the dictionary of the one before
+ * over.
  *
- * fork: of the mapping the child gets header and dictionary only (MADV_DONTFORK); zero memory is put in the place of the rest,
- * so that handles from before the fork read as ended, and its first record begins a new segment. exec: the mapping goes, the file stays, and readers see that
- * the process no longer maps it.
+ * fork: of the mapping the child gets header and dictionary only (MADV_DONTFORK); zero memory is put in the place of
+ * the rest, so that handles from before the fork read as ended, and its first record begins a new segment. exec: the
+ * mapping goes, the file stays, and readers see that the process no longer maps it.
  */
 #include "trace/runtime.h"
 
@@ -119,7 +120,8 @@ static void begin_export(struct tw__segment *segment)
     tw__store_release(&tw__runtime.sampler, configured ? &sampler : NULL);
     int result = tw__export_begin(segment, &state.settings, configured ? &sampler : NULL, &what);
     if (result < 0) {
-        notice(segment, result, "export", what, result == TW_ERR_NOT_FOUND ? "" : tw_err_text(result)); /* it says so itself */
+        /* What was not found says so itself. */
+        notice(segment, result, "export", what, result == TW_ERR_NOT_FOUND ? "" : tw_err_text(result));
     } else if (configured && result > 0 && !tw__sampler_can_sample(&sampler)) {
         notice(segment, TW_ERR_STATE, "export", "there is an exporter, but the configured sample rate is 0", "");
     } else if (configured && result == 0) {
@@ -295,7 +297,8 @@ static int wait_quiet(struct tw__segment *segment, uint64_t timeout_ns)
         bool busy = false;
         for (uint32_t i = 0; i < high && !busy; i++) {
             struct tw__block *block = tw__block_at(segment, i);
-            busy = tw__load_acquire(&block->state) == TW__BLOCK_USED && tw__load_acquire(&block->current) == &tw__poison;
+            busy =
+                tw__load_acquire(&block->state) == TW__BLOCK_USED && tw__load_acquire(&block->current) == &tw__poison;
         }
         if (!busy) return 0;
         if (waited >= timeout_ns) return TW_ERR_TIMEOUT;
@@ -317,14 +320,15 @@ int tw_shutdown(uint64_t timeout_ns)
     set_gate();
     tw__export_end(timeout_ns);
     tw__live_own_end(timeout_ns);
-    /* From here on no thread gets anything from the old segment: a new generation, no chunk, no slot. Who is inside a call
-     * now may put its own values back; it notices at its next chunk (attach.c). */
+    /* From here on no thread gets anything from the old segment: a new generation, no chunk, no slot. Who is inside a
+     * call now may put its own values back; it notices at its next chunk (attach.c). */
     tw__store_relaxed(&tw__runtime.generation, tw__runtime.generation + 1);
     tw__store_release(&tw__runtime.segment, NULL);
     tw__log_changed();
     int result = wait_quiet(segment, timeout_ns);
     uint64_t now = tw__segment_tick(segment);
-    for (uint32_t i = 0, high = tw__load_acquire(&segment->header->block_high); i < high; i++) { /* pairs with block.c: take */
+    uint32_t high = tw__load_acquire(&segment->header->block_high); /* pairs with block.c: take */
+    for (uint32_t i = 0; i < high; i++) {
         struct tw__block *block = tw__block_at(segment, i);
         if (result == 0) tw__arena_close(segment, block, now);
         tw__store_relaxed(&block->limit, NULL);

@@ -1,7 +1,7 @@
 /* runtime: the one recorder of this process, and what each thread has of it.
  *
- * The hot path (span.c, tag.c) knows only tw__me. Everything else enters through tw__enter, which attaches the thread, keeps
- * signal handlers out, and gives them a lane of their own when they come in the middle. */
+ * The hot path (span.c, tag.c) knows only tw__me. Everything else enters through tw__enter, which attaches the thread,
+ * keeps signal handlers out, and gives them a lane of their own when they come in the middle. */
 #ifndef TW_TRACE_RUNTIME_H
 #define TW_TRACE_RUNTIME_H
 
@@ -33,16 +33,16 @@ struct tw__runtime {
 };
 extern struct tw__runtime tw__runtime;
 
-/* The segment, made now if this is the first use. NULL when recording is off or failed. May take a lock, allocate, and call
- * the kernel: only from slow paths. */
+/* The segment, made now if this is the first use. NULL when recording is off or failed. May take a lock, allocate, and
+ * call the kernel: only from slow paths. */
 struct tw__segment *tw__runtime_segment(void);
 
-/* Makes the segment if this is the first use. False: cannot be said now (a handler in the middle of attaching); true also when
- * recording is off or failed. [async-signal-safe] as tw__enter. */
+/* Makes the segment if this is the first use. False: cannot be said now (a handler in the middle of attaching); true
+ * also when recording is off or failed. [async-signal-safe] as tw__enter. */
 bool tw__runtime_ready(void);
 
-/* Where records of this call go: this thread's block, or its lane inside a signal handler that interrupted a call. NULL: record
- * nothing (counted). The block's current is poisoned until tw__leave; block->saved is what it was.
+/* Where records of this call go: this thread's block, or its lane inside a signal handler that interrupted a call.
+ * NULL: record nothing (counted). The block's current is poisoned until tw__leave; block->saved is what it was.
  * [async-signal-safe] once the thread is attached. */
 struct tw__block *tw__enter(void);
 
@@ -64,7 +64,8 @@ static inline struct tw__segment *tw__segment_of(const struct tw__block *block)
     return block->segment;
 }
 
-/* Whether ids of the block's dictionary are those of the next segments too: none has begun since. Ask after entering. */
+/* Whether ids of the block's dictionary are those of the next segments too: none has begun since. Ask after
+ * entering. */
 static inline bool tw__ids_hold(const struct tw__block *block)
 {
     return block->generation == tw__load_acquire(&tw__runtime.generation);

@@ -33,9 +33,10 @@ int tw_sampling_set_rate_of(const char *path, double rate)
     return result < 0 ? result : tw__control_rate_of(path, threshold);
 }
 
-/* Whether the span is a root alone; between enter and leave. Nothing was begun on this thread since: the slot that was free then is
- * the first one still, and has the same id. And nobody has the root's context, by which a child could be begun on another thread or
- * in another process: who gets it (tw__slot_handed) clears alias. So a child costs nothing more than before. */
+/* Whether the span is a root alone; between enter and leave. Nothing was begun on this thread since: the slot that was
+ * free then is the first one still, and has the same id. And nobody has the root's context, by which a child could be
+ * begun on another thread or in another process: who gets it (tw__slot_handed) clears alias. So a child costs nothing
+ * more than before. */
 static bool is_alone(const struct tw__block *block, tw_span span)
 {
     const struct tw__slot *slot = span.slot;

@@ -2,12 +2,13 @@
  *
  *     X(id, variables, default, field, text)
  *
- *     variables   ours first, then those of others that are honoured where ours are not set; the first that is not empty counts
+ *     variables   ours first, then those of others that are honoured where ours are not set; the first that is not
+ *                 empty counts
  *     default     as it would be written; "" is nothing, or what text says
  *     field       of struct tw_config, which wins where set; "" there is none, only tw_config.variables
  *
- * env.c reads it, tools/write_configuration makes docs/configuration.md of it, and CI compares both. A new setting is a line
- * here; its text is reached with tw__setting. */
+ * env.c reads it, tools/write_configuration makes docs/configuration.md of it, and CI compares both. A new setting is a
+ * line here; its text is reached with tw__setting. */
 #ifndef TW_TRACE_SETTINGS_H
 #define TW_TRACE_SETTINGS_H
 

@@ -1,7 +1,8 @@
 /* slow: the ways of beginning and ending a span that are not the common one.
  *
- * Everything here runs between tw__enter and tw__leave, on one block, and may register sites, take further slots, change
- * chunks, and look at stacks. It is still wait-free and free of allocation; only a thread's first call makes anything.
+ * Everything here runs between tw__enter and tw__leave, on one block, and may register sites, take further slots,
+ * change chunks, and look at stacks. It is still wait-free and free of allocation; only a thread's first call makes
+ * anything.
  */
 #include "trace/slow.h"
 
@@ -89,7 +90,8 @@ static void decide_as_asked(struct ancestry *a, enum tw__sample_parent parent, u
     set_sampled(a, tw__rate_takes(asked & ~TW__SAMPLE_ASKED, id));
 }
 
-/* What rules are matched against: the root of a server's request is called "GET /cart" (OpenTelemetry's convention for names). */
+/* What rules are matched against: the root of a server's request is called "GET /cart" (OpenTelemetry's convention for
+ * names). */
 static void read_name(const char *name, struct tw__sample_request *request)
 {
     size_t method = 0;
@@ -100,7 +102,8 @@ static void read_name(const char *name, struct tw__sample_request *request)
     request->path = (struct tw_text){path, strcspn(path, "?")};
 }
 
-/* Whether the trace is exported: at its root, and where it comes from another process. Children of what is current follow it. */
+/* Whether the trace is exported: at its root, and where it comes from another process. Children of what is current
+ * follow it. */
 static void decide(const struct tw__block *block, struct ancestry *a, enum tw__sample_parent parent, const char *name)
 {
     struct tw__sampler *sampler = tw__load_acquire(&tw__runtime.sampler); /* pairs with runtime.c: begin_export */
@@ -119,7 +122,8 @@ static void decide(const struct tw__block *block, struct ancestry *a, enum tw__s
     struct tw__sample_request request = {.trace_id = id, .parent = parent, .service = tw__runtime.service};
     struct tw__sample_decision decision;
     if (name && tw__sampler_uses_rules(sampler)) read_name(name, &request);
-    uint64_t seconds = block->seconds ? block->seconds : tw__os_seconds(); /* of the last trace id made here: at most 250 ms late */
+    /* Of the last trace id made here: at most 250 ms late. */
+    uint64_t seconds = block->seconds ? block->seconds : tw__os_seconds();
     tw__sampler_explain(sampler, &request, seconds * 1000000000u, &decision);
     set_sampled(a, decision.sampled);
     a->rule_len = decision.rule_len;
@@ -127,8 +131,8 @@ static void decide(const struct tw__block *block, struct ancestry *a, enum tw__s
 }
 
 /* Trace, tree parent and flags; *links gets how many of the given parents are used up or invalid at the front. */
-static struct ancestry ancestry_of(struct tw__block *block, const char *name, const struct tw_span_options *options, uint64_t now,
-                                   size_t *first)
+static struct ancestry ancestry_of(struct tw__block *block, const char *name, const struct tw_span_options *options,
+                                   uint64_t now, size_t *first)
 {
     struct ancestry a = {.parent = 0};
     if (options && options->name) name = options->name;
@@ -215,7 +219,8 @@ static tw_span begin_at(struct tw_site *site, const struct tw_span_options *opti
     if (options && options->name) tw_span_rename(span, options->name);
     if (a.rule_len) tw_span_set_strn(span, "aws.xray.rule_name", a.rule, a.rule_len);
     if (options)
-        for (size_t i = first; i < options->parent_count && !options->root; i++) tw_span_add_parent(span, &options->parents[i]);
+        for (size_t i = first; i < options->parent_count && !options->root; i++)
+            tw_span_add_parent(span, &options->parents[i]);
     return span;
 }
 
@@ -239,7 +244,8 @@ tw_span tw__span_begin_root(struct tw_site *site)
 
 tw_span tw__span_begin_under(struct tw_site *site, const struct tw_context *parents, size_t count)
 {
-    const struct tw_span_options options = {.parents = parents, .parent_count = parents ? count : 0, .root = !parents || !count};
+    const struct tw_span_options options = {
+        .parents = parents, .parent_count = parents ? count : 0, .root = !parents || !count};
     return tw__begin_slow(site, &options);
 }
 
@@ -251,7 +257,8 @@ tw_span tw__span_begin_named(struct tw_site *site, const char *name)
 
 bool tw__chunk_turn(struct tw__block *me, uint64_t now)
 {
-    /* No limit: the clock is not the TSC, or the recording has ended. As in tw__enter, the generation is looked at behind the poison. */
+    /* No limit: the clock is not the TSC, or the recording has ended. As in tw__enter, the generation is looked at
+     * behind the poison. */
     if (!tw__load_relaxed(&me->limit) || me->generation != tw__load_relaxed(&tw__runtime.generation)) return false;
     return tw__arena_turn(tw__segment_of(me), me, now);
 }
@@ -312,10 +319,11 @@ tw_span tw__lap_slow(tw_span span, struct tw_site *site)
     }
     const struct tw__slot *slot = span.slot;
     const struct tw__segment *segment = tw__load_acquire(&tw__runtime.segment);
-    const struct lap lap = {.ancestry = {.trace = {tw__load_relaxed(&slot->trace[0]), tw__load_relaxed(&slot->trace[1])},
-                                         .parent = tw__load_relaxed(&slot->parent),
-                                         .flags = tw__load_relaxed(&slot->misc) >> 32 & 0xff},
-                            .tick = segment ? tw__segment_tick(segment) : 0};
+    const struct lap lap = {
+        .ancestry = {.trace = {tw__load_relaxed(&slot->trace[0]), tw__load_relaxed(&slot->trace[1])},
+                     .parent = tw__load_relaxed(&slot->parent),
+                     .flags = tw__load_relaxed(&slot->misc) >> 32 & 0xff},
+        .tick = segment ? tw__segment_tick(segment) : 0};
     const struct tw__slot *top = tw__load_relaxed(&tw__me->current);
     bool current = top == slot || (tw__is_holder(top) && top->alias == slot);
     const struct tw_span_options options = {.detached = !current};

@@ -1,8 +1,8 @@
 /* span: begin, end, lap and the plain event: the hot path.
  *
- * begin takes a slot from the thread's free list, copies trace and parent from the slot below, reads the clock and publishes
- * the span's id. end reads the clock, copies the slot to the end of the thread's open chunk as a record, publishes the end
- * of the chunk, and gives the slot back. Nothing else, as long as
+ * begin takes a slot from the thread's free list, copies trace and parent from the slot below, reads the clock and
+ * publishes the span's id. end reads the clock, copies the slot to the end of the thread's open chunk as a record,
+ * publishes the end of the chunk, and gives the slot back. Nothing else, as long as
  *
  *     the thread is attached and has a free slot    (else free is NULL)
  *     the site is registered                        (else head is 0)
@@ -11,16 +11,17 @@
  *     the span that ends is the current one         (else it is detached, another's, out of order, or none)
  *     the record fits in the open chunk, whose lease has not run out
  *
- * and each of these is one compare that jumps to slow.c. While inside, current points to poison: a signal handler that sees it
- * keeps off. A handler that comes before that may record as it likes, so the cursor, the tags and the free list are looked at
- * only then. Counted with callgrind the pair is below 90 instructions through the shared library (bench/).
+ * and each of these is one compare that jumps to slow.c. While inside, current points to poison: a signal handler that
+ * sees it keeps off. A handler that comes before that may record as it likes, so the cursor, the tags and the free list
+ * are looked at only then. Counted with callgrind the pair is below 90 instructions through the shared library
+ * (bench/).
  *
- * Where the clock stands: there are processors on which nothing that comes after its reading overlaps with it, and of what comes
- * before only chains of loads that are short (bench/README.md). So in begin it is read late, in end as soon as the poison is
- * stored (arena.c needs that order), and what can wait is looked at behind it.
+ * Where the clock stands: there are processors on which nothing that comes after its reading overlaps with it, and of
+ * what comes before only chains of loads that are short (bench/README.md). So in begin it is read late, in end as soon
+ * as the poison is stored (arena.c needs that order), and what can wait is looked at behind it.
  *
- * Invariant: the bytes of slot->tags from tags_len on are zero. end restores it a line at a time, once the record is there: who
- * is killed before still has the tags in the slot.
+ * Invariant: the bytes of slot->tags from tags_len on are zero. end restores it a line at a time, once the record is
+ * there: who is killed before still has the tags in the slot.
  */
 #include <trackway/span.h>
 

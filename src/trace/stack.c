@@ -4,15 +4,18 @@
  *
  * begin pushes, end pops; span.c does that alone as long as the span that ends is the current one. Here are the rest:
  *
- *   - A span that ends below others, or on another thread, cannot be unlinked by its ender. It becomes a zombie: its id is
- *     even again, its trace is zeroed (so that begin takes the slow way), and its thread takes it away: when it finds it on
- *     top, or when it has no free slot left (sweep; else spans that overlap one another for ever would take ever more).
+ *   - A span that ends below others, or on another thread, cannot be unlinked by its ender. It becomes a zombie: its id
+ *     is even again, its trace is zeroed (so that begin takes the slow way), and its thread takes it away: when it
+ *     finds it on top, or when it has no free slot left (sweep; else spans that overlap one another for ever would take
+ *     ever more).
  *   - Detached spans (link = &tw__detached) are in no stack and go straight back to their owner.
- *   - A slot leaves a stack (taken away, or abandoned when its thread exits or detaches what is below) and its span ends, in
- *     either order and on two threads at once. Each swaps its mark into slot->remote: who comes second gives the slot back.
- *   - A task switched to another thread brings a stack of foreign slots. Its top is wrapped in a holder with an alias (a
- *     stand-in), so that the fast path, which takes the current slot for its own, never sees a foreign one. What the task
- *     begins there links to the stand-in; when the task has moved on, stand-ins in its stack are passed by and given back.
+ *   - A slot leaves a stack (taken away, or abandoned when its thread exits or detaches what is below) and its span
+ *     ends, in either order and on two threads at once. Each swaps its mark into slot->remote: who comes second gives
+ *     the slot back.
+ *   - A task switched to another thread brings a stack of foreign slots. Its top is wrapped in a holder with an alias
+ *     (a stand-in), so that the fast path, which takes the current slot for its own, never sees a foreign one. What the
+ *     task begins there links to the stand-in; when the task has moved on, stand-ins in its stack are passed by and
+ *     given back.
  *
  * Rejected: an index or a list of open spans per thread (work on every begin for what hardly ever happens).
  */
@@ -48,8 +51,9 @@ void tw__context_of_slot(const struct tw__slot *slot, struct tw_context *out)
     out->flags = (uint8_t)(tw__load_relaxed(&slot->misc) >> 32);
 }
 
-/* Only of a root that was alone until now, hence once. Another thread may ask, and the slot be a stand-in meanwhile: its alias
- * is another thread's slot, a root's is its own thread's, so that the comparison cannot mistake one for the other. */
+/* Only of a root that was alone until now, hence once. Another thread may ask, and the slot be a stand-in meanwhile:
+ * its alias is another thread's slot, a root's is its own thread's, so that the comparison cannot mistake one for the
+ * other. */
 void tw__slot_handed(const struct tw__slot *slot)
 {
     if (tw__load_relaxed(&slot->parent)) return;
@@ -59,7 +63,8 @@ void tw__slot_handed(const struct tw__slot *slot)
 
 static bool is_zombie(const struct tw__slot *slot)
 {
-    return slot != &tw__no_slot && !tw__is_holder(slot) && (tw__load_acquire(&slot->id) & 1) == 0; /* pairs with close_slot */
+    if (slot == &tw__no_slot || tw__is_holder(slot)) return false;
+    return (tw__load_acquire(&slot->id) & 1) == 0; /* pairs with close_slot */
 }
 
 static bool is_stand_in(const struct tw__slot *slot)
@@ -354,7 +359,8 @@ static bool context_here(struct tw_context *out, bool handed)
     const struct tw__block *block = tw__me;
     const struct tw__slot *top = tw__load_relaxed(&block->current);
     memset(out, 0, sizeof *out);
-    if (top == &tw__poison || has_ended(top)) { /* in a signal handler, or after another thread ended what was current */
+    /* In a signal handler, or after another thread ended what was current. */
+    if (top == &tw__poison || has_ended(top)) {
         struct tw__block *mine = tw__enter();
         if (!mine) return false;
         top = tw__stack_parent(mine);

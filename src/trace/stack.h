@@ -23,14 +23,15 @@ void tw__stack_end(struct tw__block *block, struct tw__slot *slot);
 /* Gives back ended spans from the middle of the stack. */
 void tw__stack_sweep(struct tw__block *block);
 
-/* Takes everything above end off the stack, all of it when end is &tw__no_slot. Open spans stay open: who has their handles
- * may end them. Returns how many attached contexts were among it. */
+/* Takes everything above end off the stack, all of it when end is &tw__no_slot. Open spans stay open: who has their
+ * handles may end them. Returns how many attached contexts were among it. */
 unsigned tw__stack_abandon(struct tw__block *block, const struct tw__slot *end);
 
 /* Makes a slot stop being a holder. */
 void tw__holder_close(struct tw__slot *slot);
 
-/* From here on others know the context of this slot, and may begin a child of it anywhere: see sampling.c. [any thread] */
+/* From here on others know the context of this slot, and may begin a child of it anywhere: see sampling.c. [any
+ * thread] */
 void tw__slot_handed(const struct tw__slot *slot);
 
 /* tw_context_current for who does not hand it on. */

@@ -1,15 +1,16 @@
 /* tag: typed keys and values on open spans.
  *
- * A tag is reserved by adding its size to slot->tags_len, its payload is stored, and its head last. For numbers and literals the header <trackway/tag.h> does
- * that inline; here are the texts, and everything when the key is new, the slot full, or the span not open.
+ * A tag is reserved by adding its size to slot->tags_len, its payload is stored, and its head last. For numbers and
+ * literals the header <trackway/tag.h> does that inline; here are the texts, and everything when the key is new, the
+ * slot full, or the span not open.
  *
- * A slot holds 384 bytes of tags. When the next does not fit, what is there goes to the arena as a record of type TAGS under
- * the same span id and the slot begins anew; a reader joins them. A text longer than a slot goes there by itself.
+ * A slot holds 384 bytes of tags. When the next does not fit, what is there goes to the arena as a record of type TAGS
+ * under the same span id and the slot begins anew; a reader joins them. A text longer than a slot goes there by itself.
  *
- * A reader may look at the slot before it is emptied and at the record after; the process may be killed between the two. So
- * slot->emptied counts, and a record has the number of times with itself: tags of a slot emptied 5 times are in record 6, if
- * there is one. Rejected: comparing the bytes (a slot seen half full is only the beginning of its record, and a program may
- * well set the same tags again).
+ * A reader may look at the slot before it is emptied and at the record after; the process may be killed between the
+ * two. So slot->emptied counts, and a record has the number of times with itself: tags of a slot emptied 5 times are in
+ * record 6, if there is one. Rejected: comparing the bytes (a slot seen half full is only the beginning of its record,
+ * and a program may well set the same tags again).
  */
 #include <string.h>
 
@@ -86,7 +87,8 @@ static void put(struct tw__block *block, struct tw__slot *slot, const struct tw_
     /* What was set before goes out before, so that a reader finds the tags in the order in which they were set. */
     bool room = slot->tags_len + size <= TW__SLOT_TAG_BYTES;
     /* Not from a handler that has interrupted a call: the call may be moving the tags of this very span. */
-    if (!room && (block->role != TW__ROLE_LANE || tw__load_relaxed(&slot->owner) == block)) room = flush_slot(block, slot);
+    if (!room && (block->role != TW__ROLE_LANE || tw__load_relaxed(&slot->owner) == block))
+        room = flush_slot(block, slot);
     if (size > TW__SLOT_TAG_BYTES || !room) {
         uint64_t flags = (slot->misc >> 32) & 0xff, number = number_in_misc(tw__load_relaxed(&slot->emptied));
         struct tw__owner owner = {{slot->trace[0], slot->trace[1]}, slot->id, flags | number >> 32};
@@ -140,13 +142,14 @@ void tw__tag_bits_slow(tw_span span, struct tw_key *key, int type, uint64_t bits
     tw__leave(block);
 }
 
-__attribute__((noinline, cold)) static void text_slow(tw_span span, struct tw_key *key, enum tw__tag type, const void *text,
-                                                      size_t len)
+__attribute__((noinline, cold)) static void text_slow(tw_span span, struct tw_key *key, enum tw__tag type,
+                                                      const void *text, size_t len)
 {
     struct tw__block *block = enter_for(span);
     if (!block) return;
     if (tw__load_relaxed(&key->head) == 0) tw__key_register(block, key, type);
-    struct tw__tag_in tag = tw__text_tag(block, type, (uint16_t)tw__load_relaxed(&key->head), text ? text : "", text ? len : 0, TW_TEXT_MAX);
+    struct tw__tag_in tag = tw__text_tag(block, type, (uint16_t)tw__load_relaxed(&key->head), text ? text : "",
+                                         text ? len : 0, TW_TEXT_MAX);
     put(block, span.slot, &tag);
     tw__leave(block);
 }
@@ -210,8 +213,8 @@ __attribute__((noinline)) static void text_long(tw_span span, struct tw_key *key
     text_fast(span, key, TW__TAG_STR, text, strlen(text));
 }
 
-/* Most texts are short, and a call of strlen takes longer than they do. Aligned pieces never reach into a page that the text does
- * not; but a sanitizer would object. */
+/* Most texts are short, and a call of strlen takes longer than they do. Aligned pieces never reach into a page that the
+ * text does not; but a sanitizer would object. */
 void tw__tag_text(tw_span span, struct tw_key *key, const char *text)
 {
     if (UNLIKELY(!text)) {
@@ -235,8 +238,8 @@ void tw__tag_text(tw_span span, struct tw_key *key, const char *text)
     text_long(span, key, text);
 }
 
-/* A literal value is entered into the dictionary once; its tag is one word. The compiler may have made several copies of one
- * tw_tag with different literals but one key object: the first literal wins, the others are stored as texts. */
+/* A literal value is entered into the dictionary once; its tag is one word. The compiler may have made several copies
+ * of one tw_tag with different literals but one key object: the first literal wins, the others are stored as texts. */
 void tw__tag_literal_slow(tw_span span, struct tw_key *key, const char *text)
 {
     struct tw__block *block = enter_for(span);
@@ -245,7 +248,8 @@ void tw__tag_literal_slow(tw_span span, struct tw_key *key, const char *text)
     const void *none = NULL;
     if (tw__load_relaxed(&key->head) == 0) tw__key_register(block, key, TW__TAG_STR);
     uint16_t id = (uint16_t)tw__load_relaxed(&key->head);
-    if (len <= TW_NAME_MAX && tw__load_acquire(&key->literal) == none && tw__cas_acq_rel(&key->literal, &none, &key->literal)) {
+    if (len <= TW_NAME_MAX && tw__load_acquire(&key->literal) == none &&
+        tw__cas_acq_rel(&key->literal, &none, &key->literal)) {
         uint32_t value = tw__dict_text(tw__segment_of(block), text, len);
         if (!tw__ids_hold(block)) {
             tw__store_release(&key->literal, none); /* another time */

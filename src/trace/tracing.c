@@ -101,7 +101,8 @@ static tw_span begin_with(struct tw_site *site, const struct tw_subsegment_optio
 int tw__subsegment_start(struct tw_site *site, tw_span *out, const struct tw_subsegment_options *options)
 {
     struct tw_context current;
-    if (!options && tw__load_relaxed(&tw__load_relaxed(&tw__me->current)->trace[1])) { /* plainly inside, as in span.c */
+    /* Plainly inside, as in span.c. */
+    if (!options && tw__load_relaxed(&tw__load_relaxed(&tw__me->current)->trace[1])) {
         *out = tw__span_begin(site);
         return out->slot ? 0 : TW_ERR_SPACE;
     }
@@ -150,8 +151,8 @@ static bool read_slot(const struct tw__slot *slot, struct tw_context *out)
     return tw__load_acquire(&slot->id) == id && tw__context_is_valid(out);
 }
 
-/* One look. Returns 0, TW_ERR_OUT_OF_TRACE, or AGAIN. That current is what it was says little: a slot is soon used again. Its
- * id says it all, it never comes back. */
+/* One look. Returns 0, TW_ERR_OUT_OF_TRACE, or AGAIN. That current is what it was says little: a slot is soon used
+ * again. Its id says it all, it never comes back. */
 static int look(const struct tw__block *block, struct tw_context *out)
 {
     const struct tw__slot *top = tw__load_acquire(&block->current), *slot = top; /* pairs with tw__leave */
