@@ -21,7 +21,8 @@ struct piece {
 
 void tw__decode_id(uint64_t number, uint8_t bytes[8])
 {
-    for (unsigned i = 0; i < 8; i++) bytes[i] = (uint8_t)(number >> (56 - 8 * i));
+    number = __builtin_bswap64(number);
+    memcpy(bytes, &number, sizeof number);
 }
 
 uint64_t tw__decode_number(const uint8_t bytes[8])
@@ -33,22 +34,20 @@ uint64_t tw__decode_number(const uint8_t bytes[8])
 
 static struct tw_tag_value *new_tag(struct tw__decoder *d, uint16_t key)
 {
-    struct tw_tag_value *tags = tw__array_room(d->tags, &d->tag_cap, d->tag_count + 1, sizeof *tags);
-    if (!tags) {
-        d->no_memory = true;
-        return NULL;
-    }
-    d->tags = tags;
-    struct tw_tag_value *tag = &tags[d->tag_count++];
+    if (d->tag_count == d->tag_cap) return NULL;
+    struct tw_tag_value *tag = &d->tags[d->tag_count++];
     memset(tag, 0, sizeof *tag);
     if (key == 0 && d->args_possible) {
         d->arg_count++;
         return tag;
     }
     d->args_possible = false;
-    struct tw__text_entry entry = tw__texts_get(&d->texts, key);
-    tag->key = entry.site ? (struct tw_text){"?", 1} : entry.name;
-    if (entry.site) d->damaged++; /* an id of a site is no key */
+    const struct tw__text_entry *entry = tw__texts_get(&d->texts, key);
+    tag->key = entry->name;
+    if (entry->site) { /* an id of a site is no key */
+        tag->key = (struct tw_text){"?", 1};
+        d->damaged++;
+    }
     return tag;
 }
 
@@ -117,14 +116,14 @@ static void add_literal(struct tw__decoder *d, uint16_t key, const uint8_t *payl
     uint32_t id;
     if (!tag) return;
     memcpy(&id, payload, 4);
-    struct tw__text_entry entry = tw__texts_get(&d->texts, id);
-    if (entry.site) {
-        d->damaged++;
-        entry.name = (struct tw_text){"?", 1};
-    }
+    const struct tw__text_entry *entry = tw__texts_get(&d->texts, id);
     tag->type = TW_TYPE_STR;
-    tag->text = entry.name;
-    tag->full_len = entry.name.len;
+    tag->text = entry->name;
+    if (entry->site) {
+        tag->text = (struct tw_text){"?", 1};
+        d->damaged++;
+    }
+    tag->full_len = tag->text.len;
 }
 
 /* The tags of one word. */
@@ -298,15 +297,30 @@ static void fixed_part(const struct tw__decoder *d, const struct tw__image *imag
     if (!image->open && tw__tick_before(w[TW__AT_END], w[TW__AT_TIME])) out->marks |= TW_RECORD_BACKWARDS;
 }
 
+/* Room for all tags that the images may have, before they are read; keep_lists gives the rest back. */
+static bool take_room(struct tw__decoder *d, const struct tw__image *image, const struct tw__image *more,
+                      size_t more_count)
+{
+    enum { BYTES_LEAST = 4 }; /* of a tag: four numbers under one head have 5 each */
+    struct piece piece = tags_of(image);
+    size_t bytes = (size_t)(piece.end - piece.at);
+    for (size_t i = 0; i < more_count; i++) {
+        piece = tags_of(&more[i]);
+        bytes += (size_t)(piece.end - piece.at);
+    }
+    d->tag_count = d->parent_count = d->arg_count = 0;
+    d->tag_cap = bytes / BYTES_LEAST;
+    d->tags = tw__slabs_take(d->slabs, d->tag_cap * sizeof *d->tags);
+    return d->tags != NULL;
+}
+
 static bool keep_lists(struct tw__decoder *d, struct tw_record *out)
 {
+    tw__slabs_give_back(d->slabs, d->tags, d->tag_cap * sizeof *d->tags, d->tag_count * sizeof *d->tags);
     if (d->tag_count) {
-        struct tw_tag_value *tags = tw__slabs_take(d->slabs, d->tag_count * sizeof *tags);
-        if (!tags) return false;
-        memcpy(tags, d->tags, d->tag_count * sizeof *tags);
-        out->args = tags;
+        out->args = d->tags;
         out->arg_count = d->arg_count;
-        out->tags = tags + d->arg_count;
+        out->tags = d->tags + d->arg_count;
         out->tag_count = d->tag_count - d->arg_count;
     }
     if (d->parent_count) {
@@ -323,13 +337,13 @@ bool tw__decode(struct tw__decoder *d, const struct tw__image *image, const stru
                 struct tw_record *out)
 {
     fixed_part(d, image, out);
-    struct tw__text_entry site = tw__texts_get(&d->texts, (uint32_t)(image->words[TW__AT_HEAD] >> 32));
-    out->name = site.name;
-    out->module = site.module;
-    out->function = site.function;
-    out->line = site.line;
+    const struct tw__text_entry *site = tw__texts_get(&d->texts, (uint32_t)(image->words[TW__AT_HEAD] >> 32));
+    out->name = site->name;
+    out->module = site->module;
+    out->function = site->function;
+    out->line = site->line;
     set_thread(d, out);
-    d->tag_count = d->parent_count = d->arg_count = 0;
+    if (!take_room(d, image, more, more_count)) return false;
     d->args_possible = out->kind == TW_RECORD_LOG || out->kind == TW_RECORD_ENTER || out->kind == TW_RECORD_LEAVE;
     bool again = false;
     for (size_t i = 0; i < more_count; i++) {

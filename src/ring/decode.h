@@ -24,8 +24,21 @@ struct tw__texts {
 };
 void tw__texts_init(struct tw__texts *texts, const struct tw_reader *reader, struct tw__slabs *slabs);
 void tw__texts_fini(struct tw__texts *texts);
-/* The entry of an id; "?" for id 0 and for what makes no sense (counted as damaged). By value: the table may move. */
-struct tw__text_entry tw__texts_get(struct tw__texts *texts, uint32_t id);
+static inline size_t tw__texts_place(const struct tw__texts *texts, uint32_t id)
+{
+    return (id * 2654435761u >> 8) & (texts->table_size - 1);
+}
+/* For tw__texts_get: ids that are not where they are looked for first. */
+const struct tw__text_entry *tw__texts_find(struct tw__texts *texts, uint32_t id);
+/* The entry of an id; "?" for id 0 and for what makes no sense (counted as damaged). Until the next call: the table may move. */
+static inline const struct tw__text_entry *tw__texts_get(struct tw__texts *texts, uint32_t id)
+{
+    if (texts->table_size) {
+        uint32_t first = texts->table[tw__texts_place(texts, id)];
+        if (first && texts->entries[first - 1].id == id) return &texts->entries[first - 1];
+    }
+    return tw__texts_find(texts, id);
+}
 
 /* Names of threads by tid. */
 struct tw__thread_name {
@@ -43,8 +56,8 @@ struct tw__decoder {
     uint32_t pid;
     uint64_t damaged;
     bool no_memory;
-    struct tw_tag_value *tags; /* of the record at hand */
-    size_t tag_count, tag_cap;
+    struct tw_tag_value *tags; /* of the record at hand, in slabs */
+    size_t tag_count, tag_cap; /* cap: as many as the bytes can hold */
     size_t arg_count;   /* of them, in front: a log's arguments */
     bool args_possible; /* no tag with a key has come yet */
     struct tw_context *parents;

@@ -128,7 +128,6 @@ static bool build(struct tw__scan *scan, struct answer *answer)
 undo:
     free(tags);
     free(joined);
-    free(decoder.tags);
     free(decoder.parents);
     tw__texts_fini(&decoder.texts);
     return done;

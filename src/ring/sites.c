@@ -25,11 +25,11 @@ int tw_reader_sites(struct tw_reader *reader, tw_site_fn *fn, void *data)
         if (length < sizeof *entry || length > used - at) break;
         uint32_t head = tw__load_acquire(&entry->head); /* pairs with dict.c: enter */
         if (head >> 24 != TW__ENTRY_SITE) continue;
-        struct tw__text_entry site = tw__texts_get(&texts, (uint32_t)(at / 8));
+        const struct tw__text_entry *site = tw__texts_get(&texts, (uint32_t)(at / 8));
         if (texts.no_memory) break;
-        if (!site.site) continue;
+        if (!site->site) continue;
         count++;
-        if (!fn(&(struct tw_site_value){site.name, site.module, site.function, site.line}, data)) break;
+        if (!fn(&(struct tw_site_value){site->name, site->module, site->function, site->line}, data)) break;
     }
     bool failed = texts.no_memory;
     tw__texts_fini(&texts);

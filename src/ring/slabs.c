@@ -30,6 +30,14 @@ void *tw__slabs_take(struct tw__slabs *slabs, size_t size)
     return at;
 }
 
+void tw__slabs_give_back(struct tw__slabs *slabs, const void *at, size_t size, size_t used)
+{
+    struct tw__slab *slab = slabs->head;
+    size = (size + 7) & ~(size_t)7;
+    used = (used + 7) & ~(size_t)7;
+    if ((const uint8_t *)at + size == (const uint8_t *)slab->bytes + slab->used) slab->used -= size - used;
+}
+
 void tw__slabs_free(struct tw__slabs *slabs)
 {
     while (slabs->head) {

@@ -11,6 +11,8 @@ struct tw__slabs {
 
 /* size bytes, aligned to 8, until tw__slabs_free; NULL on lack of memory. Not zeroed. */
 void *tw__slabs_take(struct tw__slabs *slabs, size_t size);
+/* Gives back what lies behind used of the size bytes taken last; nothing happens when they are not the last. */
+void tw__slabs_give_back(struct tw__slabs *slabs, const void *at, size_t size, size_t used);
 void tw__slabs_free(struct tw__slabs *slabs);
 
 /* Makes room for at least need items in an array that malloc made: doubles. Returns the array, moved perhaps, or NULL and

@@ -72,11 +72,6 @@ static bool load(struct tw__texts *texts, uint32_t id, struct tw__text_entry *en
     return true;
 }
 
-static size_t hash_of(const struct tw__texts *texts, uint32_t id)
-{
-    return (id * 2654435761u >> 8) & (texts->table_size - 1);
-}
-
 static bool grow(struct tw__texts *texts)
 {
     struct tw__text_entry *entries = tw__array_room(texts->entries, &texts->cap, texts->count + 1, sizeof *entries);
@@ -90,35 +85,35 @@ static bool grow(struct tw__texts *texts)
     texts->table = table;
     texts->table_size = size;
     for (size_t i = 0; i < texts->count; i++) {
-        size_t h = hash_of(texts, texts->entries[i].id);
+        size_t h = tw__texts_place(texts, texts->entries[i].id);
         while (table[h]) h = (h + 1) & (size - 1);
         table[h] = (uint32_t)(i + 1);
     }
     return true;
 }
 
-struct tw__text_entry tw__texts_get(struct tw__texts *texts, uint32_t id)
+const struct tw__text_entry *tw__texts_find(struct tw__texts *texts, uint32_t id)
 {
-    if (id == 0) return unknown;
+    if (id == 0) return &unknown;
     size_t h = 0;
     if (texts->table_size) {
-        for (h = hash_of(texts, id); texts->table[h]; h = (h + 1) & (texts->table_size - 1)) {
-            const struct tw__text_entry *entry = &texts->entries[texts->table[h] - 1];
-            if (entry->id == id) return *entry;
+        for (h = tw__texts_place(texts, id); texts->table[h]; h = (h + 1) & (texts->table_size - 1)) {
+            const struct tw__text_entry *there = &texts->entries[texts->table[h] - 1];
+            if (there->id == id) return there;
         }
     }
     struct tw__text_entry entry = {.id = id};
     if (!grow(texts)) {
         texts->no_memory = true;
-        return unknown;
+        return &unknown;
     }
     if (!load(texts, id, &entry)) {
         texts->damaged++;
         entry = unknown;
         entry.id = id;
     }
-    for (h = hash_of(texts, id); texts->table[h]; h = (h + 1) & (texts->table_size - 1)) {}
+    for (h = tw__texts_place(texts, id); texts->table[h]; h = (h + 1) & (texts->table_size - 1)) {}
     texts->entries[texts->count++] = entry;
     texts->table[h] = (uint32_t)texts->count;
-    return entry;
+    return &texts->entries[texts->count - 1];
 }
