@@ -21,13 +21,15 @@ enum { TICK_MARGIN = 1024 };
 
 bool tw__found_add(struct tw__scan *scan, struct tw__found_list *list, const struct tw__found *found)
 {
-    struct tw__found *items = tw__array_room(list->items, &list->cap, list->count + 1, sizeof *items);
-    if (!items) {
-        scan->no_memory = true;
-        return false;
+    if (list->count == list->cap) {
+        struct tw__found *items = tw__array_room(list->items, &list->cap, list->count + 1, sizeof *items);
+        if (!items) {
+            scan->no_memory = true;
+            return false;
+        }
+        list->items = items;
     }
-    list->items = items;
-    items[list->count++] = *found;
+    list->items[list->count++] = *found;
     return true;
 }
 
@@ -37,15 +39,17 @@ static bool of_trace(const struct tw__scan *scan, const uint64_t *words)
            (words[TW__AT_TRACE] == scan->trace[0] && words[TW__AT_TRACE + 1] == scan->trace[1]);
 }
 
-static void take(struct tw__scan *scan, struct tw__found_list *list, const uint64_t *words, size_t len, struct tw__found *found)
+/* kept: the words stay where they are, in slabs. */
+static void take(struct tw__scan *scan, struct tw__found_list *list, const uint64_t *words, size_t len, bool kept,
+                 struct tw__found *found)
 {
-    uint64_t *copy = tw__slabs_take(scan->slabs, len);
-    if (!copy) {
+    uint64_t *copy = kept ? NULL : tw__slabs_take(scan->slabs, len);
+    if (!kept && !copy) {
         scan->no_memory = true;
         return;
     }
-    memcpy(copy, words, len);
-    found->image.words = copy;
+    if (copy) memcpy(copy, words, len);
+    found->image.words = copy ? copy : words;
     scan->taken += len;
     (void)tw__found_add(scan, list, found);
 }
@@ -70,7 +74,7 @@ static void scan_slots(struct tw__scan *scan)
             if (!of_trace(scan, words) || (scan->query->until_ns && time_ns >= scan->query->until_ns)) continue;
             struct tw__found found = {.time_ns = time_ns,
                                       .image = {.order = UINT64_MAX - ((uint64_t)b * TW__SLOTS + s), .open = true}};
-            take(scan, &scan->opens, words, sizeof words, &found);
+            take(scan, &scan->opens, words, sizeof words, false, &found);
         }
     }
     if (scan->opens.count > 1) qsort(scan->opens.items, scan->opens.count, sizeof *scan->opens.items, by_id);
@@ -105,8 +109,8 @@ static void add_rank(struct tw__scan *scan, uint64_t written, uint64_t order)
     ranks[scan->rank_count++] = (struct tw__rank){written, order};
 }
 
-/* A record of a known type, from a whole copy. */
-static void one_record(struct tw__scan *scan, const uint64_t *words, uint64_t order, uint64_t written)
+/* A record of a known type, from a whole copy. kept: it will stay where it is. */
+static void one_record(struct tw__scan *scan, const uint64_t *words, bool kept, uint64_t order, uint64_t written)
 {
     const struct tw_query *query = scan->query;
     unsigned type = tw__record_type(words[TW__AT_HEAD]);
@@ -114,7 +118,7 @@ static void one_record(struct tw__scan *scan, const uint64_t *words, uint64_t or
     struct tw__found found = {.written = written, .image = {.order = order}};
 
     if (type == TW__TYPE_TAGS) {
-        if (of_trace(scan, words)) take(scan, &scan->tags, words, len, &found);
+        if (of_trace(scan, words)) take(scan, &scan->tags, words, len, kept, &found);
         return;
     }
     if (scan->tags_only) return;
@@ -128,7 +132,7 @@ static void one_record(struct tw__scan *scan, const uint64_t *words, uint64_t or
         uint64_t end = type == TW__TYPE_SPAN ? tw__time_ns(scan->time, words[TW__AT_END]) : found.time_ns;
         if (end < query->since_ns) return;
     }
-    take(scan, &scan->found, words, len, &found);
+    take(scan, &scan->found, words, len, kept, &found);
 }
 
 /* A walk over the records of a chunk. log: the last record LOG so far, or 0: those that are brief are of its span. */
@@ -137,6 +141,7 @@ struct walk {
     const uint64_t *bytes;
     uint64_t *whole; /* room for what a brief one stands for */
     uint32_t log;
+    bool kept; /* bytes are in slabs: records need no copies of their own */
 };
 
 /* Passes by records that are like the one before, length and type, which was a valid span, and not of the trace. So
@@ -218,7 +223,8 @@ static void walk_records(struct tw__scan *scan, struct walk *walk, uint32_t from
             write_out(walk->whole, words, walk->bytes + walk->log / 8, len);
             words = walk->whole;
         }
-        if (type >= TW__TYPE_SPAN && type <= TW__TYPE_BRIEF) one_record(scan, words, info->ticket << 13 | at, written);
+        bool kept = walk->kept && type != TW__TYPE_BRIEF;
+        if (type >= TW__TYPE_SPAN && type <= TW__TYPE_BRIEF) one_record(scan, words, kept, info->ticket << 13 | at, written);
         at += len;
     }
 }
@@ -231,17 +237,34 @@ static bool worth_reading(struct tw__scan *scan, const struct tw__chunk_info *in
     return false;
 }
 
+/* Where a chunk is copied to: among what the answer keeps, when all of its records are wanted. */
+static uint64_t *place_of(struct tw__scan *scan, const struct tw__chunk_info *info, uint64_t *bytes, bool *kept)
+{
+    const struct tw_query *query = scan->query;
+    *kept = !query->trace_id && !query->flags && !query->since_ns && !query->until_ns && !scan->bound && !scan->cleared;
+    if (!*kept) return bytes;
+    uint64_t *place = tw__slabs_take(scan->slabs, info->end);
+    if (!place) scan->no_memory = true;
+    return place;
+}
+
 static void one_chunk(struct tw__scan *scan, const struct tw__chunk_info *info, uint64_t *bytes)
 {
     struct walk walk = {.info = info, .bytes = bytes, .whole = bytes + TW__CHUNK_BYTES / 8};
     uint32_t from = scan->tags_only ? TW__CHUNK_HEAD_BYTES : tw__position_resume(scan, info, &walk.log);
     if (info->damaged) scan->damaged++;
-    if (from < info->end && !tw__chunk_copy(scan->reader, info, walk.log ? walk.log : from, bytes)) {
-        scan->missed++;
-        tw__position_note(scan, info, from, walk.log, true);
-        return;
+    if (from < info->end) {
+        uint64_t *place = place_of(scan, info, bytes, &walk.kept);
+        if (!place) return;
+        walk.bytes = place;
+        if (!tw__chunk_copy(scan->reader, info, walk.log ? walk.log : from, place)) {
+            if (walk.kept) tw__slabs_give_back(scan->slabs, place, info->end, 0);
+            scan->missed++;
+            tw__position_note(scan, info, from, walk.log, true);
+            return;
+        }
+        walk_records(scan, &walk, from);
     }
-    walk_records(scan, &walk, from);
     tw__position_note(scan, info, info->end, walk.log, info->closed);
 }
 
