@@ -62,14 +62,28 @@ int tw__segment_join_begin(struct tw__segment_join *join)
     return 0;
 }
 
-static struct tw_tag_value text_tag(const char *key, struct tw_text text)
+/* Field by field, where the tag will be: one made elsewhere and copied is read while its stores are still on their way. */
+static void put_text(struct tw_tag_value *tag, const char *key, struct tw_text text)
 {
-    return (struct tw_tag_value){.key = {key, strlen(key)}, .type = TW_TYPE_STR, .text = text, .full_len = text.len};
+    tag->key.ptr = key;
+    tag->key.len = strlen(key);
+    tag->type = TW_TYPE_STR;
+    tag->cut = false;
+    tag->full_len = text.len;
+    tag->value.u = 0;
+    tag->text = text;
 }
 
-static struct tw_tag_value number_tag(const char *key, uint64_t number)
+static void put_number(struct tw_tag_value *tag, const char *key, enum tw_type type, uint64_t number)
 {
-    return (struct tw_tag_value){.key = {key, strlen(key)}, .type = TW_TYPE_INT, .value.i = (int64_t)number};
+    tag->key.ptr = key;
+    tag->key.len = strlen(key);
+    tag->type = type;
+    tag->cut = false;
+    tag->full_len = 0;
+    tag->value.u = number;
+    tag->text.ptr = NULL;
+    tag->text.len = 0;
 }
 
 static int add_tags(const struct tw__segment_join *join, struct tw__pool *pool, struct tw__span *span,
@@ -78,18 +92,16 @@ static int add_tags(const struct tw__segment_join *join, struct tw__pool *pool, 
     struct tw_tag_value *tags =
         tw__pool_take(pool, (record->tag_count + PLACES) * sizeof *tags, alignof(struct tw_tag_value));
     if (!tags) return TW_ERR_MEMORY;
-    size_t count = record->tag_count;
-    if (count) memcpy(tags, record->tags, count * sizeof *tags);
-    tags[count++] = number_tag("thread.id", record->tid);
-    if (record->thread.len) tags[count++] = text_tag("thread.name", record->thread);
-    if (record->module.len) tags[count++] = text_tag("code.namespace", record->module);
-    if (record->function.len) tags[count++] = text_tag("code.function.name", record->function);
-    if (record->line) tags[count++] = number_tag("code.line.number", record->line);
-    if (join->dead && span->open)
-        tags[count++] = (struct tw_tag_value){
-            .key = {TW__OPEN_AT_DEATH, sizeof TW__OPEN_AT_DEATH - 1}, .type = TW_TYPE_BOOL, .value.u = 1};
+    struct tw_tag_value *at = tags + record->tag_count;
+    if (record->tag_count) memcpy(tags, record->tags, record->tag_count * sizeof *tags);
+    put_number(at++, "thread.id", TW_TYPE_INT, record->tid);
+    if (record->thread.len) put_text(at++, "thread.name", record->thread);
+    if (record->module.len) put_text(at++, "code.namespace", record->module);
+    if (record->function.len) put_text(at++, "code.function.name", record->function);
+    if (record->line) put_number(at++, "code.line.number", TW_TYPE_INT, record->line);
+    if (join->dead && span->open) put_number(at++, TW__OPEN_AT_DEATH, TW_TYPE_BOOL, 1);
     span->tags = tags;
-    span->tag_count = (uint32_t)count;
+    span->tag_count = (uint32_t)(at - tags);
     return 0;
 }
 
@@ -182,14 +194,14 @@ static int add_span(struct tw__segment_join *join, struct tw__spans *spans, cons
 static int add_process(const struct tw_process *process, struct tw__spans *spans)
 {
     struct tw_tag_value *tags = tw__pool_take(&spans->pool, 4 * sizeof *tags, alignof(struct tw_tag_value));
-    uint32_t count = 0;
+    struct tw_tag_value *at = tags;
     if (!tags) return TW_ERR_MEMORY;
-    tags[count++] = text_tag("service.name", process->service);
-    tags[count++] = number_tag("process.pid", process->pid);
-    if (process->command.len) tags[count++] = text_tag("process.command_line", process->command);
-    if (process->host.len) tags[count++] = text_tag("host.name", process->host);
+    put_text(at++, "service.name", process->service);
+    put_number(at++, "process.pid", TW_TYPE_INT, process->pid);
+    if (process->command.len) put_text(at++, "process.command_line", process->command);
+    if (process->host.len) put_text(at++, "host.name", process->host);
     const struct tw__resource resource = {
-        .service = process->service, .tags = tags, .tag_count = count, .schema_url = {"", 0}};
+        .service = process->service, .tags = tags, .tag_count = (uint32_t)(at - tags), .schema_url = {"", 0}};
     return tw__spans_add_resource(spans, &resource) == UINT32_MAX ? TW_ERR_MEMORY : 0;
 }
 
@@ -213,7 +225,7 @@ int tw__segment_join_next(struct tw__segment_join *join, struct tw__spans *spans
 
 void tw__segment_join_end(struct tw__segment_join *join, bool keep)
 {
-    for (size_t i = 0; i < join->records->count; i++) {
+    for (size_t i = 0; i < join->records->count && join->pending->count; i++) {
         const struct tw_record *record = &join->records->items[i];
         if (record->kind != TW_RECORD_SPAN) continue;
         struct tw__pending_event *first = tw__pending_find(join->pending, record->trace_id, record->span_id);
