@@ -17,17 +17,18 @@
  */
 #include "wire/fdb_dec.h"
 
+#include <endian.h>
 #include <math.h>
+#include <stdalign.h>
 #include <string.h>
 
 #include "wire/span.h"
 #include "wire/utf8.h"
 
-enum { REPAIR_MAX = 4096, SHORT_TEXTS_MAX = 64, TAGS_MAX = 16384 };
+enum { REPAIR_MAX = 4096, SHORT_TEXTS_MAX = 64, TAGS_MAX = 16384, PAIRS_KEPT = 24 };
 
 /* Lengths tried for texts of 7.0: extra[i] * 256 is added to that of the i-th. */
 struct repair {
-    bool on;
     size_t seen; /* texts with two-byte lengths in this pass */
     uint8_t extra[SHORT_TEXTS_MAX];
 };
@@ -36,7 +37,7 @@ struct cursor {
     const uint8_t *begin, *at, *end;
     const char *why; /* sticky */
     size_t error_at;
-    struct repair *repair;
+    struct repair *repair; /* NULL: lengths are as they stand */
 };
 
 struct pair {
@@ -50,10 +51,14 @@ struct datagram {
     double begin, end;
     bool is_duration;
     unsigned kind, status;
-    const uint8_t *parents, *links, *events, *tags; /* first item */
+    const uint8_t *parents, *links, *events; /* first item */
+    const uint8_t *tags_rest;                /* the first tag that is not among pairs */
     size_t parent_count, link_count, event_count, tag_count;
-    bool threes, elements; /* what the counts were */
-    bool bare;             /* more than 15 tags, without a header */
+    struct pair *pairs;              /* the first PAIRS_KEPT of the tags; what comes after is read again */
+    struct tw_text address, service; /* of the tags, the last of each; ptr NULL: none */
+    size_t rest_seen;                /* repair->seen at tags_rest */
+    bool threes, elements;           /* what the counts were */
+    bool bare;                       /* more than 15 tags, without a header */
 };
 
 const char *tw__fdb_seen_text(enum tw__fdb_seen seen)
@@ -93,7 +98,8 @@ static uint64_t number(struct cursor *in, size_t len)
         fail(in, "the datagram ends inside a number or length");
         return 0;
     }
-    for (size_t i = 0; i < len; i++) value = value << 8 | in->at[i];
+    if (len == 8) value = tw__be64(in->at);
+    for (size_t i = 0; i < len && len < 8; i++) value = value << 8 | in->at[i];
     in->at += len;
     return value;
 }
@@ -110,13 +116,8 @@ static void unread(struct cursor *in)
     if (!in->why) in->at--;
 }
 
-/* FoundationDB writes 8 bytes always; other senders of the documented layout shorten. */
-static uint64_t integer(struct cursor *in)
+static uint64_t any_integer(struct cursor *in)
 {
-    if (in->end - in->at >= 9 && *in->at == 0xcf) {
-        in->at += 9;
-        return tw__be64(in->at - 8);
-    }
     unsigned t = tag(in);
     if (t < 0x80) return t;
     if (t >= 0xcc && t <= 0xcf) return number(in, (size_t)1 << (t - 0xcc));
@@ -125,13 +126,20 @@ static uint64_t integer(struct cursor *in)
     return 0;
 }
 
+/* FoundationDB writes 8 bytes always; other senders of the documented layout shorten. */
+static inline uint64_t integer(struct cursor *in)
+{
+    if (in->end - in->at < 9 || *in->at != 0xcf) return any_integer(in);
+    in->at += 9;
+    return tw__be64(in->at - 8);
+}
+
 static double real(struct cursor *in)
 {
     unsigned t = tag(in);
-    uint64_t bits = 0;
     double value = 0;
     if (t == 0xcb) {
-        bits = number(in, 8);
+        uint64_t bits = number(in, 8);
         memcpy(&value, &bits, sizeof value);
     } else if (t == 0xca) {
         float narrow;
@@ -158,7 +166,7 @@ static struct tw_text long_text(struct cursor *in)
         len = t & 31;
     } else if (t == 0xd9) {
         len = number(in, 1);
-    } else if (t == 0xda && in->repair && in->repair->on) {
+    } else if (t == 0xda && in->repair) {
         size_t index = in->repair->seen++;
         len = number(in, 1) + 256 * (size_t)(index < SHORT_TEXTS_MAX ? in->repair->extra[index] : 1);
     } else if (t == 0xda) {
@@ -202,10 +210,15 @@ static void tags(struct cursor *in, struct datagram *d)
     size_t expected = 0;
     d->bare = is_text(t);
     if (!d->bare) expected = header(in, 0x80, 0xde, "not a map where the tags belong");
-    d->tags = in->at;
     for (d->tag_count = 0; !in->why && (d->bare ? is_text(peek(in)) : d->tag_count < expected); d->tag_count++) {
-        (void)text(in);
-        (void)text(in);
+        if (d->tag_count == PAIRS_KEPT) {
+            d->tags_rest = in->at;
+            d->rest_seen = in->repair ? in->repair->seen : 0;
+        }
+        struct tw_text key = text(in), value = text(in);
+        if (d->tag_count < PAIRS_KEPT) d->pairs[d->tag_count] = (struct pair){key, value};
+        if (tw__text_is(key, "address")) d->address = value;
+        if (tw__text_is(key, "service.name")) d->service = value;
         if (d->tag_count >= TAGS_MAX) fail(in, "too many tags");
     }
 }
@@ -234,8 +247,8 @@ static void links(struct cursor *in, struct datagram *d)
 /* Whether a text followed by a double comes next. */
 static bool event_next(const struct cursor *in)
 {
-    struct cursor ahead = *in;
     if (!is_text(peek(in))) return false;
+    struct cursor ahead = *in;
     (void)text(&ahead);
     return !ahead.why && peek(&ahead) == 0xcb;
 }
@@ -294,10 +307,10 @@ static void read_bcd(struct cursor *in, struct datagram *d, bool is_b)
     if (d->threes && d->elements && !in->why) fail(in, "links and events are counted in different ways");
 }
 
-static void read_datagram(struct cursor *in, struct datagram *d)
+static void read_datagram(struct cursor *in, struct datagram *d, struct pair pairs[PAIRS_KEPT])
 {
     unsigned first = tag(in);
-    *d = (struct datagram){0};
+    *d = (struct datagram){.pairs = pairs};
     if (in->why) return;
     if (first == 0x97 || first == 0x98) {
         read_a(in, d, first == 0x98);
@@ -326,19 +339,18 @@ static bool next_lengths(struct repair *repair, size_t len)
     return false;
 }
 
-static bool repaired(struct cursor *in, struct datagram *d, const struct cursor *fresh, struct repair *repair)
+static bool repaired(struct cursor *in, struct datagram *d, struct repair *repair)
 {
     memset(repair->extra, 1, sizeof repair->extra);
-    repair->on = true;
     for (unsigned tries = 0; tries < REPAIR_MAX; tries++) {
-        struct cursor again = *fresh;
+        struct cursor again = {.begin = in->begin, .at = in->begin, .end = in->end, .repair = repair};
         repair->seen = 0;
-        read_datagram(&again, d);
+        read_datagram(&again, d, d->pairs);
         if (!again.why) {
             *in = again;
             return repair->seen > 0;
         }
-        if (repair->seen == 0 || !next_lengths(repair, (size_t)(fresh->end - fresh->begin))) return false;
+        if (repair->seen == 0 || !next_lengths(repair, (size_t)(in->end - in->begin))) return false;
     }
     return false;
 }
@@ -349,27 +361,37 @@ static uint64_t ns_of(double seconds)
 {
     if (!(seconds > 0)) return 0;
     if (seconds >= 18446744073.0) return UINT64_MAX;
-    double whole = floor(seconds);
-    return (uint64_t)whole * 1000000000u + (uint64_t)((seconds - whole) * 1e9 + 0.5);
+    int64_t whole = (int64_t)seconds;
+    return (uint64_t)whole * 1000000000u + (uint64_t)(int64_t)((seconds - (double)whole) * 1e9 + 0.5);
 }
 
 static void put_be64(uint8_t *bytes, uint64_t value)
 {
-    for (int i = 7; i >= 0; i--, value >>= 8) bytes[i] = (uint8_t)value;
+    uint64_t big = htobe64(value);
+    memcpy(bytes, &big, sizeof big);
+}
+
+/* Most texts are. By eight bytes; the last eight overlap with those before. */
+static bool is_ascii(struct tw_text value)
+{
+    uint64_t all = 0, eight;
+    if (value.len < sizeof eight) {
+        for (size_t i = 0; i < value.len; i++) all |= (uint8_t)value.ptr[i];
+        return all < 0x80;
+    }
+    for (size_t at = 0; at < value.len - sizeof eight; at += sizeof eight) {
+        memcpy(&eight, value.ptr + at, sizeof eight);
+        all |= eight;
+    }
+    memcpy(&eight, value.ptr + value.len - sizeof eight, sizeof eight);
+    return !((all | eight) & UINT64_C(0x8080808080808080));
 }
 
 static bool is_utf8(struct tw_text value)
 {
+    if (is_ascii(value)) return true;
     for (size_t at = 0; at < value.len;) {
         uint32_t code;
-        uint64_t eight;
-        if (value.len - at >= sizeof eight) {
-            memcpy(&eight, value.ptr + at, sizeof eight);
-            if (!(eight & UINT64_C(0x8080808080808080))) {
-                at += sizeof eight;
-                continue;
-            }
-        }
         size_t step = (uint8_t)value.ptr[at] < 0x80 ? 1 : tw__utf8_next(value.ptr + at, value.len - at, &code);
         if (step == 0) return false;
         at += step;
@@ -377,32 +399,42 @@ static bool is_utf8(struct tw_text value)
     return true;
 }
 
-static bool same(struct tw_text value, const char *word)
+/* Field by field: a tag that is made elsewhere and copied is read by 16 bytes right after it was written by 8, and the processor
+ * waits until those have arrived, 20 ns a tag. */
+static void set_tag(struct tw_tag_value *tag, struct tw_text key, struct tw_text value)
 {
-    return value.len == strlen(word) && memcmp(value.ptr, word, value.len) == 0;
+    tag->key.ptr = key.ptr;
+    tag->key.len = key.len;
+    tag->type = is_utf8(value) ? TW_TYPE_STR : TW_TYPE_BYTES;
+    tag->cut = false;
+    tag->full_len = value.len;
+    tag->value.u = 0;
+    tag->text.ptr = value.ptr;
+    tag->text.len = value.len;
 }
 
-static struct tw_tag_value value_of(struct tw_text key, struct tw_text value)
+static struct tw_tag_value *take_tags(struct tw__spans *spans, size_t count)
 {
-    return (struct tw_tag_value){
-        .key = key, .type = is_utf8(value) ? TW_TYPE_STR : TW_TYPE_BYTES, .text = value, .full_len = value.len};
+    return tw__pool_take(&spans->pool, count * sizeof(struct tw_tag_value), alignof(struct tw_tag_value));
 }
 
 /* Tags that our encoder made of what the layout has no place for. */
 static bool goes_back(struct tw__span *span, const struct datagram *d, struct tw_text key, struct tw_text value)
 {
     static const char *const kinds[] = {"internal", "server", "client", "producer", "consumer"};
-    if (same(key, "otel.status_description")) {
+    if (tw__text_is(key, "otel.status_description")) {
         span->status_message = value;
         return true;
     }
     if (!d->is_duration) return false;
-    if (same(key, "otel.status_code")) {
-        span->status = same(value, "ERROR") ? TW_STATUS_ERROR : same(value, "OK") ? TW_STATUS_OK : TW_STATUS_UNSET;
+    if (tw__text_is(key, "otel.status_code")) {
+        span->status = tw__text_is(value, "ERROR") ? TW_STATUS_ERROR
+                       : tw__text_is(value, "OK")  ? TW_STATUS_OK
+                                                   : TW_STATUS_UNSET;
         return span->status != TW_STATUS_UNSET;
     }
-    for (uint8_t kind = 0; same(key, "span.kind") && kind < 5; kind++) {
-        if (!same(value, kinds[kind])) continue;
+    for (uint8_t kind = 0; tw__text_is(key, "span.kind") && kind < 5; kind++) {
+        if (!tw__text_is(value, kinds[kind])) continue;
         span->kind = kind;
         return true;
     }
@@ -411,15 +443,15 @@ static bool goes_back(struct tw__span *span, const struct datagram *d, struct tw
 
 static int add_tags(struct tw__spans *spans, struct tw__span *span, struct cursor in, const struct datagram *d)
 {
-    in.at = d->tags;
-    if (in.repair) in.repair->seen = d->source.len >= 256; /* texts before the tags with two-byte lengths */
-    if (in.repair && d->name.len >= 256) in.repair->seen++;
+    in.at = d->tags_rest;
+    if (in.repair) in.repair->seen = d->rest_seen;
     if (d->tag_count == 0) return 0;
-    struct tw_tag_value *made = tw__pool_zeroed(&spans->pool, d->tag_count, sizeof *made);
+    struct tw_tag_value *made = take_tags(spans, d->tag_count);
     if (!made) return TW_ERR_MEMORY;
     for (size_t i = 0; i < d->tag_count; i++) {
-        struct tw_text key = text(&in), value = text(&in);
-        if (!goes_back(span, d, key, value)) made[span->tag_count++] = value_of(key, value);
+        struct tw_text key = i < PAIRS_KEPT ? d->pairs[i].key : text(&in);
+        struct tw_text value = i < PAIRS_KEPT ? d->pairs[i].value : text(&in);
+        if (!goes_back(span, d, key, value)) set_tag(&made[span->tag_count++], key, value);
     }
     span->tags = made;
     return 0;
@@ -469,11 +501,11 @@ static int add_events(struct tw__spans *spans, struct tw__span *span, struct cur
         event->name = text(&in);
         event->time_ns = ns_of(real(&in));
         size_t count = header(&in, 0x80, 0xde, "");
-        struct tw_tag_value *values = count ? tw__pool_zeroed(&spans->pool, count, sizeof *values) : NULL;
+        struct tw_tag_value *values = count ? take_tags(spans, count) : NULL;
         if (count && !values) return TW_ERR_MEMORY;
         for (size_t t = 0; t < count; t++) {
             struct tw_text key = text(&in);
-            values[t] = value_of(key, text(&in));
+            set_tag(&values[t], key, text(&in));
         }
         event->tags = values;
         event->tag_count = (uint32_t)count;
@@ -483,17 +515,17 @@ static int add_events(struct tw__spans *spans, struct tw__span *span, struct cur
     return 0;
 }
 
-/* "fdb-ROLE" for "ROLE:operation"; roles are letters. */
-static struct tw_text role_service(struct tw__spans *spans, struct tw_text name)
+enum { ROLE_MAX = 8 };
+
+/* "fdb-ROLE" for "ROLE:operation", in room; roles are letters. */
+static struct tw_text role_service(struct tw_text name, char room[4 + ROLE_MAX])
 {
     size_t len = 0;
-    while (len < name.len && len < 8 && ((name.ptr[len] | 32) >= 'a' && (name.ptr[len] | 32) <= 'z')) len++;
+    while (len < name.len && len < ROLE_MAX && ((name.ptr[len] | 32) >= 'a' && (name.ptr[len] | 32) <= 'z')) len++;
     if (len == 0 || len == name.len || name.ptr[len] != ':') return (struct tw_text){"fdb", 3};
-    char *made = tw__pool_take(&spans->pool, 4 + len, 1);
-    if (!made) return (struct tw_text){"fdb", 3};
-    memcpy(made, "fdb-", 4);
-    memcpy(made + 4, name.ptr, len);
-    return (struct tw_text){made, 4 + len};
+    memcpy(room, "fdb-", 4);
+    memcpy(room + 4, name.ptr, len);
+    return (struct tw_text){room, 4 + len};
 }
 
 static bool same_text(struct tw_text a, struct tw_text b)
@@ -510,11 +542,19 @@ static uint32_t resource_of(struct tw__spans *spans, struct tw_text service, str
         if (known->tag_count == 2 && same_text(known->service, service) && same_text(known->tags[1].text, address))
             return (uint32_t)i;
     }
-    struct tw_tag_value *made = tw__pool_zeroed(&spans->pool, 2, sizeof *made);
-    if (!made) return UINT32_MAX;
-    made[0] = value_of((struct tw_text){"service.name", 12}, service);
-    made[1] = value_of((struct tw_text){"server.address", 14}, address);
+    struct tw_tag_value *made = take_tags(spans, 2);
+    service.ptr = tw__pool_copy(&spans->pool, service.ptr, service.len);
+    if (!made || !service.ptr) return UINT32_MAX;
+    set_tag(&made[0], (struct tw_text){"service.name", 12}, service);
+    set_tag(&made[1], (struct tw_text){"server.address", 14}, address);
     return tw__spans_add_resource(spans, &(struct tw__resource){.service = service, .tags = made, .tag_count = 2});
+}
+
+static uint32_t sender_of(struct tw__spans *spans, const struct datagram *d)
+{
+    char room[4 + ROLE_MAX];
+    bool said = d->service.ptr && is_utf8(d->service);
+    return resource_of(spans, said ? d->service : role_service(d->name, room), d->source.len ? d->source : d->address);
 }
 
 static int make_span(struct tw__spans *spans, const struct cursor *in, const struct datagram *d,
@@ -522,53 +562,49 @@ static int make_span(struct tw__spans *spans, const struct cursor *in, const str
 {
     static const uint8_t kinds[] = {TW_KIND_INTERNAL, TW_KIND_CLIENT, TW_KIND_SERVER, TW_KIND_PRODUCER,
                                     TW_KIND_CONSUMER};
-    struct tw__span span = {.name = d->name, .door = TW__DOOR_FDB, .flags = TW_FLAG_SAMPLED};
-    put_be64(span.trace_id, d->trace[0]);
-    put_be64(span.trace_id + 8, d->trace[1]);
-    put_be64(span.span_id, d->span);
-    put_be64(span.parent_id, d->parent);
-    span.start_ns = ns_of(d->begin);
-    span.end_ns = d->is_duration ? span.start_ns + (d->end > 0 ? ns_of(d->end) : 0) : ns_of(d->end);
+    uint32_t sender = sender_of(spans, d);
+    struct tw__span *span = sender == UINT32_MAX ? NULL : tw__spans_add(spans, sender, 0);
+    if (!span) return TW_ERR_MEMORY;
+    span->name = d->name;
+    span->door = TW__DOOR_FDB;
+    span->flags = TW_FLAG_SAMPLED;
+    put_be64(span->trace_id, d->trace[0]);
+    put_be64(span->trace_id + 8, d->trace[1]);
+    put_be64(span->span_id, d->span);
+    put_be64(span->parent_id, d->parent);
+    span->start_ns = ns_of(d->begin);
+    span->end_ns = d->is_duration ? span->start_ns + (d->end > 0 ? ns_of(d->end) : 0) : ns_of(d->end);
     if (!d->is_duration) {
-        span.kind = d->kind < sizeof kinds ? kinds[d->kind] : TW__KIND_UNSPECIFIED;
-        span.status = d->status <= TW_STATUS_ERROR ? (uint8_t)d->status : TW_STATUS_UNSET;
+        span->kind = d->kind < sizeof kinds ? kinds[d->kind] : TW__KIND_UNSPECIFIED;
+        span->status = d->status <= TW_STATUS_ERROR ? (uint8_t)d->status : TW_STATUS_UNSET;
     }
-    int code = add_tags(spans, &span, *in, d);
-    if (code == 0) code = add_links(spans, &span, *in, d, &found->off_parents);
-    if (code == 0) code = add_events(spans, &span, *in, d);
-    if (code < 0) return code;
-    struct tw_text address = d->source, service = {"", 0};
-    const struct tw_tag_value *said = tw__tag_find(span.tags, span.tag_count, "address");
-    if (said && address.len == 0) address = said->text;
-    said = tw__tag_find(span.tags, span.tag_count, "service.name");
-    service = said && said->type == TW_TYPE_STR ? said->text : role_service(spans, d->name);
-    span.resource = resource_of(spans, service, address);
-    struct tw__span *added = span.resource == UINT32_MAX ? NULL : tw__spans_add(spans, span.resource, 0);
-    if (!added) return TW_ERR_MEMORY;
-    *added = span;
-    return 0;
+    int code = add_tags(spans, span, *in, d);
+    if (code == 0) code = add_links(spans, span, *in, d, &found->off_parents);
+    if (code == 0) code = add_events(spans, span, *in, d);
+    if (code < 0) spans->count--;
+    return code;
 }
 
 int tw__fdb_dec(struct tw__spans *spans, const void *bytes, size_t len, struct tw__fdb_found *found)
 {
+    struct pair pairs[PAIRS_KEPT];
     struct datagram d;
-    struct repair repair = {0};
-    const struct cursor fresh = {.begin = bytes, .at = bytes, .end = (const uint8_t *)bytes + len, .repair = &repair};
-    struct cursor in = fresh;
+    struct repair repair;
+    struct cursor in = {.begin = bytes, .at = bytes, .end = (const uint8_t *)bytes + len};
     *found = (struct tw__fdb_found){0};
-    read_datagram(&in, &d);
-    bool is_a = len > 0 && (*fresh.begin == 0x97 || *fresh.begin == 0x98);
-    if (in.why && is_a && repaired(&in, &d, &fresh, &repair)) found->repaired = true;
+    read_datagram(&in, &d, pairs);
+    bool is_a = len > 0 && (*in.begin == 0x97 || *in.begin == 0x98);
+    if (in.why && is_a && repaired(&in, &d, &repair)) found->repaired = true;
     if (in.why) {
         found->why = in.why;
         found->error_at = in.error_at;
         return TW_ERR_SYNTAX;
     }
-    found->layout = is_a                   ? TW__FDB_SEEN_A
-                    : *fresh.begin == 0x9e ? TW__FDB_SEEN_B
-                    : d.threes             ? TW__FDB_SEEN_C
-                    : d.elements           ? TW__FDB_SEEN_D
-                                           : TW__FDB_SEEN_C_OR_D;
+    found->layout = is_a                ? TW__FDB_SEEN_A
+                    : *in.begin == 0x9e ? TW__FDB_SEEN_B
+                    : d.threes          ? TW__FDB_SEEN_C
+                    : d.elements        ? TW__FDB_SEEN_D
+                                        : TW__FDB_SEEN_C_OR_D;
     found->repaired = found->repaired || found->layout == TW__FDB_SEEN_C || d.bare;
     return make_span(spans, &in, &d, found);
 }

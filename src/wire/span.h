@@ -7,6 +7,7 @@
 #ifndef TW_WIRE_SPAN_H
 #define TW_WIRE_SPAN_H
 
+#include <endian.h>
 #include <string.h>
 
 #include <trackway/read.h>
@@ -51,9 +52,9 @@ static inline bool tw__text_is(struct tw_text text, const char *word)
 
 static inline uint64_t tw__be64(const uint8_t *bytes)
 {
-    uint64_t value = 0;
-    for (unsigned i = 0; i < 8; i++) value = value << 8 | bytes[i];
-    return value;
+    uint64_t value;
+    memcpy(&value, bytes, sizeof value);
+    return be64toh(value);
 }
 
 #endif

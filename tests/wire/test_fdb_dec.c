@@ -234,6 +234,58 @@ static void c5_more_than_fifteen_tags_have_no_header(void **state)
     assert_true(found.repaired);
 }
 
+static void many_tags_come_back_in_order(void **state)
+{
+    (void)state;
+    enum { COUNT = 60, LONG_AT = 40, LONG = 600 };
+    for (int faulty = 0; faulty < 2; faulty++) {
+        size_t len = made_hex(HEAD_A "cb3fd0000000000000 ab5472616e73616374696f6e de003c", datagram, sizeof datagram);
+        for (unsigned i = 0; i < COUNT; i++) {
+            len += (size_t)sprintf((char *)datagram + len, "\xa3k%02u", i);
+            if (i == LONG_AT) {
+                len += made_hex(faulty ? "da58" : "da0258", datagram + len, sizeof datagram - len);
+                memset(datagram + len, 'v', LONG);
+                len += LONG;
+            } else {
+                len += (size_t)sprintf((char *)datagram + len, "\xa2%02u", i);
+            }
+        }
+        assert_int_equal(tw__fdb_dec(&spans, datagram, len, &found), 0);
+        assert_int_equal(found.repaired, faulty);
+        const struct tw__span *span = &spans.items[faulty];
+        assert_int_equal(span->tag_count, COUNT);
+        for (unsigned i = 0; i < COUNT; i++) {
+            char key[8];
+            (void)snprintf(key, sizeof key, "k%02u", i);
+            assert_text(span->tags[i].key, key);
+            if (i != LONG_AT) assert_text(span->tags[i].text, key + 1);
+        }
+        assert_int_equal(span->tags[LONG_AT].text.len, LONG);
+    }
+}
+
+static void a_bad_byte_anywhere_makes_a_value_bytes(void **state)
+{
+    (void)state;
+    for (unsigned len = 1; len < 31; len++) {
+        for (unsigned at = 0; at <= len; at++) {
+            size_t all =
+                made_hex(HEAD_A "cb3fd0000000000000 ab5472616e73616374696f6e 81 a36b6579", datagram, sizeof datagram);
+            datagram[all++] = (uint8_t)(0xa0 + len);
+            memset(datagram + all, 'a', len);
+            if (at < len) datagram[all + at] = 0xff;
+            tw__spans_reset(&spans);
+            assert_int_equal(tw__fdb_dec(&spans, datagram, all + len, &found), 0);
+            assert_int_equal(spans.items[0].tags[0].type, at < len ? TW_TYPE_BYTES : TW_TYPE_STR);
+            if (len - at < 2 || at == len) continue;
+            memcpy(datagram + all + at, "\xc3\xa4", 2);
+            tw__spans_reset(&spans);
+            assert_int_equal(tw__fdb_dec(&spans, datagram, all + len, &found), 0);
+            assert_int_equal(spans.items[0].tags[0].type, TW_TYPE_STR);
+        }
+    }
+}
+
 static void b_fourteen_elements_have_their_parents_trace(void **state)
 {
     (void)state;
@@ -331,6 +383,8 @@ int main(void)
         TEST(c3_three_links_behind_the_header_of_one),
         TEST(c4_and_d4_have_an_event),
         TEST(c5_more_than_fifteen_tags_have_no_header),
+        TEST(many_tags_come_back_in_order),
+        TEST(a_bad_byte_anywhere_makes_a_value_bytes),
         TEST(b_fourteen_elements_have_their_parents_trace),
         TEST(a_packet_of_7_3_captured_on_a_wire),
         TEST(what_is_not_a_span_is_refused),
