@@ -2,7 +2,7 @@
  *
  *     resolve the id -> read that trace from every process -> assemble -> look for edges to other traces -> draw
  *
- * The look for edges reads everything, one process at a time, and keeps only what it finds. Only what ended after this trace
+ * The look for edges reads everything, a part of one process at a time, and keeps only what it finds. Only what ended after this trace
  * began can have been caused by it; causes of this trace may be older, so that with any of them no limit is set.
  */
 #include <stdlib.h>
@@ -12,26 +12,55 @@
 #include "wire/record_json.h"
 #include "wire/waterfall.h"
 
-static int find_links(const struct tw__sources *sources, const struct tw_batch_trace *trace, struct tw_links *links)
+enum { LINKS_BYTES = 4 << 20 };
+
+/* By parts of the arena. Of open spans the first reading tells all. */
+static int find_links_in(struct tw_reader *reader, uint64_t since_ns, struct tw_links *links)
 {
-    tw__links_init(links, trace);
-    uint64_t since = links->cause_count ? 0 : trace->begin_ns;
-    for (size_t i = 0; sources->remote && i < sources->count; i++) tw__links_scan(links, sources->items[i].records);
-    if (sources->remote) return TW__EXIT_OK;
-    for (size_t i = 0; i < sources->count; i++) {
+    struct tw_position *position = tw_position_new();
+    struct tw_query query = {.since_ns = since_ns, .open_spans = true, .after = position, .max_bytes = LINKS_BYTES};
+    bool done = false;
+    while (position && !done) {
         struct tw_records *records;
-        struct tw_query query = {.since_ns = since, .open_spans = true};
-        if (tw_reader_read(sources->items[i].reader, &query, &records) < 0) return tw__out_of_memory();
+        if (tw_reader_read(reader, &query, &records) < 0) break;
         tw__links_scan(links, records);
+        query.open_spans = false;
+        done = records->more == 0;
         tw_records_free(records);
     }
-    return TW__EXIT_OK;
+    tw_position_free(position);
+    return done ? TW__EXIT_OK : tw__out_of_memory();
+}
+
+static int find_links(const struct tw__sources *sources, const struct tw_batch *batch,
+                      const struct tw_batch_trace *trace, struct tw_links *links)
+{
+    int code = TW__EXIT_OK;
+    tw__links_init(links, trace);
+    uint64_t since_ns = links->cause_count ? 0 : trace->begin_ns;
+    if (sources->remote) tw__links_scan_batch(links, batch);
+    for (size_t i = 0; !sources->remote && i < sources->count && code == TW__EXIT_OK; i++)
+        code = find_links_in(sources->items[i].reader, since_ns, links);
+    return code;
+}
+
+/* The members of a record into the object that is open. */
+static void write_members(struct tw__json *json, const struct tw__kept *kept, const struct tw_process *process,
+                          uint64_t end_ns)
+{
+    struct tw__kept_view view = {0};
+    const struct tw_record *record = tw__kept_open(kept, &view);
+    if (record)
+        tw__json_record(json, record, process, end_ns);
+    else
+        json->out->failed = true;
+    tw__kept_view_fini(&view);
 }
 
 static void write_event(struct tw__json *json, const struct tw_batch_event *event)
 {
     tw__json_open(json, NULL, '{');
-    tw__json_record(json, event->record, event->process, event->record->time_ns);
+    write_members(json, event->record, event->process, event->record->time_ns);
     if (event->record->kind == TW_RECORD_SEND) tw__json_bool(json, "arrived", event->other != NULL);
     tw__json_close(json, '}');
 }
@@ -51,7 +80,7 @@ static void write_link(struct tw__json *json, const struct tw_link *link)
 static void write_span(struct tw__json *json, const struct tw_batch_span *span, size_t depth)
 {
     tw__json_open(json, NULL, '{');
-    tw__json_record(json, span->record, span->process, span->end_ns);
+    write_members(json, span->record, span->process, span->end_ns);
     tw__json_u64(json, "depth", depth);
     tw__json_bool(json, "parent_missing", span->orphan);
     if (span->first_event) {
@@ -88,15 +117,17 @@ static int print(const struct tw__sources *sources, const struct tw__args *args,
 {
     struct tw__buf out = {0};
     struct tw_links *links = calloc(1, sizeof *links);
-    int code = links ? find_links(sources, trace, links) : tw__out_of_memory();
+    int code = links ? find_links(sources, batch, trace, links) : tw__out_of_memory();
     if (code == TW__EXIT_OK && args->given & TW__OPT_JSON) {
         code = print_json(trace, links, &out);
     } else if (code == TW__EXIT_OK) {
         struct tw__waterfall_options options = {.look = &args->look,
                                                 .links = links,
                                                 .all = args->given & TW__OPT_ALL,
-                                                .brief = args->given & TW__OPT_BRIEF};
-        if (tw__waterfall_print(batch, trace, &options, &out) < 0) code = tw__out_of_memory();
+                                                .brief = args->given & TW__OPT_BRIEF,
+                                                .flush = tw__out_write_some};
+        int result = tw__waterfall_print(batch, trace, &options, &out);
+        code = result == TW_ERR_MEMORY ? tw__out_of_memory() : result;
     }
     if (code == TW__EXIT_OK) code = tw__out_write(&out);
     tw__buf_fini(&out);

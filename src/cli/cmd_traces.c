@@ -32,7 +32,7 @@ static const struct tw__column columns[] = {
 static enum tw_status status_of(const struct tw_batch_trace *trace)
 {
     if (trace->error_count) return TW_STATUS_ERROR;
-    return trace->rootless ? TW_STATUS_UNSET : trace->root->record->status;
+    return trace->rootless ? TW_STATUS_UNSET : (enum tw_status)trace->root->record->status;
 }
 
 static int by_time(const void *left, const void *right)
@@ -64,7 +64,7 @@ static const struct tw_batch_trace **choose(const struct tw_batch *batch, const 
         const struct tw_batch_trace *trace = &batch->traces[i];
         /* Events alone are no request: their spans were overwritten, or will come. */
         if (!trace->root || trace->end_ns < since || trace->begin_ns < whole_ns) continue;
-        if (!tw__filter_passes(args, trace->root->record->name, tw__batch_trace_duration(trace), status_of(trace)))
+        if (!tw__filter_passes(args, *trace->root->record->name, tw__batch_trace_duration(trace), status_of(trace)))
             continue;
         if (!tw__where_trace(args, trace)) continue;
         chosen[(*count)++] = trace;
@@ -84,7 +84,7 @@ static void add_row(struct tw__table *table, const struct tw_batch_trace *trace,
     tw__table_cell(table, TW__INK_NONE, tw__buf_text(text));
     tw__buf_reset(text);
     if (trace->rootless) tw__buf_cstr(text, "~ ");
-    tw__buf_add(text, root->record->name.ptr, root->record->name.len);
+    tw__buf_add(text, root->record->name->ptr, root->record->name->len);
     tw__table_cell(table, ink ? ink : TW__INK_BOLD, tw__buf_text(text));
     tw__buf_reset(text);
     tw__buf_fmt(text, "%s%s", root->open ? ">" : "", tw__human_duration(tw__batch_trace_duration(trace)).text);
@@ -102,7 +102,7 @@ static void write_trace(struct tw__json *json, const struct tw_batch_trace *trac
     const struct tw_batch_span *root = trace->root;
     tw__json_open(json, NULL, '{');
     tw__json_hex(json, "trace_id", trace->id, sizeof trace->id);
-    tw__json_text(json, "name", root->record->name);
+    tw__json_text(json, "name", *root->record->name);
     tw__json_text(json, "service", root->process->service);
     tw__json_u64(json, "pid", root->process->pid);
     tw__json_u64(json, "begin_ns", trace->begin_ns);

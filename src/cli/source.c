@@ -1,5 +1,8 @@
 /* source: from options to open segments.
  *
+ * What becomes a batch is read by pages, the newest first, and goes into the batch packed: all records at once take three times as
+ * much. A page costs a look through the arena; they grow with what there is, so that there are not many. They end at a time and an
+ * order; where the record that ended one is not found again by the next, everything is read at once after all.
  * One bad file never hides the others: it is named on stderr, the rest is shown, and the exit code is 1. A file that is gone
  * between being listed and being opened belonged to a process that has just ended; that is no error.
  * Order is that of the names, so that output is the same from run to run.
@@ -11,6 +14,8 @@
 #include <string.h>
 
 #include "cli/remote.h"
+
+enum { PAGE_RECORDS = 200000, PAGE_SHARE = 4 };
 
 int tw__out_of_memory(void)
 {
@@ -135,30 +140,100 @@ void tw__sources_drop(struct tw__sources *sources)
     }
 }
 
+static int failed_at(const struct tw__source *source, int error)
+{
+    tw__complain("%s: %s", source->path, tw_err_text(error));
+    return TW__EXIT_FAILED;
+}
+
+static void note_damage(struct tw__sources *sources, const struct tw__source *source, uint64_t places)
+{
+    if (places == 0) return;
+    tw__complain("%s: damaged in %llu places, which are left out", source->path, (unsigned long long)places);
+    sources->failed++;
+}
+
 int tw__sources_read(struct tw__sources *sources, const struct tw_query *query)
 {
     for (size_t i = 0; i < sources->count; i++) {
         struct tw__source *source = &sources->items[i];
         int result = tw_reader_read(source->reader, query, &source->records);
-        if (result < 0) {
-            tw__complain("%s: %s", source->path, tw_err_text(result));
-            return TW__EXIT_FAILED;
-        }
-        if (source->records->damaged) {
-            tw__complain("%s: damaged in %llu places, which are left out", source->path,
-                         (unsigned long long)source->records->damaged);
-            sources->failed++;
-        }
+        if (result < 0) return failed_at(source, result);
+        note_damage(sources, source, source->records->damaged);
         /* "Now" of a live process has moved on since it was opened: an open span may have begun after that. */
         (void)tw_reader_process(source->reader, &source->process);
     }
     return TW__EXIT_OK;
 }
 
+/* Where the last page began: what is there or later is in the batch. */
+struct page_end {
+    uint64_t ns, order;
+};
+
+static bool is_before(const struct tw_record *record, const struct page_end *end)
+{
+    return record->time_ns < end->ns || (record->time_ns == end->ns && record->order < end->order);
+}
+
+enum { ADDED, AGAIN = -1 }; /* or an exit code */
+
+/* All records of a source that match, into the batch. AGAIN: the page before is not where it was, since its process has gone on,
+ * or the clock was set. */
+static int add_pages(struct tw__sources *sources, struct tw__source *source, const struct tw_query *query,
+                     size_t page_records, struct tw_batch *batch)
+{
+    struct tw_query page = *query;
+    struct tw_records *records;
+    struct page_end end = {UINT64_MAX, UINT64_MAX};
+    size_t taken = 0;
+    page.limit = page_records;
+    for (bool first = true, last = false; !last; first = false) {
+        int result = tw_reader_read(source->reader, &page, &records);
+        if (result < 0) return failed_at(source, result);
+        if (first) note_damage(sources, source, records->damaged);
+        struct tw_records fresh = {.items = records->items, .count = records->count};
+        while (fresh.count && !is_before(&fresh.items[fresh.count - 1], &end)) fresh.count--;
+        last = page.limit == 0 || records->count < page.limit;
+        const struct tw_record *known = &records->items[fresh.count];
+        bool moved = !first && (fresh.count || last) &&
+                     (fresh.count == records->count || known->time_ns != end.ns || known->order != end.order);
+        if (fresh.count) {
+            end = (struct page_end){fresh.items[0].time_ns, fresh.items[0].order};
+            page.until_ns = end.ns + 1;
+            taken += fresh.count;
+            if (page.limit && taken / PAGE_SHARE > page.limit) page.limit = taken / PAGE_SHARE;
+        } else {
+            page.limit *= 2; /* more of them at one time than a page has */
+        }
+        if (!moved) result = tw__batch_add(batch, &source->process, &fresh);
+        tw_records_free(records);
+        if (result < 0) return tw__out_of_memory();
+        if (moved) return AGAIN;
+    }
+    /* "Now" of a live process has moved on since it was opened: an open span may have begun after that. */
+    (void)tw_reader_process(source->reader, &source->process);
+    return ADDED;
+}
+
 int tw__sources_batch(struct tw__sources *sources, const struct tw_query *query, struct tw_batch **batch)
 {
-    int code = tw__sources_read(sources, query);
-    return code ? code : tw__sources_assemble(sources, batch);
+    static const size_t sizes[] = {PAGE_RECORDS, 0}; /* the second time without pages */
+    size_t failed = sources->failed;
+    int code = AGAIN;
+    for (size_t try = 0; try < sizeof sizes / sizeof *sizes && code == AGAIN; try++) {
+        struct tw_batch *made = tw__batch_new();
+        code = made ? ADDED : tw__out_of_memory();
+        sources->failed = failed;
+        for (size_t i = 0; i < sources->count && code == ADDED; i++)
+            code = add_pages(sources, &sources->items[i], query, sizes[try], made);
+        if (code == ADDED && tw__batch_build(made) < 0) code = tw__out_of_memory();
+        if (code == ADDED)
+            *batch = made;
+        else
+            tw__batch_free(made);
+    }
+    return code;
 }
 
 int tw__sources_assemble(struct tw__sources *sources, struct tw_batch **batch)

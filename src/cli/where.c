@@ -68,15 +68,20 @@ bool tw__where_trace(const struct tw__args *args, const struct tw_batch_trace *t
     struct tw__trace_view of_trace = {
         .duration_ns = tw__batch_trace_duration(trace), .spans = trace->span_count, .errors = trace->error_count};
     if (trace->root) {
-        of_trace.name = trace->root->record->name;
+        of_trace.name = *trace->root->record->name;
         of_trace.service = trace->root->process->service;
     }
-    for (size_t i = 0; i < trace->span_count; i++) {
+    struct tw__kept_view record_view = {0};
+    bool found = false;
+    for (size_t i = 0; i < trace->span_count && !found; i++) {
         const struct tw_batch_span *span = trace->spans[i];
-        tw__span_view_record(&view, span->record, span->process, span->end_ns);
-        view.record = tw__record_kind_name(span->record->kind);
+        const struct tw_record *record = tw__kept_open(span->record, &record_view);
+        if (!record) break;
+        tw__span_view_record(&view, record, span->process, span->end_ns);
+        view.record = tw__record_kind_name(record->kind);
         view.trace = &of_trace;
-        if (tw__filter_match(args->where, tw__span_field, &view)) return true;
+        found = tw__filter_match(args->where, tw__span_field, &view);
     }
-    return false;
+    tw__kept_view_fini(&record_view);
+    return found;
 }

@@ -1,6 +1,6 @@
 /* batch: records in, forests of spans out.
  *
- *     add, add, ...   only remembers what to read
+ *     add, add, ...   keeps the records, packed
  *     build           collect   spans and events into two arrays, one trace each; a span seen twice is kept once
  *                     sort      both by trace, time, process, order
  *                     link      parents by id; chains that come back are cut; children in order; events to their spans
@@ -20,17 +20,20 @@
 
 #include "model/map.h"
 
-struct source {
+struct added {
+    const struct tw__kept *record;
     const struct tw_process *process;
-    const struct tw_records *records;
 };
 
 struct tw__batch_private {
-    struct source *sources;
-    size_t source_count, source_cap;
-    struct tw__map span_map;  /* trace id, span id -> index in spans + 1 */
+    struct tw__keeper keeper;
+    struct added *added;
+    size_t added_count, added_cap, added_spans;
     struct tw__map trace_map; /* trace id -> index in traces + 1 */
     struct tw_batch_span **span_order;
+    uint32_t *span_table; /* by hash of trace id and span id: index in spans + 1, 0: free. The keys are in the spans */
+    size_t span_mask;
+    uint64_t seed;
 };
 
 static const uint8_t no_id[16];
@@ -61,13 +64,14 @@ struct tw_batch *tw__batch_new(void)
 static void free_built(struct tw_batch *batch)
 {
     struct tw__batch_private *p = batch->private_;
-    tw__map_fini(&p->span_map);
     tw__map_fini(&p->trace_map);
     free(p->span_order);
+    free(p->span_table);
     free(batch->spans);
     free(batch->events);
     free(batch->traces);
     p->span_order = NULL;
+    p->span_table = NULL;
     batch->spans = NULL;
     batch->events = NULL;
     batch->traces = NULL;
@@ -78,56 +82,90 @@ void tw__batch_free(struct tw_batch *batch)
 {
     if (!batch) return;
     free_built(batch);
-    free(batch->private_->sources);
+    free(batch->private_->added);
+    tw__keeper_fini(&batch->private_->keeper);
     free(batch->private_);
     free(batch);
+}
+
+/* Large arrays grow by moving pages, not bytes. */
+static int make_room(struct tw__batch_private *p, size_t count)
+{
+    size_t cap = p->added_cap + p->added_cap / 2;
+    if (count <= p->added_cap - p->added_count) return 0;
+    if (cap < p->added_count + count) cap = p->added_count + count;
+    struct added *added = realloc(p->added, cap * sizeof *added);
+    if (!added) return TW_ERR_MEMORY;
+    p->added = added;
+    p->added_cap = cap;
+    return 0;
 }
 
 int tw__batch_add(struct tw_batch *batch, const struct tw_process *process, const struct tw_records *records)
 {
     struct tw__batch_private *p = batch->private_;
-    if (p->source_count == p->source_cap) {
-        size_t cap = p->source_cap ? 2 * p->source_cap : 8;
-        struct source *sources = realloc(p->sources, cap * sizeof *sources);
-        if (!sources) return TW_ERR_MEMORY;
-        p->sources = sources;
-        p->source_cap = cap;
+    if (make_room(p, records->count) < 0) return TW_ERR_MEMORY;
+    for (size_t i = 0; i < records->count; i++) {
+        if (memcmp(records->items[i].trace_id, no_id, sizeof no_id) == 0) continue;
+        const struct tw__kept *record = tw__keeper_add(&p->keeper, &records->items[i]);
+        if (!record) return TW_ERR_MEMORY;
+        p->added[p->added_count++] = (struct added){record, process};
+        p->added_spans += tw__kept_is_span(record);
     }
-    p->sources[p->source_count++] = (struct source){process, records};
     return 0;
+}
+
+/* At most half of the table is used. The hash begins with a seed of this run, for the reason given in model/map.c. */
+static int make_span_table(struct tw__batch_private *p)
+{
+    size_t size = 16;
+    while (size / 2 < p->added_spans) size *= 2;
+    p->span_table = calloc(size, sizeof *p->span_table);
+    if (!p->span_table) return TW_ERR_MEMORY;
+    p->span_mask = size - 1;
+    p->seed = (uint64_t)(uintptr_t)p->span_table ^ (uint64_t)(uintptr_t)&size << 20;
+    return 0;
+}
+
+static uint32_t *span_slot(const struct tw_batch *batch, const uint8_t *trace_id, const uint8_t *span_id)
+{
+    const struct tw__batch_private *p = batch->private_;
+    struct tw__map_key key = key_of(trace_id, span_id);
+    size_t at = (size_t)tw__map_hash(&key, p->seed) & p->span_mask;
+    for (; p->span_table[at]; at = (at + 1) & p->span_mask) {
+        const struct tw__kept *known = batch->spans[p->span_table[at] - 1].record;
+        if (memcmp(known->span_id, span_id, sizeof known->span_id) == 0 &&
+            memcmp(known->trace_id, trace_id, sizeof known->trace_id) == 0)
+            break;
+    }
+    return &p->span_table[at];
 }
 
 static int allocate(struct tw_batch *batch)
 {
     struct tw__batch_private *p = batch->private_;
-    size_t spans = 0, all = 0;
-    for (size_t s = 0; s < p->source_count; s++) {
-        const struct tw_records *records = p->sources[s].records;
-        all += records->count;
-        for (size_t i = 0; i < records->count; i++) spans += tw__record_is_span(&records->items[i]);
-    }
+    size_t spans = p->added_spans, all = p->added_count;
     if (all > UINT32_MAX - 2) return TW_ERR_MEMORY;
     /* One more than needed: no allocation of zero bytes, whose NULL would look like a failure. */
     batch->spans = calloc(spans + 1, sizeof *batch->spans);
     batch->events = calloc(all - spans + 1, sizeof *batch->events);
     p->span_order = calloc(spans + 1, sizeof(struct tw_batch_span *));
-    bool maps = tw__map_init(&p->span_map, spans) && tw__map_init(&p->trace_map, all);
-    return batch->spans && batch->events && p->span_order && maps ? 0 : TW_ERR_MEMORY;
+    bool tables = make_span_table(p) == 0 && tw__map_init(&p->trace_map, all);
+    return batch->spans && batch->events && p->span_order && tables ? 0 : TW_ERR_MEMORY;
 }
 
-static uint64_t effective_end(const struct tw_process *process, const struct tw_record *record)
+static uint64_t effective_end(const struct tw_process *process, const struct tw__kept *record)
 {
     if (record->kind != TW_RECORD_OPEN) return record->end_ns;
     return process->last_ns > record->time_ns ? process->last_ns : record->time_ns;
 }
 
 /* Until the traces have their place in memory, trace holds none: collect gives each span and event its number by map. */
-static void collect_span(struct tw_batch *batch, const struct source *source, const struct tw_record *record)
+static void collect_span(struct tw_batch *batch, const struct added *added)
 {
-    bool found;
-    struct tw__map_key key = key_of(record->trace_id, record->span_id);
-    uint32_t *at = tw__map_put(&batch->private_->span_map, &key, &found);
-    if (found) {
+    const struct tw__kept *record = added->record;
+    uint32_t *at = span_slot(batch, record->trace_id, record->span_id);
+    if (*at) {
         struct tw_batch_span *known = &batch->spans[*at - 1];
         batch->duplicates++;
         if (!known->open || record->kind == TW_RECORD_OPEN) return;
@@ -136,8 +174,8 @@ static void collect_span(struct tw_batch *batch, const struct source *source, co
     }
     batch->spans[*at - 1] = (struct tw_batch_span){
         .record = record,
-        .process = source->process,
-        .end_ns = effective_end(source->process, record),
+        .process = added->process,
+        .end_ns = effective_end(added->process, record),
         .open = record->kind == TW_RECORD_OPEN,
     };
 }
@@ -145,25 +183,24 @@ static void collect_span(struct tw_batch *batch, const struct source *source, co
 static void collect(struct tw_batch *batch)
 {
     struct tw__batch_private *p = batch->private_;
-    for (size_t s = 0; s < p->source_count; s++) {
-        const struct tw_records *records = p->sources[s].records;
-        for (size_t i = 0; i < records->count; i++) {
-            const struct tw_record *record = &records->items[i];
-            if (memcmp(record->trace_id, no_id, sizeof record->trace_id) == 0) continue;
-            bool found;
-            struct tw__map_key key = key_of(record->trace_id, NULL);
-            uint32_t *trace = tw__map_put(&p->trace_map, &key, &found);
-            if (!found) *trace = (uint32_t)++batch->trace_count;
-            if (tw__record_is_span(record))
-                collect_span(batch, &p->sources[s], record);
-            else
-                batch->events[batch->event_count++] =
-                    (struct tw_batch_event){.record = record, .process = p->sources[s].process};
-        }
+    for (size_t i = 0; i < p->added_count; i++) {
+        const struct added *added = &p->added[i];
+        bool found;
+        struct tw__map_key key = key_of(added->record->trace_id, NULL);
+        uint32_t *trace = tw__map_put(&p->trace_map, &key, &found);
+        if (!found) *trace = (uint32_t)++batch->trace_count;
+        if (tw__kept_is_span(added->record))
+            collect_span(batch, added);
+        else
+            batch->events[batch->event_count++] =
+                (struct tw_batch_event){.record = added->record, .process = added->process};
     }
+    free(p->added);
+    p->added = NULL;
+    p->added_count = p->added_cap = p->added_spans = 0;
 }
 
-static int compare_records(const struct tw_record *a, const struct tw_process *ap, const struct tw_record *b,
+static int compare_records(const struct tw__kept *a, const struct tw_process *ap, const struct tw__kept *b,
                            const struct tw_process *bp)
 {
     if (a->time_ns != b->time_ns) return a->time_ns < b->time_ns ? -1 : 1;
@@ -193,14 +230,14 @@ static int compare_traces(const void *left, const void *right)
     return memcmp(a->id, b->id, sizeof a->id);
 }
 
-static struct tw_batch_trace *trace_of(const struct tw_batch *batch, const struct tw_record *record)
+static struct tw_batch_trace *trace_of(const struct tw_batch *batch, const struct tw__kept *record)
 {
     struct tw__map_key key = key_of(record->trace_id, NULL);
     const uint32_t *at = tw__map_get(&batch->private_->trace_map, &key);
     return at ? &batch->traces[*at - 1] : NULL;
 }
 
-static void extend(struct tw_batch_trace *trace, const struct tw_record *record, uint64_t end_ns)
+static void extend(struct tw_batch_trace *trace, const struct tw__kept *record, uint64_t end_ns)
 {
     memcpy(trace->id, record->trace_id, sizeof trace->id);
     if (trace->begin_ns == 0 || record->time_ns < trace->begin_ns) trace->begin_ns = record->time_ns;
@@ -242,16 +279,15 @@ static int place_traces(struct tw_batch *batch)
 
 static struct tw_batch_span *find_span(const struct tw_batch *batch, const uint8_t *trace_id, const uint8_t *span_id)
 {
-    struct tw__map_key key = key_of(trace_id, span_id);
-    const uint32_t *at = tw__map_get(&batch->private_->span_map, &key);
-    return at ? &batch->spans[*at - 1] : NULL;
+    uint32_t at = batch->private_->span_table ? *span_slot(batch, trace_id, span_id) : 0;
+    return at ? &batch->spans[at - 1] : NULL;
 }
 
 static void link_parents(struct tw_batch *batch)
 {
     for (size_t i = 0; i < batch->span_count; i++) {
         struct tw_batch_span *span = &batch->spans[i];
-        const struct tw_record *record = span->record;
+        const struct tw__kept *record = span->record;
         if (memcmp(record->parent_id, no_id, sizeof record->parent_id) == 0) continue;
         span->parent = find_span(batch, record->trace_id, record->parent_id);
         span->orphan = span->parent == NULL;
@@ -336,18 +372,31 @@ static int count_threads(struct tw_batch *batch)
     return 0;
 }
 
+static int find_message_ids(struct tw_batch *batch)
+{
+    struct tw__kept_view view = {0};
+    int result = 0;
+    for (size_t i = 0; i < batch->event_count && result == 0; i++) {
+        struct tw_batch_event *event = &batch->events[i];
+        if (event->record->kind != TW_RECORD_SEND && event->record->kind != TW_RECORD_RECEIVE) continue;
+        const struct tw_record *record = tw__kept_open(event->record, &view);
+        const struct tw_tag_value *id = record ? tw__record_tag(record, "id") : NULL;
+        if (id && (id->type == TW_TYPE_UINT || id->type == TW_TYPE_INT)) event->message_id = id->value.u;
+        if (!record) result = TW_ERR_MEMORY;
+    }
+    tw__kept_view_fini(&view);
+    return result;
+}
+
 /* Sends first, then each receive finds its send: a receive may carry an earlier time than its send when clocks differ. */
 static int join_messages(struct tw_batch *batch)
 {
     struct tw__map sends;
-    if (!tw__map_init(&sends, batch->event_count)) return TW_ERR_MEMORY;
+    if (find_message_ids(batch) < 0 || !tw__map_init(&sends, batch->event_count)) return TW_ERR_MEMORY;
     for (unsigned pass = 0; pass < 2; pass++) {
         for (size_t i = 0; i < batch->event_count; i++) {
             struct tw_batch_event *event = &batch->events[i];
-            if (event->record->kind != (pass ? TW_RECORD_RECEIVE : TW_RECORD_SEND)) continue;
-            const struct tw_tag_value *id = tw__record_tag(event->record, "id");
-            if (!id || (id->type != TW_TYPE_UINT && id->type != TW_TYPE_INT) || id->value.u == 0) continue;
-            event->message_id = id->value.u;
+            if (event->record->kind != (pass ? TW_RECORD_RECEIVE : TW_RECORD_SEND) || !event->message_id) continue;
             struct tw__map_key key = key_of(event->record->trace_id, NULL);
             key.word[2] = event->message_id;
             if (pass == 0) {

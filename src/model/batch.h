@@ -6,15 +6,15 @@
  *         for (size_t i = 0; i < batch->trace_count; i++) show(&batch->traces[i]);
  *     tw__batch_free(batch);
  *
- * No I/O, no clock. Processes and records are borrowed and must outlive the batch. */
+ * No I/O, no clock. Processes are borrowed and must outlive the batch; records are kept packed (model/kept.h) and may go. */
 #ifndef TW_MODEL_BATCH_H
 #define TW_MODEL_BATCH_H
 
-#include <trackway/read.h>
+#include "model/kept.h"
 
 /* An instant: event, mark, message or thread record. */
 struct tw_batch_event {
-    const struct tw_record *record;
+    const struct tw__kept *record;
     const struct tw_process *process;
     struct tw_batch_trace *trace;
     struct tw_batch_span *span;         /* NULL: its span is not in the data, or it has none */
@@ -25,7 +25,7 @@ struct tw_batch_event {
 
 /* A span. In each trace the tops and their children form a forest: whatever the file said, parent chains end. */
 struct tw_batch_span {
-    const struct tw_record *record;
+    const struct tw__kept *record;
     const struct tw_process *process;
     struct tw_batch_trace *trace;
     struct tw_batch_span *parent;      /* tree parent, if it is in the data */
@@ -69,12 +69,13 @@ struct tw_batch {
 struct tw_batch *tw__batch_new(void);
 void tw__batch_free(struct tw_batch *batch);
 
-/* Returns 0 or TW_ERR_MEMORY. */
+/* May be called several times for a process, with further records of it.
+ * Returns 0 or TW_ERR_MEMORY. */
 int tw__batch_add(struct tw_batch *batch, const struct tw_process *process, const struct tw_records *records);
 
 /* Call once, after the last add. Records without a trace id are left out.
  * Returns  0 or TW_ERR_MEMORY (also for more than 2^32 - 2 records); then there are no traces.
- * Cost     O(n log n) time, about 250 bytes a record. */
+ * Cost     O(n log n) time; together with the record, about 250 bytes and 24 a tag. */
 int tw__batch_build(struct tw_batch *batch);
 
 /* NULL if it is not there. */

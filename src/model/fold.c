@@ -19,11 +19,11 @@ static int compare_text(struct tw_text a, struct tw_text b)
 
 static int compare_looks(const struct tw_batch_span *a, const struct tw_batch_span *b)
 {
-    int order = compare_text(a->record->name, b->record->name);
+    int order = compare_text(*a->record->name, *b->record->name);
     if (order) return order;
     if (a->record->status != b->record->status) return a->record->status < b->record->status ? -1 : 1;
     if (a->process != b->process) return a->process < b->process ? -1 : 1;
-    return compare_text(a->record->status_message, b->record->status_message);
+    return compare_text(*a->record->status_message, *b->record->status_message);
 }
 
 static int compare_looks_then_time(const void *left, const void *right)

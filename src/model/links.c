@@ -35,9 +35,9 @@ void tw__links_init(struct tw_links *links, const struct tw_batch_trace *trace)
     *links = (struct tw_links){0};
     memcpy(links->trace_id, trace->id, sizeof links->trace_id);
     for (size_t i = 0; i < trace->span_count; i++) {
-        const struct tw_record *record = trace->spans[i]->record;
+        const struct tw__kept *record = trace->spans[i]->record;
         for (size_t k = 0; k < record->parent_count; k++) {
-            struct tw_link link = {.there = record->parents[k]};
+            struct tw_link link = {.there = tw__kept_parents(record)[k]};
             if (memcmp(link.there.trace_id, trace->id, sizeof trace->id) == 0) continue;
             memcpy(link.here.trace_id, trace->id, sizeof trace->id);
             memcpy(link.here.span_id, record->span_id, sizeof record->span_id);
@@ -46,36 +46,53 @@ void tw__links_init(struct tw_links *links, const struct tw_batch_trace *trace)
     }
 }
 
-static void scan_parents(struct tw_links *links, const struct tw_record *record)
+static void scan_parents(struct tw_links *links, const struct tw_context *span, const struct tw_context *parents,
+                         size_t count, struct tw_text name)
 {
-    for (size_t k = 0; k < record->parent_count; k++) {
-        if (memcmp(record->parents[k].trace_id, links->trace_id, sizeof links->trace_id) != 0) continue;
-        struct tw_link link = {.here = record->parents[k]};
-        memcpy(link.there.trace_id, record->trace_id, sizeof record->trace_id);
-        memcpy(link.there.span_id, record->span_id, sizeof record->span_id);
-        set_name(&link, record->name);
+    for (size_t k = 0; k < count; k++) {
+        if (memcmp(parents[k].trace_id, links->trace_id, sizeof links->trace_id) != 0) continue;
+        struct tw_link link = {.here = parents[k], .there = *span};
+        set_name(&link, name);
         add(links->results, &links->result_count, &links->results_more, &link);
     }
 }
 
-static void scan_names(struct tw_links *links, const struct tw_record *record)
+static void scan_names(struct tw_links *links, const struct tw_context *span, struct tw_text name)
 {
     for (size_t i = 0; i < links->cause_count; i++) {
         struct tw_link *cause = &links->causes[i];
-        if (!cause->named && memcmp(cause->there.span_id, record->span_id, sizeof record->span_id) == 0 &&
-            memcmp(cause->there.trace_id, record->trace_id, sizeof record->trace_id) == 0)
-            set_name(cause, record->name);
+        if (!cause->named && memcmp(cause->there.span_id, span->span_id, sizeof span->span_id) == 0 &&
+            memcmp(cause->there.trace_id, span->trace_id, sizeof span->trace_id) == 0)
+            set_name(cause, name);
     }
+}
+
+static void scan(struct tw_links *links, const uint8_t trace_id[16], const uint8_t span_id[8],
+                 const struct tw_context *parents, size_t count, struct tw_text name)
+{
+    struct tw_context span = {.flags = 0};
+    if (memcmp(trace_id, links->trace_id, sizeof links->trace_id) == 0) return;
+    if (count == 0 && links->cause_count == 0) return;
+    memcpy(span.trace_id, trace_id, sizeof span.trace_id);
+    memcpy(span.span_id, span_id, sizeof span.span_id);
+    scan_parents(links, &span, parents, count, name);
+    scan_names(links, &span, name);
 }
 
 void tw__links_scan(struct tw_links *links, const struct tw_records *records)
 {
     for (size_t i = 0; i < records->count; i++) {
         const struct tw_record *record = &records->items[i];
-        if (!tw__record_is_span(record)) continue;
-        if (memcmp(record->trace_id, links->trace_id, sizeof links->trace_id) == 0) continue;
-        scan_parents(links, record);
-        scan_names(links, record);
+        if (tw__record_is_span(record))
+            scan(links, record->trace_id, record->span_id, record->parents, record->parent_count, record->name);
+    }
+}
+
+void tw__links_scan_batch(struct tw_links *links, const struct tw_batch *batch)
+{
+    for (size_t i = 0; i < batch->span_count; i++) {
+        const struct tw__kept *record = batch->spans[i].record;
+        scan(links, record->trace_id, record->span_id, tw__kept_parents(record), record->parent_count, *record->name);
     }
 }
 

@@ -29,6 +29,7 @@ struct tw_links {
 void tw__links_init(struct tw_links *links, const struct tw_batch_trace *trace);
 /* Looks through any records, of any traces. The records are not kept. */
 void tw__links_scan(struct tw_links *links, const struct tw_records *records);
+void tw__links_scan_batch(struct tw_links *links, const struct tw_batch *batch);
 /* The name of a cause; empty when it was not found. */
 struct tw_text tw__links_cause(const struct tw_links *links, const struct tw_context *there);
 

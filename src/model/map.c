@@ -25,11 +25,16 @@ static uint64_t mix(uint64_t x)
     return x ^ x >> 32;
 }
 
+uint64_t tw__map_hash(const struct tw__map_key *key, uint64_t seed)
+{
+    uint64_t hash = seed;
+    for (size_t i = 0; i < 4; i++) hash = mix(hash ^ key->word[i]) + 0x9e3779b97f4a7c15u;
+    return hash;
+}
+
 static size_t slot_of(const struct tw__map *map, const struct tw__map_key *key)
 {
-    uint64_t hash = map->seed;
-    for (size_t i = 0; i < 4; i++) hash = mix(hash ^ key->word[i]) + 0x9e3779b97f4a7c15u;
-    size_t at = (size_t)hash & map->mask;
+    size_t at = (size_t)tw__map_hash(key, map->seed) & map->mask;
     while (map->entries[at].used && memcmp(&map->entries[at].key, key, sizeof *key) != 0) at = (at + 1) & map->mask;
     return at;
 }

@@ -22,6 +22,8 @@ void tw__map_fini(struct tw__map *map);
 
 /* Where the value of key is kept; *found tells whether the key was there. A new key's value is 0. */
 uint32_t *tw__map_put(struct tw__map *map, const struct tw__map_key *key, bool *found);
+uint64_t tw__map_hash(const struct tw__map_key *key, uint64_t seed);
+
 /* NULL if it is not there. */
 const uint32_t *tw__map_get(const struct tw__map *map, const struct tw__map_key *key);
 

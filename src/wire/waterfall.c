@@ -55,10 +55,10 @@ unsigned tw__waterfall_rails(struct tw__waterfall *w, size_t depth, enum tw__rai
 static void add_place(struct tw__buf *text, const struct tw_batch_span *span)
 {
     const struct tw_batch_span *parent = span->parent;
-    const struct tw_record *record = span->record;
+    const struct tw__kept *record = span->record;
     bool process = !parent || parent->process != span->process;
     bool thread = process ? span->trace->threads > span->trace->processes : parent->record->tid != record->tid;
-    if (!record->tid && !record->thread.len) thread = false; /* other tracers' spans do not tell */
+    if (!record->tid && !record->thread->len) thread = false; /* other tracers' spans do not tell */
     if (!process && !thread) return;
     tw__buf_cstr(text, " [");
     if (process) {
@@ -67,10 +67,9 @@ static void add_place(struct tw__buf *text, const struct tw_batch_span *span)
     }
     if (process && thread) tw__buf_char(text, ' ');
     /* Threads of a pool share a name: then only the number tells them apart. */
-    bool same_name = !process && parent->record->thread.len == record->thread.len &&
-                     memcmp(parent->record->thread.ptr, record->thread.ptr, record->thread.len) == 0;
-    if (thread && record->thread.len && !same_name)
-        tw__buf_add(text, record->thread.ptr, record->thread.len);
+    bool same_name = !process && parent->record->thread == record->thread;
+    if (thread && record->thread->len && !same_name)
+        tw__buf_add(text, record->thread->ptr, record->thread->len);
     else if (thread)
         tw__buf_fmt(text, "thread %u", record->tid);
     tw__buf_char(text, ']');
@@ -81,8 +80,8 @@ static void set_label(struct tw__waterfall *w, const struct tw_batch_span *span,
     struct tw__buf *text = &w->scratch;
     tw__buf_reset(text);
     if (depth > w->levels) tw__buf_fmt(text, "(%zu deep) ", depth);
-    if (span->record->name.len)
-        tw__buf_add(text, span->record->name.ptr, span->record->name.len);
+    if (span->record->name->len)
+        tw__buf_add(text, span->record->name->ptr, span->record->name->len);
     else
         tw__buf_cstr(text, "(no name)");
     if (span->fold)
@@ -168,12 +167,13 @@ static void print_span(struct tw__waterfall *w, const struct tw_batch_span *span
     if (w->bar) add_bar(w, span, ink ? ink : TW__INK_CYAN);
     tw__buf_char(w->out, '\n');
     tw__waterfall_details(w, span, depth);
+    if (w->options->flush && !w->stopped && !w->out->failed) w->stopped = w->options->flush(w->out);
 }
 
 static void walk(struct tw__waterfall *w)
 {
     size_t depth = 0;
-    for (const struct tw_batch_span *span = visible(w->trace->first_top), *next; span; span = next) {
+    for (const struct tw_batch_span *span = visible(w->trace->first_top), *next; span && !w->stopped; span = next) {
         w->more[depth] = visible(span->next) != NULL;
         print_span(w, span, depth);
         next = visible(span->first_child);
@@ -240,7 +240,7 @@ static void print_summary(struct tw__waterfall *w)
     tw__buf_cstr(w->out, id);
     tw__term_plain(w->out, w->look, TW__INK_BOLD);
     tw__buf_char(w->out, '\n');
-    if (trace->root) flow(w, &used, TW__INK_BOLD, trace->root->record->name);
+    if (trace->root) flow(w, &used, TW__INK_BOLD, *trace->root->record->name);
     flow(w, &used, TW__INK_BOLD, tw__text_of(tw__human_duration(tw__batch_trace_duration(trace)).text));
     flow_count(w, &used, TW__INK_NONE, trace->span_count, "span", "spans");
     flow_count(w, &used, TW__INK_NONE, trace->threads, "thread", "threads");
@@ -280,12 +280,15 @@ int tw__waterfall_print(const struct tw_batch *batch, const struct tw_batch_trac
         print_summary(&w);
         print_scale(&w);
         walk(&w);
-        tw__waterfall_rest(&w);
+        if (!w.stopped) tw__waterfall_rest(&w);
+        result = w.stopped;
         if (out->failed || w.scratch.failed || w.value.failed) result = TW_ERR_MEMORY;
     }
     tw__folds_fini(&folds, trace);
     tw__buf_fini(&w.scratch);
     tw__buf_fini(&w.value);
+    tw__kept_view_fini(&w.span_view);
+    tw__kept_view_fini(&w.event_view);
     free(w.more);
     return result;
 }

@@ -10,10 +10,13 @@ struct tw__waterfall_options {
     const struct tw_links *links; /* NULL: edges between traces are shown by their ids alone */
     bool all;                     /* every child, event and tag; nothing folded or shortened */
     bool brief;                   /* no tags of spans */
+    int (*flush)(
+        struct tw__buf *out); /* called after each row; may empty out. What it returns, if not 0, ends the picture.
+                                          NULL: out gets it whole */
 };
 
 /* Appends the picture. trace belongs to batch; its spans are folded meanwhile and unfolded again.
- * Returns  0, TW_ERR_MEMORY (also when out failed). */
+ * Returns  0, TW_ERR_MEMORY (also when out failed), or what flush returned. */
 int tw__waterfall_print(const struct tw_batch *batch, const struct tw_batch_trace *trace,
                         const struct tw__waterfall_options *options, struct tw__buf *out);
 

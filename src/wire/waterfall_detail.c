@@ -47,12 +47,12 @@ static void add_context(struct tw__buf *text, const struct tw_context *context, 
 static void cause_lines(struct tw__waterfall *w, const struct tw_batch_span *span, size_t depth)
 {
     for (size_t i = 0; i < span->record->parent_count; i++) {
-        const struct tw_context *cause = &span->record->parents[i];
+        const struct tw_context *cause = &tw__kept_parents(span->record)[i];
         bool elsewhere = memcmp(cause->trace_id, w->trace->id, sizeof w->trace->id) != 0;
         const struct tw_batch_span *known = tw__batch_find_span(w->batch, cause->trace_id, cause->span_id);
         struct tw_text name = {0};
         if (known)
-            name = known->record->name;
+            name = *known->record->name;
         else if (elsewhere && w->options->links)
             name = tw__links_cause(w->options->links, cause);
         tw__buf_cstr(&w->scratch, "also caused by ");
@@ -98,7 +98,11 @@ static void format_tag(struct tw__waterfall *w, const struct tw_tag_value *tag)
 
 static void tag_lines(struct tw__waterfall *w, const struct tw_batch_span *span, size_t depth)
 {
-    const struct tw_record *record = span->record;
+    const struct tw_record *record = tw__kept_open(span->record, &w->span_view);
+    if (!record) {
+        w->scratch.failed = true;
+        return;
+    }
     size_t indent = 2 * (depth < w->levels ? depth : w->levels) + 2, lines = 1;
     unsigned room = w->width > indent + 8 ? w->width - (unsigned)indent : 8, used = 0;
     for (size_t i = 0; i < record->tag_count; i++) {
@@ -135,15 +139,16 @@ static void add_tag_text(struct tw__waterfall *w, const struct tw_record *record
 }
 
 /* What became of a message. Returns how to colour it. */
-static enum tw__ink add_message(struct tw__waterfall *w, const struct tw_batch_event *event)
+static enum tw__ink add_message(struct tw__waterfall *w, const struct tw_batch_event *event,
+                                const struct tw_record *record)
 {
-    bool send = event->record->kind == TW_RECORD_SEND;
+    bool send = record->kind == TW_RECORD_SEND;
     struct tw__buf *text = &w->scratch;
     tw__buf_cstr(text, send ? "sent" : "received");
-    add_tag_text(w, event->record, "peer", send ? " to " : " from ");
-    const struct tw_tag_value *size = tw__record_tag(event->record, "size");
+    add_tag_text(w, record, "peer", send ? " to " : " from ");
+    const struct tw_tag_value *size = tw__record_tag(record, "size");
     if (size && size->value.u) {
-        add_tag_text(w, event->record, "size", ", ");
+        add_tag_text(w, record, "size", ", ");
         tw__buf_cstr(text, " bytes");
     }
     if (!event->other) {
@@ -157,9 +162,9 @@ static enum tw__ink add_message(struct tw__waterfall *w, const struct tw_batch_e
     if (event->other->process != event->process) {
         tw__buf_cstr(text, send ? " in " : " by ");
         add_process(text, event->other->process);
-    } else if (event->other->record->thread.len && event->other->record->tid != event->record->tid) {
+    } else if (event->other->record->thread->len && event->other->record->tid != record->tid) {
         tw__buf_cstr(text, send ? " in " : " by ");
-        tw__buf_add(text, event->other->record->thread.ptr, event->other->record->thread.len);
+        tw__buf_add(text, event->other->record->thread->ptr, event->other->record->thread->len);
     }
     return TW__INK_GREEN;
 }
@@ -193,12 +198,16 @@ static enum tw__ink add_call(struct tw__waterfall *w, const struct tw_record *re
 static void event_line(struct tw__waterfall *w, const struct tw_batch_span *span, size_t depth,
                        const struct tw_batch_event *event)
 {
-    const struct tw_record *record = event->record;
+    const struct tw_record *record = tw__kept_open(event->record, &w->event_view);
     enum tw__ink ink = TW__INK_GREEN;
     struct tw__buf *text = &w->scratch;
+    if (!record) {
+        text->failed = true;
+        return;
+    }
     tw__buf_fmt(text, "@%s ", tw__human_duration(record->time_ns - w->trace->begin_ns).text);
     if (record->kind == TW_RECORD_SEND || record->kind == TW_RECORD_RECEIVE) {
-        ink = add_message(w, event);
+        ink = add_message(w, event, record);
     } else if (tw__is_call(record)) {
         ink = add_call(w, record);
     } else {
@@ -247,12 +256,12 @@ static void event_lines(struct tw__waterfall *w, const struct tw_batch_span *spa
 
 void tw__waterfall_details(struct tw__waterfall *w, const struct tw_batch_span *span, size_t depth)
 {
-    const struct tw_record *record = span->record;
+    const struct tw__kept *record = span->record;
     tw__buf_reset(&w->scratch);
-    if (record->status == TW_STATUS_ERROR || record->status_message.len) {
+    if (record->status == TW_STATUS_ERROR || record->status_message->len) {
         tw__buf_cstr(&w->scratch, record->status == TW_STATUS_ERROR ? "error" : "status");
-        if (record->status_message.len) tw__buf_cstr(&w->scratch, ": ");
-        tw__buf_add(&w->scratch, record->status_message.ptr, record->status_message.len);
+        if (record->status_message->len) tw__buf_cstr(&w->scratch, ": ");
+        tw__buf_add(&w->scratch, record->status_message->ptr, record->status_message->len);
         line(w, span, depth, record->status == TW_STATUS_ERROR ? TW__INK_RED : TW__INK_DIM);
     }
     if (span->orphan) {

@@ -10,9 +10,11 @@ struct tw__waterfall {
     const struct tw__waterfall_options *options;
     const struct tw__look *look;
     struct tw__buf *out;
-    struct tw__buf scratch;  /* text of the row in work */
-    struct tw__buf value;    /* of one tag */
+    struct tw__buf scratch; /* text of the row in work */
+    struct tw__buf value;   /* of one tag */
+    struct tw__kept_view span_view, event_view;
     bool *more;              /* by depth: the span on the path has a later sibling that is shown */
+    int stopped;             /* what flush returned */
     bool measuring;          /* first pass: only find the widest label */
     unsigned width;          /* of the whole; never 0 */
     unsigned label, bar;     /* columns; bar 0: none */

@@ -51,8 +51,8 @@ static void joins_the_spans_of_two_processes_into_one_tree(void **state)
     assert_int_equal(trace->begin_ns, 100);
     assert_int_equal(trace->end_ns, 500);
     assert_false(trace->rootless);
-    assert_string_equal(trace->root->record->name.ptr, "GET");
-    assert_string_equal(trace->root->first_child->first_child->record->name.ptr, "serve");
+    assert_string_equal(trace->root->record->name->ptr, "GET");
+    assert_string_equal(trace->root->first_child->first_child->record->name->ptr, "serve");
     assert_is_forest(batch);
     tw__batch_free(batch);
     free(front);
@@ -69,9 +69,9 @@ static void orders_children_by_begin_whatever_the_order_of_records(void **state)
     span_add(r, 1, 0, "root", 5, 50);
     struct tw_batch *batch = build(r, NULL);
     const struct tw_batch_span *child = batch->traces->root->first_child;
-    assert_string_equal(child->record->name.ptr, "first");
-    assert_string_equal(child->next->record->name.ptr, "second");
-    assert_string_equal(child->next->next->record->name.ptr, "also second");
+    assert_string_equal(child->record->name->ptr, "first");
+    assert_string_equal(child->next->record->name->ptr, "second");
+    assert_string_equal(child->next->next->record->name->ptr, "also second");
     assert_null(child->next->next->next);
     assert_int_equal(batch->traces->root->child_count, 3);
     tw__batch_free(batch);
@@ -182,9 +182,9 @@ static void events_go_to_their_span_or_else_to_the_trace(void **state)
     record_add(r, TW_RECORD_EVENT, 0, 0, 0, "of no trace", 50, 50);
     struct tw_batch *batch = build(r, NULL);
     assert_int_equal(batch->event_count, 3);
-    assert_string_equal(batch->traces->root->first_event->record->name.ptr, "first");
-    assert_string_equal(batch->traces->root->first_event->next->record->name.ptr, "second");
-    assert_string_equal(batch->traces->first_event->record->name.ptr, "of a lost span");
+    assert_string_equal(batch->traces->root->first_event->record->name->ptr, "first");
+    assert_string_equal(batch->traces->root->first_event->next->record->name->ptr, "second");
+    assert_string_equal(batch->traces->first_event->record->name->ptr, "of a lost span");
     assert_null(batch->traces->first_event->next);
     tw__batch_free(batch);
     free(r);
@@ -221,7 +221,7 @@ static void traces_come_by_begin_and_are_found_by_id(void **state)
     record_add(r, TW_RECORD_SPAN, 4, 1, 0, "early", 10, 20);
     struct tw_batch *batch = build(r, NULL);
     assert_int_equal(batch->trace_count, 2);
-    assert_string_equal(batch->traces[0].root->record->name.ptr, "early");
+    assert_string_equal(batch->traces[0].root->record->name->ptr, "early");
     struct tw_context late = context_of(9, 1), none = context_of(5, 1);
     assert_ptr_equal(tw__batch_find(batch, late.trace_id), &batch->traces[1]);
     assert_null(tw__batch_find(batch, none.trace_id));

@@ -293,8 +293,8 @@ static void stored_spans_are_drawn_as_recorded_ones_are(void **state)
     assert_int_equal(trace->span_count, 3);
     assert_int_equal(trace->error_count, 1);
     assert_int_equal(trace->open_count, 1);
-    assert_true(is(trace->root->record->name, "GET /") && is(trace->root->process->service, "front"));
-    assert_true(is(trace->root->first_child->record->name, "load"));
+    assert_true(is(*trace->root->record->name, "GET /") && is(trace->root->process->service, "front"));
+    assert_true(is(*trace->root->first_child->record->name, "load"));
     assert_non_null(trace->root->first_child->first_event);
     tw__batch_free(batch);
     tw__pool_fini(&pool);
