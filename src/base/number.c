@@ -1,8 +1,8 @@
 /* number: text to a number of the type it was written as.
  *
  * 1 is an INT and 1.0 a DOUBLE, because the difference is part of what was written. Digits alone that no 64 bits hold
- * are no number: they are an id, and rounding an id to a double would make two of them equal. Rejected: strtoll and
- * strtod (spaces, signs, octal, the locale).
+ * are no number: they are an id, and rounding an id to a double would make two of them equal. A duration of several units
+ * has the larger ones first: 12d34d is half of an id. Rejected: strtoll and strtod (spaces, signs, octal, the locale).
  */
 #include "base/number.h"
 
@@ -55,7 +55,8 @@ bool tw__number_read(const char *text, size_t len, struct tw__field *out)
     return true;
 }
 
-bool tw__duration_read(const char *text, size_t len, struct tw__field *out)
+/* A number and one unit. */
+static bool one_unit(const char *text, size_t len, struct tw__field *out, int64_t *unit_ns)
 {
     static const struct {
         const char *name;
@@ -71,6 +72,7 @@ bool tw__duration_read(const char *text, size_t len, struct tw__field *out)
         if ((last < '0' || last > '9') && last != '.') continue;
         if (front > 1 && (text[1] | 0x20) == 'x') return false;
         if (!tw__number_read(text, front, &number)) return false;
+        *unit_ns = units[i].ns;
         if (number.type == TW__FIELD_INT) {
             if (number.i > INT64_MAX / units[i].ns || number.i < -(INT64_MAX / units[i].ns)) return false;
             *out = tw__field_int(number.i * units[i].ns);
@@ -82,4 +84,31 @@ bool tw__duration_read(const char *text, size_t len, struct tw__field *out)
         return true;
     }
     return false;
+}
+
+static bool is_digit(char c)
+{
+    return (c >= '0' && c <= '9') || c == '.';
+}
+
+bool tw__duration_read(const char *text, size_t len, struct tw__field *out)
+{
+    int64_t sum_ns = 0, unit_ns, above_ns = INT64_MAX;
+    bool minus = len > 0 && *text == '-';
+    size_t at = minus;
+    if (one_unit(text, len, out, &unit_ns)) return true;
+    while (at < len) {
+        struct tw__field part;
+        size_t end = at;
+        while (end < len && is_digit(text[end])) end++;
+        while (end < len && !is_digit(text[end])) end++;
+        if (text[at] == '-' || !one_unit(text + at, end - at, &part, &unit_ns)) return false;
+        if (unit_ns >= above_ns || part.i > INT64_MAX - sum_ns) return false;
+        above_ns = unit_ns;
+        sum_ns += part.i;
+        at = end;
+    }
+    if (at == minus) return false;
+    *out = tw__field_int(minus ? -sum_ns : sum_ns);
+    return true;
 }

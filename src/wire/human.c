@@ -108,27 +108,33 @@ struct tw__short tw__human_bytes(uint64_t bytes)
     return scaled((double)bytes, 1024, " KMGTPE");
 }
 
-static uint64_t unit_ns(const char *unit)
+/* The unit that *at begins with; 0: none. */
+static uint64_t unit_ns(const char **at)
 {
     static const struct {
         const char *name;
         uint64_t ns;
-    } units[] = {{"ns", 1},        {"us", 1000},       {"ms", 1000000},    {"s", NS_S},
-                 {"m", 60 * NS_S}, {"h", 3600 * NS_S}, {"d", 86400 * NS_S}};
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-        if (strcmp(unit, units[i].name) == 0) return units[i].ns;
+    } units[] = {{"ns", 1},   {"us", 1000},     {"\xc2\xb5s", 1000}, {"ms", 1000000},
+                 {"s", NS_S}, {"m", 60 * NS_S}, {"h", 3600 * NS_S},  {"d", 86400 * NS_S}};
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        size_t len = strlen(units[i].name);
+        if (strncmp(*at, units[i].name, len) != 0) continue;
+        *at += len;
+        return units[i].ns;
+    }
     return 0;
 }
 
-int tw__human_parse_duration(const char *text, uint64_t *ns)
+/* A number and its unit. */
+static int read_part(const char **text, uint64_t *ns, uint64_t *unit)
 {
     uint64_t whole = 0, fraction = 0, scale = 1;
-    const char *at = text;
+    const char *at = *text;
     for (; *at >= '0' && *at <= '9'; at++) {
         if (whole > INT64_MAX / 10 - 1) return TW_ERR_RANGE;
         whole = whole * 10 + (uint64_t)(*at - '0');
     }
-    bool digits = at > text;
+    bool digits = at > *text;
     if (*at == '.') {
         const char *dot = at;
         for (at++; *at >= '0' && *at <= '9'; at++) {
@@ -139,11 +145,27 @@ int tw__human_parse_duration(const char *text, uint64_t *ns)
         digits = digits || at > dot + 1;
     }
     if (!digits) return TW_ERR_SYNTAX;
-    uint64_t unit = *at == '\0' && whole == 0 && fraction == 0 ? 1 : unit_ns(at);
-    if (unit == 0) return TW_ERR_SYNTAX;
-    if (whole > (uint64_t)INT64_MAX / unit - 1) return TW_ERR_RANGE;
+    *unit = *at == '\0' && whole == 0 && fraction == 0 ? 1 : unit_ns(&at);
+    if (*unit == 0) return TW_ERR_SYNTAX;
+    if (whole > (uint64_t)INT64_MAX / *unit - 1) return TW_ERR_RANGE;
     /* fraction < 1e9 and unit <= 8.64e13: the product overflows for days, so that it is split. */
-    uint64_t part = unit / scale * fraction + unit % scale * fraction / scale;
-    *ns = whole * unit + part;
+    *ns = whole * *unit + *unit / scale * fraction + *unit % scale * fraction / scale;
+    *text = at;
+    return 0;
+}
+
+int tw__human_parse_duration(const char *text, uint64_t *ns)
+{
+    uint64_t sum = 0, part, unit, above = UINT64_MAX;
+    do {
+        int code = read_part(&text, &part, &unit);
+        if (code < 0) return code;
+        bool bare = text[-1] >= '0' && text[-1] <= '9';
+        if (unit >= above || (bare && above != UINT64_MAX)) return TW_ERR_SYNTAX;
+        if (part > (uint64_t)INT64_MAX - sum) return TW_ERR_RANGE;
+        sum += part;
+        above = unit;
+    } while (*text);
+    *ns = sum;
     return 0;
 }

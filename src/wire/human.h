@@ -17,7 +17,8 @@ struct tw__short tw__human_date(uint64_t ns);       /* local YYYY-MM-DD HH:MM:SS
 struct tw__short tw__human_rate(double per_second); /* 0 0.4 12 1.2k 3.4M */
 struct tw__short tw__human_bytes(uint64_t bytes);   /* 512 16K 1.5M 3.0G */
 
-/* Reads a duration: a number, also with a fraction, and one of ns us ms s m h d; "0" needs no unit.
+/* Reads a duration: a number, also with a fraction, and one of ns us ms s m h d, or several, the larger units first, as
+ * tw__human_duration writes them: 2m05s. "0" needs no unit.
  * Returns  0 and *ns, or TW_ERR_SYNTAX, TW_ERR_RANGE (above 2^63 ns); then *ns is untouched. */
 int tw__human_parse_duration(const char *text, uint64_t *ns);
 

@@ -107,13 +107,17 @@ static void durations_become_nanoseconds(void **state)
     assert_int_equal(duration("2h"), 7200000000000);
     assert_int_equal(duration("1d"), 86400000000000);
     assert_int_equal(duration("9223372036s"), 9223372036000000000);
+    assert_int_equal(duration("1m30s"), 90000000000);
+    assert_int_equal(duration("1d2h3m4.5s6ms"), 93784506000000);
+    assert_int_equal(duration("-1m30s"), -90000000000);
 }
 
 static void what_is_no_duration_or_beyond_292_years_is_refused(void **state)
 {
     (void)state;
     static const char *const texts[] = {"",    "s",      "ms",   "1",           "1x",      "xs",
-                                        "1 s", "1e400s", "0x1d", "9223372037s", "200000d", "1.2.3s"};
+                                        "1 s", "1e400s", "0x1d", "9223372037s", "200000d", "1.2.3s",
+                                        "1s1m", "12d34d", "1m30", "1m-30s", "1m 30s", "106750d2562047h", "1e1m3s"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (duration(texts[i]) != -1) fail_msg("%s was read", texts[i]);
 }
