@@ -67,6 +67,7 @@ static enum tw__filter_holds holds(const char *name, size_t len)
     case DURATION:
         return TW__FILTER_DURATION;
     case TRACE:
+        return TW__FILTER_TRACE_ID;
     case SPAN:
     case PARENT:
     case MODULE:

@@ -16,11 +16,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <trackway/context.h>
+
 #include "base/number.h"
 
 char *tw__build_room(struct tw__filter_build *b, size_t len)
 {
-    if (len > sizeof b->copy - b->used) {
+    if (len > TW__BUILD_COPY_MAX - b->used) {
         (void)tw__refuse(b->error, TW_ERR_SPACE, b->at, "the texts in it are too long");
         return NULL;
     }
@@ -150,14 +152,35 @@ static bool is_order(enum tw__filter_op op)
     return op == TW__FILTER_LT || op == TW__FILTER_LE || op == TW__FILTER_GT || op == TW__FILTER_GE;
 }
 
-/* Makes of the value what the key holds, where the schema says so. */
-static bool adapt(struct tw__filter_build *b, int key, struct tw__filter_literal *literal)
+/* Makes of a trace id as people write it the digits that records have. An order of ids is one of texts. */
+static void read_trace_id(struct tw__filter_build *b, enum tw__filter_op op, struct tw__filter_literal *literal,
+                          char digits[TW_TRACE_ID_HEX_LEN + 1])
+{
+    struct tw__field *value = &literal->value;
+    uint8_t id[16];
+    if (value->type != TW__FIELD_TEXT) *value = tw__field_text(b->text + literal->at, literal->len);
+    literal->unit = false;
+    if (is_order(op)) return;
+    if (tw_trace_id_parse(value->ptr, value->len, id) < 0) {
+        (void)tw__refuse(b->error, TW_ERR_SYNTAX, literal->at,
+                         "not a trace id: 32 hexadecimal digits, 1-8-24, or a decimal number");
+        return;
+    }
+    tw_trace_id_format(id, digits);
+    *value = tw__field_text(digits, TW_TRACE_ID_HEX_LEN);
+}
+
+/* Makes of the value what the key holds, where the schema says so. It may borrow digits. */
+static bool adapt(struct tw__filter_build *b, int key, enum tw__filter_op op, struct tw__filter_literal *literal,
+                  char digits[TW_TRACE_ID_HEX_LEN + 1])
 {
     if (!b->schema || !b->schema->holds) return true;
     struct tw__field *value = &literal->value;
     enum tw__filter_holds holds = b->schema->holds(b->keys[key].name, b->keys[key].len);
     bool number = value->type == TW__FIELD_INT || value->type == TW__FIELD_UINT || value->type == TW__FIELD_DOUBLE;
-    if (holds == TW__FILTER_TEXT && number) {
+    if (holds == TW__FILTER_TRACE_ID) {
+        read_trace_id(b, op, literal, digits);
+    } else if (holds == TW__FILTER_TEXT && number) {
         *value = tw__field_text(b->text + literal->at, literal->len);
         literal->unit = false;
     } else if (holds == TW__FILTER_DURATION && value->type == TW__FIELD_TEXT) {
@@ -222,10 +245,11 @@ int tw__build_compare(struct tw__filter_build *b, int key, enum tw__filter_op op
     if (b->leaf_count == TW__FILTER_LEAVES_MAX)
         return tw__refuse(b->error, TW_ERR_SPACE, literal->at, "more than %d conditions", TW__FILTER_LEAVES_MAX);
     struct tw__filter_leaf leaf = {.op = (uint8_t)op, .key = (uint8_t)key};
+    char digits[TW_TRACE_ID_HEX_LEN + 1];
     bool regex = op == TW__FILTER_REGEX || op == TW__FILTER_NO_REGEX;
     if (regex && compile_regex(b, &leaf, literal) < 0) return -1;
     if (!regex) {
-        if (!adapt(b, key, literal)) return -1;
+        if (!adapt(b, key, op, literal, digits)) return -1;
         int level = level_of(b, &leaf, literal);
         if (level < 0 || (level == 0 && check_values(b, &leaf, literal) < 0)) return -1;
         leaf.value = literal->value;

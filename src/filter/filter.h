@@ -93,7 +93,8 @@ struct tw__filter {
 enum tw__filter_holds {
     TW__FILTER_ANYTHING,
     TW__FILTER_DURATION, /* nanoseconds: a number needs a unit (duration>200ms), 0 alone does not */
-    TW__FILTER_TEXT      /* an unquoted number is meant as text: ids */
+    TW__FILTER_TEXT,     /* an unquoted number is meant as text: ids */
+    TW__FILTER_TRACE_ID  /* 32 lower-case digits; written in any form of tw_trace_id_parse, and nothing else */
 };
 
 /* What a compiler may be told of the records; zeroed is nothing. */

@@ -146,10 +146,10 @@ static int conditions(struct tuples *t, enum tw__filter_kind kind)
 int tw__tuple_parse(struct tw__filter_build *b)
 {
     struct tuples t = {.build = b};
-    /* The second half of copy is for what stands in quotes; the first for what is kept of it. */
+    /* The end of copy is for what stands in quotes; the rest for what is kept of it. */
     t.terms = (struct tw__eterms){.text = b->text,
                                   .len = b->len,
-                                  .room = b->copy + TW__FILTER_TEXT_MAX,
+                                  .room = b->copy + TW__BUILD_COPY_MAX,
                                   .cap = TW__FILTER_TEXT_MAX,
                                   .refusal = b->error};
     if (!advance(&t)) return -1;

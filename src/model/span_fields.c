@@ -20,7 +20,7 @@ static const struct {
 #define ROW(id, name, holds) {name, TW__SPAN_##id, TW__FILTER_##holds},
     TW__SPAN_FIELD_TABLE(ROW)
 #undef ROW
-        {"trace", TW__SPAN_TRACE_ID, TW__FILTER_TEXT},
+        {"trace", TW__SPAN_TRACE_ID, TW__FILTER_TRACE_ID},
     {"span", TW__SPAN_SPAN_ID, TW__FILTER_TEXT},
     {"severity", TW__SPAN_LEVEL, TW__FILTER_ANYTHING},
 };

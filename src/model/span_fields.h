@@ -28,7 +28,7 @@
     X(TRACE_SERVICE, "trace.service", TEXT)                                                                            \
     X(TRACE_SPANS, "trace.spans", ANYTHING)                                                                            \
     X(TRACE_ERRORS, "trace.errors", ANYTHING)                                                                          \
-    X(TRACE_ID, "trace_id", TEXT)                                                                                      \
+    X(TRACE_ID, "trace_id", TRACE_ID)                                                                                  \
     X(SPAN_ID, "span_id", TEXT)                                                                                        \
     X(PARENT_ID, "parent_id", TEXT)                                                                                    \
     X(ROOT, "root", ANYTHING)                                                                                          \

@@ -427,6 +427,81 @@ static void a_schema_gives_ids_and_asks_for_units(void **state)
     tw__filter_free(filter);
 }
 
+static enum tw__filter_holds holds_traces(const char *name, size_t len)
+{
+    return len == 5 && memcmp(name, "trace", 5) == 0 ? TW__FILTER_TRACE_ID : TW__FILTER_ANYTHING;
+}
+
+/* The forms are those of tw_trace_id_parse; tests/propagate/test_ids.c has them against published ids. */
+static void a_trace_id_is_found_in_every_form_that_people_write(void **state)
+{
+    static const char *const records[] = {"trace=\"5759e988bd862e3fe1be46a994272793\"",
+                                         "trace=\"00000000000000000000000000003039\""};
+    static const struct {
+        const char *text;
+        int found; /* which of the records; -1: none */
+    } cases[] = {
+        {"trace=5759e988bd862e3fe1be46a994272793", 0},
+        {"trace=5759E988BD862E3FE1BE46A994272793", 0},
+        {"trace=1-5759e988-bd862e3fe1be46a994272793", 0},
+        {"trace===\"1-5759E988-bd862e3fe1be46a994272793\"", 0},
+        {"trace!=1-5759e988-bd862e3fe1be46a994272793", 1},
+        {"trace in (7, 12345)", 1},
+        {"trace=12345", 1},
+        {"trace=\"0012345\"", 1},
+        {"trace=00000000000000000000000000003039", 1},
+        {"[{trace, 12345}]", 1},
+        {"[{trace, \"1-00000000-000000000000000000003039\"}]", 1},
+        {"trace~3039$", 1},
+        {"trace<\"1\"", 1},
+        {"trace=18446744073709551615", -1},
+    };
+    static const char *const bad[] = {"trace=zz", "trace=-1", "trace=1.5", "trace=0", "trace=5s", "trace=true",
+                                      "trace=18446744073709551616", "trace in (12345, x)", "[{trace, abc}]", "trace=\"\""};
+    struct tw__filter_schema schema = {.holds = holds_traces};
+    struct tw__filter *filter;
+    struct tw__refusal why;
+    struct event event;
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (tw__filter_compile(cases[i].text, strlen(cases[i].text), &schema, &filter, &why) < 0)
+            fail_msg("%s: %s", cases[i].text, why.text);
+        for (int e = 0; e < 2; e++) {
+            event_read(&event, records[e]);
+            if (tw__filter_match(filter, event_get, &event) != (cases[i].found == e))
+                fail_msg("%s on %s", cases[i].text, records[e]);
+        }
+        tw__filter_free(filter);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        if (tw__filter_compile(bad[i], strlen(bad[i]), &schema, &filter, &why) != TW_ERR_SYNTAX)
+            fail_msg("%s was understood", bad[i]);
+        assert_non_null(strstr(why.text, "not a trace id"));
+    }
+}
+
+static void as_many_short_trace_ids_as_conditions_have_room(void **state)
+{
+    struct tw__filter_schema schema = {.holds = holds_traces};
+    char text[TW__FILTER_TEXT_MAX];
+    (void)state;
+    for (int tuple = 0; tuple < 2; tuple++) {
+        size_t len = (size_t)snprintf(text, sizeof text, tuple ? "[{any, [{trace, 1}" : "trace in (1");
+        struct tw__filter *filter;
+        struct tw__refusal why;
+        struct event event;
+        for (int i = 2; i <= TW__FILTER_LEAVES_MAX; i++)
+            len += (size_t)snprintf(text + len, sizeof text - len, tuple ? ", {trace, \"%d\"}" : ", %d", i);
+        len += (size_t)snprintf(text + len, sizeof text - len, tuple ? "]}]" : ")");
+        if (tw__filter_compile(text, len, &schema, &filter, &why) < 0) fail_msg("%s", why.text);
+        event_read(&event, "trace=\"00000000000000000000000000000100\"");
+        assert_true(tw__filter_match(filter, event_get, &event));
+        event_read(&event, "trace=\"00000000000000000000000000000101\"");
+        assert_false(tw__filter_match(filter, event_get, &event));
+        tw__filter_free(filter);
+    }
+}
+
 /* -- verdicts */
 
 static enum tw__known known(const void *data, const struct tw__field_key *key, struct tw__field *out)
@@ -510,6 +585,8 @@ int main(void)
         cmocka_unit_test(what_is_wrong_is_told_with_its_place),
         cmocka_unit_test(the_limits_hold_on_both_sides),
         cmocka_unit_test(a_schema_gives_ids_and_asks_for_units),
+        cmocka_unit_test(a_trace_id_is_found_in_every_form_that_people_write),
+        cmocka_unit_test(as_many_short_trace_ids_as_conditions_have_room),
         cmocka_unit_test(a_value_that_a_field_never_has_is_refused_with_those_it_has),
         cmocka_unit_test(the_verdict_on_a_site_is_known_before_its_records),
         cmocka_unit_test(level_masks_are_those_of_lager),
