@@ -56,7 +56,8 @@ static enum tw__filter_holds holds(const char *name, size_t len)
     return row < sizeof fields / sizeof *fields ? (enum tw__filter_holds)fields[row].holds : TW__FILTER_ANYTHING;
 }
 
-static const char *const kinds[] = {"internal", "server", "client", "producer", "consumer", NULL};
+static const char *const kinds[] = {"internal", "server", "client", "producer", "consumer", "unspecified", NULL};
+enum { UNSPECIFIED = TW_KIND_CONSUMER + 1 };
 static const char *const statuses[] = {"unset", "ok", "error", NULL};
 
 static const char *const *values(const char *name, size_t len)
@@ -269,7 +270,7 @@ bool tw__span_field(const void *data, const struct tw__field_key *key, struct tw
     case TW__SPAN_STATUS_MESSAGE:
         return text(v->status_message, out);
     case TW__SPAN_KIND:
-        return v->is_span && one_of(kinds, 5, v->kind, out);
+        return v->is_span && one_of(kinds, UNSPECIFIED + 1, v->kind < UNSPECIFIED ? v->kind : UNSPECIFIED, out);
     case TW__SPAN_DURATION:
         return v->is_span && (!v->open || v->duration_ns) && number(v->duration_ns, out);
     case TW__SPAN_TRACE_DURATION:

@@ -100,13 +100,18 @@ static void want_text(struct tw_text *field, const struct tw__filter_leaf *leaf)
     *field = (struct tw_text){leaf->value.ptr, leaf->value.len};
 }
 
-/* The set of those of the names that the condition lets through. */
-static void want_one_of(const struct tw__filter_leaf *leaf, const char *const *names, unsigned count, uint32_t *set)
+struct word {
+    const char *text;
+    uint32_t bit; /* in a query of the store */
+};
+
+/* The set of those of the words that the condition lets through. */
+static void want_one_of(const struct tw__filter_leaf *leaf, const struct word *words, unsigned count, uint32_t *set)
 {
     uint32_t passing = 0;
     for (unsigned i = 0; i < count; i++) {
-        struct tw__field name = tw__field_text(names[i], strlen(names[i]));
-        if (tw__filter_leaf_test(leaf, &name)) passing |= 1u << i;
+        struct tw__field word = tw__field_text(words[i].text, strlen(words[i].text));
+        if (tw__filter_leaf_test(leaf, &word)) passing |= words[i].bit;
     }
     /* None: 0 would mean any, and the callback says no to all. All: nothing to choose. */
     if (passing) *set = *set ? (*set & passing ? *set & passing : *set) : passing;
@@ -146,8 +151,11 @@ static void want_tag(struct tw__where *where, const struct tw__filter_leaf *leaf
 
 static void want(struct tw__where *where, const struct tw__filter_leaf *leaf)
 {
-    static const char *const kinds[] = {"internal", "server", "client", "producer", "consumer"};
-    static const char *const statuses[] = {"unset", "ok", "error"};
+    static const struct word kinds[] = {{"internal", 1 << TW_KIND_INTERNAL}, {"server", 1 << TW_KIND_SERVER},
+                                        {"client", 1 << TW_KIND_CLIENT},     {"producer", 1 << TW_KIND_PRODUCER},
+                                        {"consumer", 1 << TW_KIND_CONSUMER}, {"unspecified", TW__KINDS_UNSPECIFIED}};
+    static const struct word statuses[] = {
+        {"unset", 1 << TW_STATUS_UNSET}, {"ok", 1 << TW_STATUS_OK}, {"error", 1 << TW_STATUS_ERROR}};
     struct tw_text tag;
     if (leaf->op <= TW__FILTER_FALSE) return;
     const struct tw__field_key *key = &where->filter->keys[leaf->key];

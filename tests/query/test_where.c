@@ -58,7 +58,7 @@ static void make_spans(void)
         span->name = text_of(names[mixed & 3]);
         span->start_ns = begin_ns + trace * 1000000000u + k * 1000000u;
         span->end_ns = span->start_ns + (uint64_t)(mixed % 500) * 1000000u;
-        span->kind = (uint8_t)(mixed % 5);
+        span->kind = (uint8_t)(mixed % 6 == 5 ? TW__KIND_UNSPECIFIED : mixed % 6);
         span->status = (uint8_t)(mixed % 7 == 0 ? TW_STATUS_ERROR : mixed % 3 == 0 ? TW_STATUS_OK : TW_STATUS_UNSET);
         if (span->status == TW_STATUS_ERROR) span->status_message = text_of("no such cart");
         tags[i][0] = int_tag("http.status_code", 200 + (int64_t)(mixed % 4) * 100);
@@ -121,6 +121,10 @@ static const char *const texts[] = {
     "status!=error status!=ok",
     "kind=server",
     "kind in (server, client)",
+    "kind=unspecified",
+    "kind!=unspecified",
+    "kind in (unspecified, consumer)",
+    "not kind=server",
     "[{kind, '!=', server}]",
     "duration>200ms",
     "duration>=200ms duration<=300ms",

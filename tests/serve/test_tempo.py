@@ -88,7 +88,7 @@ def tags_and_values_complete_a_query(folder):
         assert "status" in scopes["intrinsic"]
         for tag, expected in (("resource.service.name", ["back", "front"]), ("span.db.system", ["sqlite"]), (".db.system", ["sqlite"]),
                               ("status", ["error", "ok", "unset"]), ("rootServiceName", ["back", "front"]),
-                              ("trace:rootService", ["back", "front"]), ("span:kind", ["client", "consumer", "internal", "producer", "server"])):
+                              ("trace:rootService", ["back", "front"]), ("span:kind", ["client", "consumer", "internal", "producer", "server", "unspecified"])):
             answer = collector.get("/api/v2/search/tag/" + urllib.parse.quote(tag, safe="") + "/values?limit=10")
             assert [value["value"] for value in answer["tagValues"]] == expected, (tag, answer)
         assert collector.get("/api/search/tag/service.name/values") == {"tagValues": ["back", "front"]}
