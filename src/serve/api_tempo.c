@@ -3,7 +3,8 @@
  *     GET /api/echo  /ready  /api/status/buildinfo
  *     GET /api/v2/traces/{id}  /tempo/api/traces/{id}                 protobuf, or OTLP JSON as Accept says
  *     GET /api/search?q=&tags=&minDuration=&maxDuration=&limit=&spss=&start=&end=
- *     GET /api/v2/search/tags?scope=  /api/v2/search/tag/{scope.tag}/values  /api/search/tags  /api/search/tag/{tag}/values
+ *     GET /api/v2/search/tags?scope=  /api/v2/search/tag/{scope.tag}/values?q=&start=&end=&limit=
+ *     GET /api/search/tags  /api/search/tag/{tag}/values
  *     GET /api/metrics/query_range?q=&start=&end=&step=  /api/metrics/query
  *
  * /api/traces/{id} is Jaeger's here unless Accept asks for protobuf: both ask for the same path. TraceQL is query/traceql.h's.
@@ -15,6 +16,7 @@
 
 #include "query/traceql.h"
 #include "serve/ask.h"
+#include "serve/tempo_values.h"
 #include "wire/otlp_json.h"
 #include "wire/otlp_spans.h"
 #include "wire/record_json.h"
@@ -387,80 +389,25 @@ static void tags_v1(void *context, const struct tw__request *request, struct tw_
     tw__ask_end(&ask);
 }
 
-static bool name_is(const char *name, size_t len, const char *other)
-{
-    return strlen(other) == len && memcmp(name, other, len) == 0;
-}
-
-/* Values of a tag or intrinsic, as texts. */
-static void read_values(struct tw__ask *ask, const char *name, size_t len, struct tw__store_names *names)
-{
-    if ((len > 5 && memcmp(name, "span:", 5) == 0) || (len > 6 && memcmp(name, "trace:", 6) == 0)) {
-        size_t prefix = name[0] == 's' ? 5 : 6;
-        name += prefix;
-        len -= prefix;
-    }
-    size_t limit = (size_t)tw__ask_number(ask, "limit", 1000, 5000);
-    uint64_t since_ns = tw__ask_time(ask, "start"), until_ns = tw__ask_time(ask, "end");
-    if (ask->failed) return;
-    if (name_is(name, len, "status") || name_is(name, len, "kind")) {
-        tw__ask_words(ask, (struct tw_text){name, len}, names);
-    } else if (name_is(name, len, "name") || name_is(name, len, "rootName")) {
-        (void)tw__ask_failed(ask, tw__store_operations(ask->api->store, (struct tw_text){NULL, 0}, &ask->pool, names));
-    } else if (name_is(name, len, "resource.service.name") || name_is(name, len, ".service.name") ||
-               name_is(name, len, "service.name") || name_is(name, len, "rootServiceName") ||
-               name_is(name, len, "rootService")) {
-        (void)tw__ask_failed(ask, tw__store_services(ask->api->store, &ask->pool, names));
-    } else {
-        static const struct {
-            const char *prefix;
-            unsigned scopes;
-        } scoped[] = {{"span.", TW__SCOPE_SPAN},
-                      {"resource.", TW__SCOPE_RESOURCE},
-                      {"event.", TW__SCOPE_EVENT},
-                      {".", TW__SCOPE_SPAN | TW__SCOPE_RESOURCE}};
-        unsigned scopes = TW__SCOPE_SPAN | TW__SCOPE_RESOURCE;
-        for (size_t i = 0; i < sizeof scoped / sizeof *scoped; i++) {
-            size_t prefix = strlen(scoped[i].prefix);
-            if (len <= prefix || memcmp(name, scoped[i].prefix, prefix) != 0) continue;
-            scopes = scoped[i].scopes;
-            name += prefix;
-            len -= prefix;
-            break;
-        }
-        (void)tw__ask_failed(ask, tw__store_tag_values(ask->api->store, scopes, (struct tw_text){name, len}, since_ns,
-                                                       until_ns, limit, &ask->pool, names));
-    }
-}
-
 static void values(void *context, const struct tw__request *request, struct tw__reply *reply, bool v2)
 {
     static const char end[] = "/values";
     struct tw__ask ask;
-    struct tw__store_names names = {0};
+    struct tw__tempo_values found = {0};
     size_t len = strlen(request->rest);
     tw__ask_begin(&ask, context, request, reply);
     if (len <= sizeof end - 1 || strcmp(request->rest + len - (sizeof end - 1), end) != 0)
         tw__ask_refuse(&ask, 404, "not found");
-    if (!ask.failed) read_values(&ask, request->rest, len - (sizeof end - 1), &names);
+    else
+        tw__tempo_values(&ask, (struct tw_text){request->rest, len - (sizeof end - 1)}, &found);
     if (!ask.failed) {
-        const char *bare = strncmp(request->rest, "span:", 5) == 0 ? request->rest + 5 : request->rest;
-        size_t bare_len = strlen(bare) - (sizeof end - 1);
-        bool keyword = name_is(bare, bare_len, "status") || name_is(bare, bare_len, "kind");
         tw__json_open(&ask.json, NULL, '{');
         tw__json_open(&ask.json, "tagValues", '[');
-        for (size_t i = 0; i < names.count; i++) {
-            if (i > 0 && names.items[i].name.len == names.items[i - 1].name.len &&
-                memcmp(names.items[i].name.ptr, names.items[i - 1].name.ptr, names.items[i].name.len) == 0)
-                continue; /* an operation of two kinds */
-            if (v2) {
-                tw__json_open(&ask.json, NULL, '{');
-                tw__json_cstr(&ask.json, "type", keyword ? "keyword" : "string");
-                tw__json_text(&ask.json, "value", names.items[i].name);
-                tw__json_close(&ask.json, '}');
-            } else {
-                tw__json_text(&ask.json, NULL, names.items[i].name);
-            }
+        for (size_t i = 0; i < found.count; i++) {
+            if (v2) tw__json_open(&ask.json, NULL, '{');
+            if (v2) tw__json_cstr(&ask.json, "type", found.items[i].type);
+            tw__json_text(&ask.json, v2 ? "value" : NULL, found.items[i].text);
+            if (v2) tw__json_close(&ask.json, '}');
         }
         tw__json_close(&ask.json, ']');
         tw__json_close(&ask.json, '}');

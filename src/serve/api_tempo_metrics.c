@@ -13,6 +13,7 @@
 
 #include "query/traceql.h"
 #include "serve/ask.h"
+#include "serve/tempo_values.h"
 
 enum { SERIES_MAX = 20, STEPS_MAX = 1000, STEPS_USUAL = 60 };
 
@@ -221,14 +222,7 @@ static void put_by(struct tw__ask *ask, const struct tw__traceql *traceql, const
             continue;
         tw__buf_reset(&where);
         if (traceql->where.len > 1) tw__buf_fmt(&where, "(%s) and ", traceql->where.ptr);
-        tw__buf_add(&where, traceql->by.ptr, traceql->by.len);
-        tw__buf_cstr(&where, "=\"");
-        for (size_t c = 0; c < names.items[i].name.len; c++) {
-            char one = names.items[i].name.ptr[c];
-            if (one == '"' || one == '\\') tw__buf_char(&where, '\\');
-            tw__buf_char(&where, one);
-        }
-        tw__buf_char(&where, '"');
+        tw__tempo_put_equal(&where, (struct tw_text){traceql->by.ptr, traceql->by.len}, names.items[i].name);
         tw__buf_char(&where, 0);
         if (where.failed || label.failed) (void)tw__ask_failed(ask, TW_ERR_MEMORY);
         if (!ask->failed)

@@ -12,7 +12,7 @@ import urllib.parse
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path.insert(0, os.path.join(HERE, ".."))
 from _run import run_tests  # noqa: E402
-from test_api import STORY, T0, TRACE, Collector  # noqa: E402
+from test_api import STORY, T0, TRACE, Collector, resource, span  # noqa: E402
 
 SECOND = T0 // 10**9
 WINDOW = f"start={SECOND - 10}&end={SECOND + 10}"
@@ -94,6 +94,55 @@ def tags_and_values_complete_a_query(folder):
         assert collector.get("/api/search/tag/service.name/values") == {"tagValues": ["back", "front"]}
 
 
+def values_have_types_and_are_those_that_the_query_leaves(folder):
+    """Grafana puts what is a string in quotes, and what it then asks for has to be found."""
+    with Collector(folder) as collector:
+        more = [span(20, 0, "mixed", 0, 5, share=0.5, vip=True, code="500", note="0.5s"), span(21, 20, "mixed", 1, 5, share=2.0, vip=False, code=500)]
+        collector.send(STORY)
+        collector.send({"resourceSpans": [resource("other", *more)]})
+        values = lambda tag, **query: [(value["type"], value["value"]) for value in
+                                       collector.get("/api/v2/search/tag/" + urllib.parse.quote(tag, safe="") + "/values?" + quoted(**query))["tagValues"]]
+        assert values("span.http.status_code") == [("int", "500")]
+        assert values("span.share") == [("float", "0.5"), ("float", "2")] and values(".vip") == [("bool", "false"), ("bool", "true")]
+        assert values("span.note") == [("string", "0.5s")] and values("status")[0] == ("keyword", "error")
+        front = '{resource.service.name="front"}'
+        assert values("name", q=front) == [("string", "GET /cart"), ("string", "call back")]
+        assert values("resource.service.name", q='{ name = "SELECT" }') == [("string", "back")]
+        assert values("span.db.system", q=front) == [] and values("span.http.status_code", q=front) == [("int", "500")]
+        assert values(".code", q='{ name = "mixed" }') == [("int", "500"), ("string", "500")]
+        assert values("name", q='{ resource.service.name = "front" && name = "SELECT" }') == []
+        # What is being typed counts as far as it goes.
+        for typed in ('{ resource.service.name = "front" && name = ', '{resource.service.name="front" && name=}', '{resource.service.name="front" && (name="'):
+            assert values("name", q=typed) == [("string", "GET /cart"), ("string", "call back")], typed
+        assert len(values("name", q="{ name = ")) == 7 and len(values("name", q="{}")) == 7 and len(values("name", limit=2)) == 2
+        assert len(values("name", q='{ kind = nonsense && name = "x" }')) == 7
+        for attribute, labels in (("span.http.status_code", ["500"]), ("span.vip", ["false", "true"]), ("span.share", ["0.5", "2"])):
+            query = quoted(q="{} | count_over_time() by(" + attribute + ")", start=T0 // 10**9 - 10, end=T0 // 10**9 + 10, step="20s")
+            series = collector.get("/api/metrics/query_range?" + query)["series"]
+            assert [s["labels"][0]["value"]["stringValue"] for s in series] == labels, (attribute, series)
+            assert all(sum(sample["value"] for sample in s["samples"]) == 1 for s in series), series
+
+
+def spans_of_no_kind_and_traces_in_every_form_are_found(folder):
+    with Collector(folder) as collector:
+        nameless = span(30, 0, "of no kind", 0, 5, kind=0, trace="00000000000000000000000000003039")
+        collector.send(STORY)
+        collector.send({"resourceSpans": [resource("other", nameless)]})
+        found = lambda q: [trace["traceID"] for trace in collector.get("/api/search?" + quoted(q=q))["traces"]]
+        assert found("{ kind = unspecified }") == ["00000000000000000000000000003039"]
+        assert len(found("{ kind != server }")) == 2
+        xray = f"1-{TRACE[:8]}-{TRACE[8:]}"
+        for text, expected in ((TRACE, TRACE), (TRACE.upper(), TRACE), (xray, TRACE), ("12345", "00000000000000000000000000003039")):
+            assert found('{ trace:id = "' + text + '" }') == [expected], text
+            status, answer = collector.ask("/api/tw/search?" + quoted(where=f"trace_id={text}"))
+            assert [trace["trace_id"] for trace in json.loads(answer)["traces"]] == [expected], (text, answer)
+            assert [trace["traceID"] for trace in collector.get("/api/traces?" + quoted(traceID=text))["data"]] == [expected], text
+        status, answer = collector.ask("/api/search?" + quoted(q='{ trace:id = "tx" }'))
+        assert status == 400 and b"not a trace id" in answer, (status, answer)
+        assert len(found("{ duration > 1m30s }")) == 0 and len(found("{ duration < 1m30s }")) == 2
+        assert len(collector.get("/api/traces?" + quoted(service="front", maxDuration="1h2m3.5s"))["data"]) == 1
+
+
 def metrics_are_counts_over_time(folder):
     with Collector(folder) as collector:
         collector.send(STORY)
@@ -123,5 +172,6 @@ def metrics_are_counts_over_time(folder):
 
 
 if __name__ == "__main__":
-    sys.exit(run_tests(a_trace_by_id_is_protobuf_or_json, searches_of_grafana_find_by_traceql, tags_and_values_complete_a_query,
+    sys.exit(run_tests(a_trace_by_id_is_protobuf_or_json, searches_of_grafana_find_by_traceql, tags_and_values_complete_a_query, values_have_types_and_are_those_that_the_query_leaves,
+                       spans_of_no_kind_and_traces_in_every_form_are_found,
                        metrics_are_counts_over_time))
