@@ -1,6 +1,7 @@
 /* metrics_spans: what was counted of spans, as the series that Grafana's service graph and span metrics read.
  *
  *     traces_spanmetrics_calls_total            {service, span_name, span_kind, status_code}
+ *     traces_spanmetrics_size_total             the same; bytes
  *     traces_spanmetrics_latency                the same; a histogram in seconds
  *     traces_service_graph_request_total        {client, server}
  *     traces_service_graph_request_failed_total, _request_server_seconds, _request_client_seconds
@@ -74,19 +75,23 @@ static void put_histogram(struct tw__buf *out, const char *name, const struct tw
 
 static void put_operations(struct tw__buf *out, const struct tw__span_totals *totals, struct tw__buf *labels)
 {
-    for (int histogram = 0; histogram < 2; histogram++) {
-        if (histogram)
-            head(out, "traces_spanmetrics_latency", "histogram", "how long spans took, in seconds");
-        else
-            head(out, "traces_spanmetrics_calls_total", "counter", "spans that have ended");
+    static const struct {
+        const char *name, *type, *help;
+    } series[] = {
+        {"traces_spanmetrics_calls_total", "counter", "spans that have ended"},
+        {"traces_spanmetrics_size_total", "counter", "their bytes, as OpenTelemetry's protobuf has them"},
+        {"traces_spanmetrics_latency", "histogram", "how long spans took, in seconds"},
+    };
+    for (size_t s = 0; s < sizeof series / sizeof *series; s++) {
+        head(out, series[s].name, series[s].type, series[s].help);
         for (size_t i = 0; i < totals->operation_count; i++) {
             const struct tw__operation *row = &totals->operations[i];
             tw__buf_reset(labels);
             put_operation(labels, row);
-            if (histogram)
-                put_histogram(out, "traces_spanmetrics_latency", labels, &row->latency);
+            if (s < 2)
+                put_count(out, series[s].name, labels, s ? row->bytes : row->latency.count);
             else
-                put_count(out, "traces_spanmetrics_calls_total", labels, row->latency.count);
+                put_histogram(out, series[s].name, labels, &row->latency);
         }
     }
 }

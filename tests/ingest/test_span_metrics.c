@@ -55,6 +55,36 @@ static void add(struct tw__spans *spans, const char *service, const char *name, 
     span->end_ns = 1000 + id;
 }
 
+static uint64_t bytes_of_the_row(struct tw__span_metrics *metrics)
+{
+    struct tw__span_totals totals;
+    assert_int_equal(tw__span_metrics_read(metrics, &totals), 0);
+    assert_int_equal(totals.operation_count, 1);
+    uint64_t bytes = totals.operations[0].bytes;
+    tw__span_totals_fini(&totals);
+    return bytes;
+}
+
+static void sizes_are_exact_for_a_few_and_right_for_many_alike(void **state)
+{
+    struct tw__span_metrics *metrics = tw__span_metrics_new();
+    enum { ALIKE = 18 + 10 + 6 + 2 + 18 }; /* two ids, "tick", a kind, two times */
+    uint64_t count = 0;
+    (void)state;
+    assert_non_null(metrics);
+    for (unsigned round = 1; round <= 10000; round *= 10) {
+        struct tw__spans spans = {0};
+        for (unsigned i = 0; i < round; i++) add(&spans, "a", "tick", 0, 1, i, 0);
+        tw__span_metrics_add(metrics, &spans);
+        tw__spans_fini(&spans);
+        count += round;
+        uint64_t bytes = bytes_of_the_row(metrics), most = (count + TW__SIZES_EACH) * ALIKE;
+        if (count <= TW__SIZES_EXACT) assert_int_equal(bytes, count * ALIKE);
+        assert_in_range(bytes, count * ALIKE, most);
+    }
+    tw__span_metrics_free(metrics);
+}
+
 static void both_halves_of_a_call_are_found_in_either_order_and_once(void **state)
 {
     (void)state;
@@ -130,6 +160,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_duration_is_counted_in_the_bucket_that_a_look_at_all_finds),
+        cmocka_unit_test(sizes_are_exact_for_a_few_and_right_for_many_alike),
         cmocka_unit_test(both_halves_of_a_call_are_found_in_either_order_and_once),
         cmocka_unit_test(a_call_whose_other_half_never_comes_gives_way_and_is_counted),
         cmocka_unit_test(rows_are_told_apart_by_service_name_kind_and_status),

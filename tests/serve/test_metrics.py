@@ -94,6 +94,9 @@ def each_operation_has_its_rate_errors_and_durations(folder):
         assert value(samples, "traces_spanmetrics_calls_total", **operation("front", "GET /cart", "SERVER")) == 10
         assert value(samples, "traces_spanmetrics_calls_total", **operation("front", "GET /cart", "SERVER", "ERROR")) == 2
         assert value(samples, "traces_spanmetrics_calls_total", **operation("front", "tick", "INTERNAL")) == 1
+        # In protobuf: two ids of 18 and 10 bytes, a name and its 2, a kind of 2, two times of 9.
+        assert value(samples, "traces_spanmetrics_size_total", **operation("front", "tick", "INTERNAL")) == 18 + 10 + 2 + 4 + 2 + 18
+        assert value(samples, "traces_spanmetrics_size_total", **operation("front", "GET /cart", "SERVER")) == 10 * (18 + 10 + 2 + 9 + 2 + 18)
         assert abs(value(samples, "traces_spanmetrics_latency_sum", **operation("front", "GET /cart", "SERVER")) - 0.03) < 1e-9
         failed = operation("front", "GET /cart", "SERVER", "ERROR")
         assert abs(value(samples, "traces_spanmetrics_latency_sum", **failed) - 120.7) < 1e-9
