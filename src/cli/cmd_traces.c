@@ -74,11 +74,11 @@ static const struct tw_batch_trace **choose(const struct tw_batch *batch, const 
     return chosen;
 }
 
-static void add_row(struct tw__table *table, const struct tw_batch_trace *trace, struct tw__buf *text)
+static void add_row(struct tw__table *table, const struct tw_batch_trace *trace, uint64_t now_ns, struct tw__buf *text)
 {
     const struct tw_batch_span *root = trace->root;
     enum tw__ink ink = trace->error_count ? TW__INK_RED : trace->open_count ? TW__INK_YELLOW : TW__INK_NONE;
-    tw__table_cstr(table, TW__INK_DIM, tw__human_clock(trace->begin_ns).text);
+    tw__table_cstr(table, TW__INK_DIM, tw__human_moment(trace->begin_ns, now_ns).text);
     tw__buf_reset(text);
     tw__buf_hex(text, trace->id, sizeof trace->id);
     tw__table_cell(table, TW__INK_NONE, tw__buf_text(text));
@@ -127,12 +127,13 @@ static int print(const struct tw__args *args, const struct tw_batch_trace **trac
     struct tw__buf out = {0}, text = {0};
     struct tw__json json = {.out = &out};
     struct tw__table table;
+    uint64_t now_ns = tw__clock_wall_ns();
     tw__table_init(&table, columns, sizeof columns / sizeof *columns);
     for (size_t i = 0; i < count; i++) {
         if (args->given & TW__OPT_JSON)
             write_trace(&json, traces[i]);
         else
-            add_row(&table, traces[i], &text);
+            add_row(&table, traces[i], now_ns, &text);
     }
     if (!(args->given & TW__OPT_JSON) && count) tw__table_print(&table, &args->look, &out);
     out.failed |= text.failed;

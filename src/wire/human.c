@@ -84,6 +84,18 @@ struct tw__short tw__human_date(uint64_t ns)
     return local_time(ns, true);
 }
 
+struct tw__short tw__human_moment(uint64_t ns, uint64_t now_ns)
+{
+    time_t then = (time_t)(ns / NS_S), now = (time_t)(now_ns / NS_S);
+    struct tm day, today;
+    struct tw__short s;
+    if (!localtime_r(&then, &day) || !localtime_r(&now, &today) ||
+        (day.tm_year == today.tm_year && day.tm_yday == today.tm_yday))
+        return local_time(ns, false);
+    if (strftime(s.text, sizeof s.text, "%Y-%m-%d %H:%M:%S", &day) == 0) return local_time(ns, true);
+    return s;
+}
+
 static struct tw__short scaled(double value, double step, const char *units)
 {
     struct tw__short s;

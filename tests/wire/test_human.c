@@ -2,6 +2,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -54,6 +56,24 @@ static void refuses_the_rest_and_leaves_the_result_alone(void **state)
     assert_int_equal(ns, 99);
 }
 
+static void a_moment_of_another_day_says_which(void **state)
+{
+    const uint64_t s = 1000000000, day = 86400 * s, noon = 20000 * day + day / 2;
+    (void)state;
+    assert_int_equal(setenv("TZ", "UTC", 1), 0);
+    tzset();
+    assert_string_equal(tw__human_moment(noon - day / 2, noon).text, "00:00:00.000");
+    assert_string_equal(tw__human_moment(noon + day / 2 - 1, noon).text, "23:59:59.999");
+    assert_string_equal(tw__human_moment(noon - day / 2 - 1, noon).text, "2024-10-03 23:59:59");
+    assert_string_equal(tw__human_moment(noon + day / 2, noon).text, "2024-10-05 00:00:00");
+    assert_string_equal(tw__human_moment(noon - 366 * day, noon).text, "2023-10-04 12:00:00");
+    assert_string_equal(tw__human_moment(UINT64_MAX, noon).text, "2554-07-21 23:34:33");
+    assert_int_equal(setenv("TZ", "XYZ-13", 1), 0); /* east of Greenwich, tomorrow has begun */
+    tzset();
+    assert_string_equal(tw__human_moment(noon - s, noon).text, "00:59:59.000");
+    assert_string_equal(tw__human_moment(noon - 3601 * s, noon).text, "2024-10-04 23:59:59");
+}
+
 static void rates_and_bytes_stay_short(void **state)
 {
     (void)state;
@@ -75,6 +95,7 @@ int main(void)
         cmocka_unit_test(durations_have_three_digits_that_count),
         cmocka_unit_test(reads_what_people_type),
         cmocka_unit_test(refuses_the_rest_and_leaves_the_result_alone),
+        cmocka_unit_test(a_moment_of_another_day_says_which),
         cmocka_unit_test(rates_and_bytes_stay_short),
     };
     return cmocka_run_group_tests_name("human", tests, NULL, NULL);
