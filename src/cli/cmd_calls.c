@@ -29,10 +29,18 @@ static uint64_t took_ns(const struct tw_record *record)
     return took && took->type == TW_TYPE_UINT ? took->value.u : 0;
 }
 
+static bool is_of_trace(const struct tw__args *args, const struct tw_record *record)
+{
+    uint8_t id[16];
+    return !args->trace || tw_trace_id_parse(args->trace, strlen(args->trace), id) < 0 ||
+           memcmp(id, record->trace_id, sizeof id) == 0;
+}
+
 static bool passes(const struct tw__args *args, const struct tw_record *record, const struct tw_process *process)
 {
     struct tw__buf name = {0};
     if (!tw__is_call(record)) return false;
+    if (args->given & TW__OPT_FOLLOW && !is_of_trace(args, record)) return false;
     if (args->given & TW__OPT_LEVEL && strcmp(args->level, tw__call_level(record)) != 0) return false;
     tw__call_name(&name, record);
     bool result = tw__filter_passes(args, (struct tw_text){name.ptr, name.len}, took_ns(record), record->status);
@@ -65,6 +73,11 @@ static int print_all(const struct tw__sources *sources, const struct tw__args *a
     size_t all = 0, count = 0;
     int code = TW__EXIT_OK;
     for (size_t i = 0; i < sources->count; i++) all += sources->items[i].records->count;
+    if (args->trace && all == 0 && !(args->given & TW__OPT_SINCE)) {
+        tw__complain("trace %s is not in the memory of these processes; trackway traces lists what is there",
+                     args->trace);
+        return TW__EXIT_FAILED;
+    }
     struct shown *shown = calloc(all + 1, sizeof *shown);
     if (!shown) return tw__out_of_memory();
     for (size_t i = 0; i < sources->count; i++) {
@@ -90,6 +103,10 @@ int tw__cmd_calls(const struct tw__args *args)
     static const struct tw__tail_view view = {passes, print};
     struct tw__sources sources;
     uint8_t id[16];
+    if (args->given & TW__OPT_FOLLOW && args->trace && tw_trace_id_parse(args->trace, strlen(args->trace), id) < 0) {
+        tw__complain("calls: --follow waits for a trace that may not be there yet: --trace needs the whole id");
+        return TW__EXIT_USAGE;
+    }
     if (args->given & TW__OPT_FOLLOW) return tw__tail_follow(args, &view);
     int code = tw__sources_open(&sources, args);
     if (code == TW__EXIT_OK && args->trace) code = tw__trace_resolve(&sources, args->trace, id);

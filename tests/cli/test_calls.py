@@ -250,23 +250,36 @@ def the_exporter_to_a_file_has_them():
     assert "s3cret" not in json.dumps(lines)
 
 
+def a_trace_that_is_not_there_is_told():
+    for args, code in ((("calls", "--trace", "1" * 32), 1), (("calls", "--trace", "1-11111111-" + "1" * 24), 1),
+                       (("calls", "--trace", "no trace"), 2), (("calls", "--follow", "--trace", "1234abcd", "--for", "100s"), 2)):
+        done = subprocess.run([TRACKWAY, *args], capture_output=True, env=environment(), timeout=60)
+        assert done.returncode == code and done.stdout == b"" and b"trace" in done.stderr, (args, done)
+
+
 def following_prints_them_as_they_come():
     own = tempfile.mkdtemp(dir=folder)
     env = {**environment(), "TRACKWAY_DIR": own}
     with subprocess.Popen([CALLS, "follow"], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as service:
         assert service.stdout.readline() == "ready\n"
-        with subprocess.Popen([TRACKWAY, "calls", "--follow", "--for", "100s"], env=env, stdout=subprocess.PIPE, text=True) as follower:
-            while ".segment" not in open(f"/proc/{follower.pid}/maps", encoding="utf-8").read():
-                assert follower.poll() is None
-                time.sleep(0.01)
+        follow = [TRACKWAY, "calls", "--follow", "--for", "100s"]
+        with subprocess.Popen(follow, env=env, stdout=subprocess.PIPE, text=True) as follower, \
+                subprocess.Popen([*follow, "--trace", "1" * 32], env=env, stdout=subprocess.PIPE, text=True) as of_another_trace:
+            for one_of in (follower, of_another_trace):
+                while ".segment" not in open(f"/proc/{one_of.pid}/maps", encoding="utf-8").read():
+                    assert one_of.poll() is None
+                    time.sleep(0.01)
             time.sleep(0.5)  # from finding the process to having read what it had said so far
             service.stdin.write("go\n")
             service.stdin.flush()
             first = strict(follower.stdout.readline())
             assert first["stage"] == "request" and first["entrypoint_name"] == "hello"
+            time.sleep(0.5)
             follower.send_signal(signal.SIGINT)
             follower.stdout.read()
-        assert follower.returncode == 0
+            of_another_trace.send_signal(signal.SIGINT)
+            assert of_another_trace.stdout.read() == ""
+        assert follower.returncode == 0 and of_another_trace.returncode == 0
         service.kill()
     shutil.rmtree(own)
 
