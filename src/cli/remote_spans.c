@@ -9,6 +9,7 @@
 
 #include "base/number.h"
 #include "cli/remote.h"
+#include "model/text.h"
 #include "query/records.h"
 #include "wire/log_event.h"
 #include "wire/otlp_dec.h"
@@ -48,18 +49,13 @@ static struct tw_tag_value *copy_tags(struct copying *c, const struct tw_tag_val
     return copies;
 }
 
-static bool same_text(struct tw_text a, struct tw_text b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
-}
-
 static bool same_tags(const struct tw__resource *a, const struct tw__resource *b)
 {
-    if (a->tag_count != b->tag_count || !same_text(a->service, b->service)) return false;
+    if (a->tag_count != b->tag_count || !tw__text_same(a->service, b->service)) return false;
     for (size_t i = 0; i < a->tag_count; i++) {
         const struct tw_tag_value *x = &a->tags[i], *y = &b->tags[i];
-        if (x->type != y->type || x->value.u != y->value.u || !same_text(x->key, y->key)) return false;
-        if (!same_text(x->text, y->text)) return false;
+        if (x->type != y->type || x->value.u != y->value.u || !tw__text_same(x->key, y->key)) return false;
+        if (!tw__text_same(x->text, y->text)) return false;
     }
     return true;
 }

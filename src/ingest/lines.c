@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "ingest/segment_spans.h"
+#include "model/text.h"
 #include "wire/call_json_dec.h"
 #include "wire/json_read.h"
 #include "wire/otlp_dec.h"
@@ -167,15 +168,10 @@ static int take_call(struct tw__lines *lines, const char *text, size_t len)
 
 /* -- records */
 
-static bool same_text(struct tw_text a, struct tw_text b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
-}
-
 static bool is_of(const struct group *group, const struct tw_process *process)
 {
-    return group->process.pid == process->pid && same_text(group->process.service, process->service) &&
-           same_text(group->process.host, process->host);
+    return group->process.pid == process->pid && tw__text_same(group->process.service, process->service) &&
+           tw__text_same(group->process.host, process->host);
 }
 
 static struct tw_text keep(char **at, struct tw_text text)

@@ -17,6 +17,7 @@
 
 #include "base/hex.h"
 #include "ingest/service_calls.h"
+#include "model/text.h"
 #include "wire/otlp_spans.h"
 #include "wire/utf8.h"
 
@@ -88,11 +89,6 @@ static struct tw_text clean(struct tw_text text, struct clean *room)
     return same && at == text.len ? text : (struct tw_text){room->bytes, len};
 }
 
-static bool equal(struct tw_text a, struct tw_text b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
-}
-
 static bool copy(struct tw__pool *pool, struct tw_text text, struct tw_text *out)
 {
     *out = (struct tw_text){tw__pool_copy(pool, text.ptr, text.len), text.len};
@@ -133,7 +129,7 @@ static struct tw__operation *find(struct tw__span_metrics *metrics, const struct
         uint16_t number = (uint16_t)(metrics->operation_at[at] - 1);
         struct tw__operation *row = &metrics->operations[number];
         if (row->kind == wanted->kind && row->status == wanted->status &&
-            metrics->service_of_operation[number] == wanted->service && equal(row->name, wanted->name))
+            metrics->service_of_operation[number] == wanted->service && tw__text_same(row->name, wanted->name))
             return row;
     }
 }
@@ -169,7 +165,7 @@ static uint16_t service_of(struct tw__span_metrics *metrics, struct tw_text name
     name = clean(name, &room);
     for (size_t at = XXH3_64bits(name.ptr, name.len) % ROOM;; at = (at + 1) % ROOM) {
         uint16_t number = metrics->service_at[at];
-        if (number != NONE && equal(metrics->services[number - 1], name)) return (uint16_t)(number - 1);
+        if (number != NONE && tw__text_same(metrics->services[number - 1], name)) return (uint16_t)(number - 1);
         if (number != NONE) continue;
         if (metrics->service_count == TW__METRIC_SERVICES_MAX) return UINT16_MAX;
         if (!copy(&metrics->pool, name, &metrics->services[metrics->service_count])) return UINT16_MAX;
@@ -186,7 +182,8 @@ static struct tw__service_edge *edge_of(struct tw__span_metrics *metrics, uint16
     for (size_t at = XXH3_64bits(&both, sizeof both) % ROOM;; at = (at + 1) % ROOM) {
         uint16_t number = metrics->edge_at[at];
         struct tw__service_edge *edge = number ? &metrics->edges[number - 1] : NULL;
-        if (edge && equal(edge->client, metrics->services[client]) && equal(edge->server, metrics->services[server]))
+        if (edge && tw__text_same(edge->client, metrics->services[client]) &&
+            tw__text_same(edge->server, metrics->services[server]))
             return edge;
         if (edge) continue;
         if (metrics->edge_count == TW__EDGES_MAX ||

@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/text.h"
 #include "sample/rate.h"
 #include "sample/xray_rules.h"
 #include "wire/json.h"
 #include "wire/json_in_dec.h"
-#include "wire/span.h"
 
 enum { INTERVAL_S = 10, QUOTA_S = 15, CLIENT_S = 30, CLIENT_ID_MAX = 64 };
 

@@ -10,6 +10,7 @@
 
 #include "base/hex.h"
 #include "model/span_fields.h"
+#include "model/text.h"
 #include "query/query.h"
 
 enum { WHOLE_MAX = 4000, LIMIT_DEFAULT = 20, LIMIT_MAX = 1000, SPANS_A_TRACE = 8, SPANS_MIN = 128, SPANS_MAX = 20000 };
@@ -33,9 +34,7 @@ static int count_services(const struct tw__spans *spans, struct tw__pool *pool, 
     for (size_t r = 0; r < spans->resource_count; r++) {
         struct tw_text name = spans->resources[r].service;
         uint32_t at = 0;
-        while (at < count &&
-               (services[at].name.len != name.len || memcmp(services[at].name.ptr, name.ptr, name.len) != 0))
-            at++;
+        while (at < count && !tw__text_same(services[at].name, name)) at++;
         if (at == count) {
             services[at].name = (struct tw_text){tw__pool_copy(pool, name.ptr, name.len), name.len};
             if (!services[at].name.ptr) return TW_ERR_MEMORY;
@@ -152,7 +151,7 @@ static int copy_matched(const struct tw__search *search, const struct tw__spans 
 
 static bool equal_text(struct tw_text wanted, struct tw_text text)
 {
-    return !wanted.ptr || (wanted.len == text.len && memcmp(wanted.ptr, text.ptr, text.len) == 0);
+    return !wanted.ptr || tw__text_same(wanted, text);
 }
 
 /* The conditions of the query but its filter, which is asked as a whole. */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/text.h"
 #include "serve/jaeger_tags.h"
 #include "wire/jaeger.h"
 #include "wire/otlp_dec.h"
@@ -70,11 +71,6 @@ static void services(void *context, const struct tw__request *request, struct tw
     finish(&ask);
 }
 
-static bool same(struct tw_text a, struct tw_text b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
-}
-
 /* Names once, whatever the kind; with kinds, each pair. */
 static void put_operations(struct tw__ask *ask, struct tw_text service, const char *kind, bool with_kinds)
 {
@@ -85,7 +81,7 @@ static void put_operations(struct tw__ask *ask, struct tw_text service, const ch
     for (size_t i = 0; i < names.count; i++) {
         const struct tw__store_name *one = &names.items[i];
         if (kind && *kind && strcmp(kind, tw__jaeger_kind(one->kind)) != 0) continue;
-        if (!with_kinds && i > 0 && same(names.items[i - 1].name, one->name)) continue;
+        if (!with_kinds && i > 0 && tw__text_same(names.items[i - 1].name, one->name)) continue;
         total++;
         if (!with_kinds) {
             tw__json_text(&ask->json, NULL, one->name);
@@ -221,9 +217,9 @@ static void dependencies(void *context, const struct tw__request *request, struc
         open_data(&ask, '[');
         for (size_t i = 0; i < edges.count; i++) {
             const struct tw__store_edge *edge = &edges.items[i];
-            if (same(edge->parent, edge->child)) continue;
-            if (service && !same(edge->parent, tw__ask_as_text(service)) &&
-                !same(edge->child, tw__ask_as_text(service)))
+            if (tw__text_same(edge->parent, edge->child)) continue;
+            if (service && !tw__text_same(edge->parent, tw__ask_as_text(service)) &&
+                !tw__text_same(edge->child, tw__ask_as_text(service)))
                 continue;
             tw__json_open(&ask.json, NULL, '{');
             tw__json_text(&ask.json, "parent", edge->parent);

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "model/text.h"
 #include "query/traceql.h"
 #include "serve/ask.h"
 #include "serve/tempo_values.h"

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/text.h"
 #include "query/traceql.h"
 #include "serve/ask.h"
 #include "serve/tempo_values.h"
@@ -185,20 +186,15 @@ static void put_one(struct tw__ask *ask, const struct tw__traceql *traceql, cons
     free(heat.cells);
 }
 
-static bool is(struct tw_text text, const char *word)
-{
-    return text.len == strlen(word) && memcmp(text.ptr, word, text.len) == 0;
-}
-
 /* The values of the attribute that by() names; key is quoted, as the filter language has it. */
 static void values_of(struct tw__ask *ask, const struct tw__buf *key, struct tw__store_names *names)
 {
     struct tw_text bare = {key->ptr + 1, key->len - 2}, none = {NULL, 0};
-    if (is(bare, "status") || is(bare, "kind")) {
+    if (tw__text_is(bare, "status") || tw__text_is(bare, "kind")) {
         tw__ask_words(ask, bare, names);
-    } else if (is(bare, "name") || is(bare, "trace.name")) {
+    } else if (tw__text_is(bare, "name") || tw__text_is(bare, "trace.name")) {
         (void)tw__ask_failed(ask, tw__store_operations(ask->api->store, none, &ask->pool, names));
-    } else if (is(bare, "service") || is(bare, "trace.service")) {
+    } else if (tw__text_is(bare, "service") || tw__text_is(bare, "trace.service")) {
         (void)tw__ask_failed(ask, tw__store_services(ask->api->store, &ask->pool, names));
     } else {
         bool resource = bare.len > 9 && memcmp(bare.ptr, "resource.", 9) == 0,
@@ -217,9 +213,7 @@ static void put_by(struct tw__ask *ask, const struct tw__traceql *traceql, const
     tw__buf_add(&label, traceql->by_label.ptr, traceql->by_label.len);
     tw__buf_char(&label, 0);
     for (size_t i = 0, put = 0; i < names.count && put < SERIES_MAX && !ask->failed; i++) {
-        if (i > 0 && names.items[i].name.len == names.items[i - 1].name.len &&
-            memcmp(names.items[i].name.ptr, names.items[i - 1].name.ptr, names.items[i].name.len) == 0)
-            continue;
+        if (i > 0 && tw__text_same(names.items[i].name, names.items[i - 1].name)) continue;
         tw__buf_reset(&where);
         if (traceql->where.len > 1) tw__buf_fmt(&where, "(%s) and ", traceql->where.ptr);
         tw__tempo_put_equal(&where, (struct tw_text){traceql->by.ptr, traceql->by.len}, names.items[i].name);

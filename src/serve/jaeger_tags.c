@@ -3,15 +3,11 @@
 
 #include <string.h>
 
+#include "model/text.h"
 #include "wire/jaeger.h"
 #include "wire/json_read.h"
 
 enum { TEXT_MAX = 1024 }; /* of a text with escapes */
-
-static bool is(struct tw_text text, const char *word)
-{
-    return text.len == strlen(word) && memcmp(text.ptr, word, text.len) == 0;
-}
 
 static bool keep(struct tw__ask *ask, struct tw_text *text)
 {
@@ -23,14 +19,14 @@ static bool keep(struct tw__ask *ask, struct tw_text *text)
 void tw__jaeger_tags_add(struct tw__jaeger_tags *tags, struct tw_text key, struct tw_text value)
 {
     struct tw__store_query *spans = &tags->search->spans;
-    if (is(key, "error") && (is(value, "true") || is(value, "false"))) {
+    if (tw__text_is(key, "error") && (tw__text_is(value, "true") || tw__text_is(value, "false"))) {
         spans->statuses = value.ptr[0] == 't' ? 1u << TW_STATUS_ERROR : 1u << TW_STATUS_OK | 1u << TW_STATUS_UNSET;
         return;
     }
-    if (is(key, "span.kind")) {
+    if (tw__text_is(key, "span.kind")) {
         spans->kinds = 1u << 31; /* of a word that is no kind: no span has it */
         for (uint8_t kind = 0; kind < 5; kind++)
-            if (is(value, tw__jaeger_kind(kind))) spans->kinds = 1u << kind;
+            if (tw__text_is(value, tw__jaeger_kind(kind))) spans->kinds = 1u << kind;
         return;
     }
     if (tags->count == TW__JAEGER_TAGS_MAX)

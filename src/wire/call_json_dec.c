@@ -4,8 +4,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "model/text.h"
 #include "wire/json_in_dec.h"
-#include "wire/span.h"
 
 static const struct tw_text nothing = {"", 0};
 

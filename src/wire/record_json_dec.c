@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "base/hex.h"
+#include "model/text.h"
 #include "wire/json_in_dec.h"
 #include "wire/record_json.h"
-#include "wire/span.h"
 
 static const struct tw_text nothing = {"", 0};
 
@@ -143,8 +143,7 @@ static int cut_tags(struct tw__json_in *in, struct reading *r)
     for (size_t i = 0; code == 0 && i < cuts.count; i++) {
         for (size_t k = 0; k < r->tags.count; k++) {
             struct tw_tag_value *tag = &r->tags.items[k];
-            if (tag->key.len != cuts.items[i].key.len || memcmp(tag->key.ptr, cuts.items[i].key.ptr, tag->key.len) != 0)
-                continue;
+            if (!tw__text_same(tag->key, cuts.items[i].key)) continue;
             tag->cut = true;
             tag->full_len = cuts.items[i].len;
         }

@@ -45,11 +45,6 @@ static inline bool tw__tag_replaced(const struct tw_tag_value *tags, size_t coun
     return false;
 }
 
-static inline bool tw__text_is(struct tw_text text, const char *word)
-{
-    return text.len == strlen(word) && (text.len == 0 || memcmp(text.ptr, word, text.len) == 0);
-}
-
 static inline uint64_t tw__be64(const uint8_t *bytes)
 {
     uint64_t value;

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/hex.h"
-#include "wire/span.h"
+#include "model/text.h"
 #include "wire/xray_parts_dec.h"
 
 static const struct tw_text nothing = {"", 0};
@@ -198,17 +198,12 @@ static void link_parts(struct tw__xray_doc_in *doc)
     spans->count = doc->first + kept;
 }
 
-static bool same_text(struct tw_text a, struct tw_text b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
-}
-
 static bool same_sender(const struct tw__resource *a, const struct tw__resource *b)
 {
-    if (a->tag_count != b->tag_count || !same_text(a->service, b->service)) return false;
+    if (a->tag_count != b->tag_count || !tw__text_same(a->service, b->service)) return false;
     for (uint32_t i = 0; i < a->tag_count; i++)
-        if (!same_text(a->tags[i].key, b->tags[i].key) || a->tags[i].type != b->tags[i].type ||
-            a->tags[i].type != TW_TYPE_STR || !same_text(a->tags[i].text, b->tags[i].text))
+        if (!tw__text_same(a->tags[i].key, b->tags[i].key) || a->tags[i].type != b->tags[i].type ||
+            a->tags[i].type != TW_TYPE_STR || !tw__text_same(a->tags[i].text, b->tags[i].text))
             return false;
     return true;
 }

@@ -4,6 +4,7 @@
  * then been told. Only members that X-Ray knows for this kind of span are written: x_forwarded_for belongs to segments, traced
  * to subsegments, sql and these aws members to subsegments.
  */
+#include "model/text.h"
 #include "wire/value.h"
 #include "wire/xray_parts.h"
 

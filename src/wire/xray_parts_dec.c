@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "wire/span.h"
+#include "model/text.h"
 
 struct member {
     const char *name, *key;

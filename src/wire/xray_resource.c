@@ -4,6 +4,7 @@
  * is which member. origin and the object for the platform are written only for the platform that cloud.platform names, because
  * a container's host is known on both ECS and EC2, and X-Ray asks for the more specific one.
  */
+#include "model/text.h"
 #include "wire/value.h"
 #include "wire/xray_parts.h"
 

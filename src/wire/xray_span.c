@@ -7,6 +7,7 @@
  * Invariant: for each tag that was not replaced by a later one, exactly one of these holds: a field told it whole, it is an
  * annotation, it is in the metadata, or it was counted as dropped.
  */
+#include "model/text.h"
 #include "wire/utf8.h"
 #include "wire/value.h"
 #include "wire/xray_parts.h"
@@ -73,7 +74,7 @@ struct spaces {
 static size_t number_of(struct spaces *spaces, struct tw_text name)
 {
     for (size_t i = 0; i < spaces->count; i++)
-        if (spaces->names[i].len == name.len && memcmp(spaces->names[i].ptr, name.ptr, name.len) == 0) return i;
+        if (tw__text_same(spaces->names[i], name)) return i;
     if (spaces->count == SPACES_MAX) return SPACES_MAX;
     spaces->names[spaces->count] = name;
     return spaces->count++;

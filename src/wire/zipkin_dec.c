@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/hex.h"
+#include "model/text.h"
 #include "wire/span.h"
 #include "wire/zipkin_parts_dec.h"
 
@@ -43,11 +44,6 @@ int tw__zipkin_span_event(struct tw__pool *pool, struct tw__zipkin_span *span, u
 
 /* -- senders */
 
-static bool same_text(struct tw_text a, struct tw_text b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
-}
-
 static int add_port(struct tw__pool *pool, struct tw__tag_list *tags, const char *key, uint64_t port)
 {
     struct tw_tag_value tag = {.key = {key, strlen(key)}, .type = TW_TYPE_INT, .text = nothing};
@@ -74,8 +70,8 @@ static uint32_t resource_of(struct tw__spans *spans, const struct tw__zipkin_end
         const struct tw__resource *known = &spans->resources[i];
         bool same = known->tag_count == tags.count;
         for (size_t t = 0; same && t < tags.count; t++)
-            same = same_text(known->tags[t].key, tags.items[t].key) && known->tags[t].type == tags.items[t].type &&
-                   same_text(known->tags[t].text, tags.items[t].text) &&
+            same = tw__text_same(known->tags[t].key, tags.items[t].key) && known->tags[t].type == tags.items[t].type &&
+                   tw__text_same(known->tags[t].text, tags.items[t].text) &&
                    known->tags[t].value.u == tags.items[t].value.u;
         if (same) return (uint32_t)i;
     }
@@ -253,7 +249,7 @@ static int move_children(struct tw__spans *spans)
         struct tw__span *span = &spans->items[i];
         if (is_half(span)) continue;
         const struct shared_half *half = find_half(table, cap, span->trace_id, span->parent_id);
-        if (half->span_id && same_text(half->service, spans->resources[span->resource].service))
+        if (half->span_id && tw__text_same(half->service, spans->resources[span->resource].service))
             memcpy(span->parent_id, half->span_id, 8);
     }
     return 0;

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "wire/span.h"
+#include "model/text.h"
 #include "wire/zipkin_parts_dec.h"
 
 static const struct tw_text nothing = {"", 0};

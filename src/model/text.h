@@ -1,0 +1,19 @@
+/* text: what is asked of a struct tw_text, whose pointer may be NULL when it is empty. */
+#ifndef TW_MODEL_TEXT_H
+#define TW_MODEL_TEXT_H
+
+#include <string.h>
+
+#include <trackway/read.h>
+
+static inline bool tw__text_same(struct tw_text a, struct tw_text b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+static inline bool tw__text_is(struct tw_text text, const char *word)
+{
+    return tw__text_same(text, (struct tw_text){word, strlen(word)});
+}
+
+#endif
