@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "cli/remote.h"
+#include "wire/record_json.h"
 
 enum { PAGE_RECORDS = 200000, PAGE_SHARE = 4 };
 
@@ -34,9 +35,8 @@ bool tw__glob(const char *pattern, struct tw_text text)
 
 bool tw__filter_passes(const struct tw__args *args, struct tw_text name, uint64_t duration_ns, enum tw_status status)
 {
-    static const char *const names[] = {"unset", "ok", "error"};
     if (duration_ns < args->min_duration_ns) return false;
-    if (args->status && strcmp(args->status, (unsigned)status < 3 ? names[status] : "unset") != 0) return false;
+    if (args->status && strcmp(args->status, tw__status_name(status)) != 0) return false;
     return !args->name || tw__glob(args->name, name);
 }
 

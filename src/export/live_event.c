@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/hex.h"
+#include "model/span_words.h"
 #include "wire/human.h"
 #include "wire/record_json.h"
 #include "wire/span.h"
@@ -50,7 +51,7 @@ static const struct {
 };
 
 const char *const tw__live_kind_names[TW__LIVE_KINDS + 1] = {
-    "log",           "begin",   "end",      "event", "mark",  "send", "receive", "thread_created",
+    "log",           "begin",   "end",      "event", "mark",   "send", "receive", "thread_created",
     "thread_exited", "request", "response", "call",  "return", NULL};
 
 uint32_t tw__live_field_id(const void *data, const char *name, size_t len)
@@ -93,9 +94,8 @@ static enum tw__filter_holds holds(const char *name, size_t len)
 
 static const char *const *values(const char *name, size_t len)
 {
-    static const char *const statuses[] = {"unset", "ok", "error", NULL};
     enum field field = (enum field)tw__live_field_id(NULL, name, len);
-    return field == KIND ? tw__live_kind_names : field == STATUS ? statuses : NULL;
+    return field == KIND ? tw__live_kind_names : field == STATUS ? tw__status_words : NULL;
 }
 
 const struct tw__filter_schema tw__live_schema = {.resolve = tw__live_field_id, .holds = holds, .values = values};

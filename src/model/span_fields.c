@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/hex.h"
+#include "model/span_words.h"
 
 static const struct {
     const char *name;
@@ -56,10 +57,6 @@ static enum tw__filter_holds holds(const char *name, size_t len)
     return row < sizeof fields / sizeof *fields ? (enum tw__filter_holds)fields[row].holds : TW__FILTER_ANYTHING;
 }
 
-static const char *const kinds[] = {"internal", "server", "client", "producer", "consumer", "unspecified", NULL};
-enum { UNSPECIFIED = TW_KIND_CONSUMER + 1 };
-static const char *const statuses[] = {"unset", "ok", "error", NULL};
-
 static const char *const *values(const char *name, size_t len)
 {
     static const char *const records[] = {"span",           "event",         "mark", "send",    "receive",
@@ -67,7 +64,10 @@ static const char *const *values(const char *name, size_t len)
                                           "call",           "return",        "open", NULL};
     size_t row = row_of(name, len);
     uint8_t id = row < sizeof fields / sizeof *fields ? fields[row].id : TW__SPAN_TAG;
-    return id == TW__SPAN_KIND ? kinds : id == TW__SPAN_STATUS ? statuses : id == TW__SPAN_RECORD ? records : NULL;
+    return id == TW__SPAN_KIND     ? tw__span_kind_words
+           : id == TW__SPAN_STATUS ? tw__status_words
+           : id == TW__SPAN_RECORD ? records
+                                   : NULL;
 }
 
 const struct tw__filter_schema tw__span_schema = {.resolve = resolve, .holds = holds, .values = values};
@@ -266,11 +266,12 @@ bool tw__span_field(const void *data, const struct tw__field_key *key, struct tw
     case TW__SPAN_NAME:
         return text(v->name, out);
     case TW__SPAN_STATUS:
-        return v->is_span && one_of(statuses, 3, v->status, out);
+        return v->is_span && one_of(tw__status_words, 3, v->status, out);
     case TW__SPAN_STATUS_MESSAGE:
         return text(v->status_message, out);
     case TW__SPAN_KIND:
-        return v->is_span && one_of(kinds, UNSPECIFIED + 1, v->kind < UNSPECIFIED ? v->kind : UNSPECIFIED, out);
+        return v->is_span && one_of(tw__span_kind_words, TW__UNSPECIFIED_WORD + 1,
+                                    v->kind < TW__UNSPECIFIED_WORD ? v->kind : TW__UNSPECIFIED_WORD, out);
     case TW__SPAN_DURATION:
         return v->is_span && (!v->open || v->duration_ns) && number(v->duration_ns, out);
     case TW__SPAN_TRACE_DURATION:

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "model/span_fields.h"
+#include "model/span_words.h"
 
 enum { EQUALS_MAX = 8, NUMBER_ROOM = 24 };
 
@@ -100,18 +101,20 @@ static void want_text(struct tw_text *field, const struct tw__filter_leaf *leaf)
     *field = (struct tw_text){leaf->value.ptr, leaf->value.len};
 }
 
-struct word {
-    const char *text;
-    uint32_t bit; /* in a query of the store */
-};
+/* As the store's queries have it. */
+static uint32_t bit_of(const char *const *names, unsigned index)
+{
+    bool unspecified = names == tw__span_kind_words && index == TW__UNSPECIFIED_WORD;
+    return unspecified ? (uint32_t)TW__KINDS_UNSPECIFIED : 1u << index;
+}
 
-/* The set of those of the words that the condition lets through. */
-static void want_one_of(const struct tw__filter_leaf *leaf, const struct word *words, unsigned count, uint32_t *set)
+/* The set of those of the names that the condition lets through. */
+static void want_one_of(const struct tw__filter_leaf *leaf, const char *const *names, uint32_t *set)
 {
     uint32_t passing = 0;
-    for (unsigned i = 0; i < count; i++) {
-        struct tw__field word = tw__field_text(words[i].text, strlen(words[i].text));
-        if (tw__filter_leaf_test(leaf, &word)) passing |= words[i].bit;
+    for (unsigned i = 0; names[i]; i++) {
+        struct tw__field name = tw__field_text(names[i], strlen(names[i]));
+        if (tw__filter_leaf_test(leaf, &name)) passing |= bit_of(names, i);
     }
     /* None: 0 would mean any, and the callback says no to all. All: nothing to choose. */
     if (passing) *set = *set ? (*set & passing ? *set & passing : *set) : passing;
@@ -151,11 +154,6 @@ static void want_tag(struct tw__where *where, const struct tw__filter_leaf *leaf
 
 static void want(struct tw__where *where, const struct tw__filter_leaf *leaf)
 {
-    static const struct word kinds[] = {{"internal", 1 << TW_KIND_INTERNAL}, {"server", 1 << TW_KIND_SERVER},
-                                        {"client", 1 << TW_KIND_CLIENT},     {"producer", 1 << TW_KIND_PRODUCER},
-                                        {"consumer", 1 << TW_KIND_CONSUMER}, {"unspecified", TW__KINDS_UNSPECIFIED}};
-    static const struct word statuses[] = {
-        {"unset", 1 << TW_STATUS_UNSET}, {"ok", 1 << TW_STATUS_OK}, {"error", 1 << TW_STATUS_ERROR}};
     struct tw_text tag;
     if (leaf->op <= TW__FILTER_FALSE) return;
     const struct tw__field_key *key = &where->filter->keys[leaf->key];
@@ -167,10 +165,10 @@ static void want(struct tw__where *where, const struct tw__filter_leaf *leaf)
         want_text(&where->name, leaf);
         break;
     case TW__SPAN_KIND:
-        want_one_of(leaf, kinds, sizeof kinds / sizeof *kinds, &where->kinds);
+        want_one_of(leaf, tw__span_kind_words, &where->kinds);
         break;
     case TW__SPAN_STATUS:
-        want_one_of(leaf, statuses, sizeof statuses / sizeof *statuses, &where->statuses);
+        want_one_of(leaf, tw__status_words, &where->statuses);
         break;
     case TW__SPAN_DURATION:
         want_range(leaf, &where->min_duration_ns, &where->max_duration_ns);

@@ -18,6 +18,7 @@
  */
 #include "wire/fdb.h"
 
+#include "model/span_words.h"
 #include "wire/value.h"
 
 enum {
@@ -194,9 +195,8 @@ static struct tw_text text_of(const char *text)
 /* What the 7 layout knows no element for. */
 static void own_tags(const struct tw_record *record, struct pairs *pairs)
 {
-    static const char *const kinds[] = {NULL, "server", "client", "producer", "consumer"};
     if (record->span_kind > TW_KIND_INTERNAL && record->span_kind <= TW_KIND_CONSUMER)
-        add_pair(pairs, "span.kind", text_of(kinds[record->span_kind]));
+        add_pair(pairs, "span.kind", text_of(tw__span_kind_words[record->span_kind]));
     if (record->status == TW_STATUS_OK || record->status == TW_STATUS_ERROR)
         add_pair(pairs, "otel.status_code", text_of(record->status == TW_STATUS_OK ? "OK" : "ERROR"));
     if (record->status_message.len) add_pair(pairs, "otel.status_description", record->status_message);

@@ -7,12 +7,12 @@
 #include <string.h>
 
 #include "base/hex.h"
+#include "model/span_words.h"
 #include "wire/value.h"
 
 const char *tw__jaeger_kind(uint8_t kind)
 {
-    static const char *const names[] = {"internal", "server", "client", "producer", "consumer"};
-    return kind < sizeof names / sizeof *names ? names[kind] : "";
+    return kind <= TW_KIND_CONSUMER ? tw__span_kind_words[kind] : "";
 }
 
 static void put_pair(struct tw__json *json, const char *key, const char *type, struct tw_text value)

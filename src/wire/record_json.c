@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "model/batch.h"
+#include "model/span_words.h"
 #include "wire/call_json.h"
 #include "wire/log_event.h"
 
@@ -49,8 +50,7 @@ static const char *name_at(const char *const *names, size_t count, unsigned valu
 
 const char *tw__status_name(enum tw_status status)
 {
-    static const char *const names[] = {"unset", "ok", "error"};
-    return name_at(names, 3, (unsigned)status);
+    return name_at(tw__status_words, TW_STATUS_ERROR + 1, (unsigned)status);
 }
 
 const char *tw__process_state_name(enum tw_process_state state)
@@ -61,8 +61,7 @@ const char *tw__process_state_name(enum tw_process_state state)
 
 const char *tw__span_kind_name(enum tw_span_kind kind)
 {
-    static const char *const names[] = {"internal", "server", "client", "producer", "consumer"};
-    return name_at(names, 5, (unsigned)kind);
+    return name_at(tw__span_kind_words, TW_KIND_CONSUMER + 1, (unsigned)kind);
 }
 
 static void write_value(struct tw__json *json, const struct tw_tag_value *tag)
