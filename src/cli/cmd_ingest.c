@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/line_in.h"
 #include "cli/data.h"
 #include "cli/remote.h"
 #include "ingest/lines.h"
@@ -28,7 +29,8 @@ struct taking {
     struct tw__lines *lines;
     struct tw__store *store;   /* one of the two */
     struct tw__remote *remote; /* NULL: the store */
-    struct tw__buf body, line;
+    struct tw__buf body;
+    struct tw__line_in in;
     bool told;       /* an error of the other side has been told */
     bool lively;     /* stderr is a terminal */
     uint64_t number; /* of the line */
@@ -111,24 +113,15 @@ static int take_line(struct taking *taking, const char *text, size_t len)
 
 static int take_bytes(struct taking *taking, const char *bytes, size_t len)
 {
-    int code = 0;
-    while (len > 0 && code >= 0) {
-        const char *end = memchr(bytes, '\n', len);
-        size_t part = end ? (size_t)(end - bytes) : len;
-        bool whole = taking->line.len == 0 && end;
-        if (taking->line.len + part > LINE_BYTES_MAX) {
-            tw__complain("line %" PRIu64 " is longer than %d MiB; is this a file of lines?", taking->number + 1,
-                         LINE_BYTES_MAX >> 20);
-            taking->told = true;
-            return TW_ERR_RANGE;
-        }
-        if (!whole) tw__buf_add(&taking->line, bytes, part);
-        if (taking->line.failed) return TW_ERR_MEMORY;
-        if (!end) return 0;
-        code = whole ? take_line(taking, bytes, part) : take_line(taking, taking->line.ptr, taking->line.len);
-        tw__buf_reset(&taking->line);
-        bytes += part + 1;
-        len -= part + 1;
+    const char *line;
+    size_t line_len;
+    int code;
+    while ((code = tw__line_in_next(&taking->in, &bytes, &len, &line, &line_len)) > 0)
+        if ((code = take_line(taking, line, line_len)) < 0) return code;
+    if (code == TW_ERR_RANGE) {
+        tw__complain("line %" PRIu64 " is longer than %d MiB; is this a file of lines?", taking->number + 1,
+                     LINE_BYTES_MAX >> 20);
+        taking->told = true;
     }
     return code;
 }
@@ -136,6 +129,8 @@ static int take_bytes(struct taking *taking, const char *bytes, size_t len)
 static int read_all(struct taking *taking, int fd)
 {
     char *chunk = malloc(CHUNK);
+    const char *line;
+    size_t line_len;
     int code = chunk ? 0 : TW_ERR_MEMORY;
     while (code >= 0) {
         ssize_t len = read(fd, chunk, CHUNK);
@@ -151,7 +146,7 @@ static int read_all(struct taking *taking, int fd)
         show_progress(taking, false);
     }
     free(chunk);
-    if (code >= 0 && taking->line.len) code = take_line(taking, taking->line.ptr, taking->line.len);
+    if (code >= 0 && tw__line_in_last(&taking->in, &line, &line_len)) code = take_line(taking, line, line_len);
     if (code >= 0) code = tw__lines_end(taking->lines, true);
     return code;
 }
@@ -236,7 +231,7 @@ static int open_folder(const struct tw__args *args, struct tw__store **out)
 int tw__cmd_ingest(const struct tw__args *args)
 {
     const char *path = args->operands[0];
-    struct taking taking = {0};
+    struct taking taking = {.in = {.max_bytes = LINE_BYTES_MAX}};
     if (args->server && args->given & TW__OPT_DATA && args->given & TW__OPT_SERVER) {
         tw__complain("ingest: --server or --data, not both");
         return TW__EXIT_USAGE;
@@ -254,7 +249,7 @@ int tw__cmd_ingest(const struct tw__args *args)
     tw__store_close(taking.store);
     tw__remote_free(taking.remote);
     tw__buf_fini(&taking.body);
-    tw__buf_fini(&taking.line);
+    tw__line_in_fini(&taking.in);
     if (file != stdin) (void)fclose(file);
     return code;
 }

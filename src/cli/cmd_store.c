@@ -14,6 +14,7 @@
 #include <zstd.h>
 
 #include "base/clock.h"
+#include "base/line_in.h"
 #include "cli/data.h"
 #include "cli/source.h"
 #include "wire/human.h"
@@ -215,7 +216,7 @@ static int export_all(struct tw__store *store, const struct tw__args *args, cons
 struct importing {
     struct tw__store *store;
     struct tw__spans spans;
-    struct tw__buf line;
+    struct tw__line_in in;
     ZSTD_DStream *zstd; /* NULL: not compressed */
     char *room;
     uint64_t lines, taken, rejected, bad_lines;
@@ -248,21 +249,12 @@ static int take_line(struct importing *import, const char *text, size_t len)
 
 static int take_bytes(struct importing *import, const char *bytes, size_t len)
 {
-    int error = 0;
-    while (len > 0 && !error) {
-        const char *end = memchr(bytes, '\n', len);
-        size_t part = end ? (size_t)(end - bytes) : len;
-        if (import->line.len + part > LINE_BYTES_MAX) return TW_ERR_RANGE;
-        if (!end || import->line.len) tw__buf_add(&import->line, bytes, part);
-        if (import->line.failed) return TW_ERR_MEMORY;
-        if (!end) return 0;
-        error =
-            import->line.len ? take_line(import, import->line.ptr, import->line.len) : take_line(import, bytes, part);
-        tw__buf_reset(&import->line);
-        bytes += part + 1;
-        len -= part + 1;
-    }
-    return error;
+    const char *line;
+    size_t line_len;
+    int code;
+    while ((code = tw__line_in_next(&import->in, &bytes, &len, &line, &line_len)) > 0)
+        if ((code = take_line(import, line, line_len)) < 0) break;
+    return code;
 }
 
 static int take_chunk(struct importing *import, const char *bytes, size_t len)
@@ -286,7 +278,8 @@ static int read_all(struct importing *import, FILE *file)
     static const char magic[4] = "\x28\xb5\x2f\xfd";
     char *chunk = malloc(CHUNK);
     int error = chunk ? 0 : TW_ERR_MEMORY;
-    size_t len;
+    const char *line;
+    size_t len, line_len;
     for (bool first = true; !error && (len = fread(chunk, 1, CHUNK, file)) > 0; first = false) {
         if (first && len >= sizeof magic && memcmp(chunk, magic, sizeof magic) == 0) {
             import->zstd = ZSTD_createDStream();
@@ -296,7 +289,7 @@ static int read_all(struct importing *import, FILE *file)
         if (!error) error = take_chunk(import, chunk, len);
     }
     if (!error && ferror(file)) error = TW_ERR_SYSTEM;
-    if (!error && import->line.len) error = take_line(import, import->line.ptr, import->line.len);
+    if (!error && tw__line_in_last(&import->in, &line, &line_len)) error = take_line(import, line, line_len);
     if (!error && import->in_frame) error = TW_ERR_CORRUPT; /* cut off */
     ZSTD_freeDStream(import->zstd);
     free(import->room);
@@ -308,7 +301,7 @@ static int import_all(struct tw__store *store, const struct tw__args *args, cons
 {
     const char *path = args->operand_count > 1 ? args->operands[1] : "-";
     FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-    struct importing import = {.store = store};
+    struct importing import = {.store = store, .in = {.max_bytes = LINE_BYTES_MAX}};
     (void)folder;
     if (!file) {
         tw__complain("%s: %s", path, strerror(errno));
@@ -317,7 +310,7 @@ static int import_all(struct tw__store *store, const struct tw__args *args, cons
     int error = read_all(&import, file);
     if (file != stdin) (void)fclose(file);
     if (!error) error = tw__store_flush(store);
-    tw__buf_fini(&import.line);
+    tw__line_in_fini(&import.in);
     tw__spans_fini(&import.spans);
     (void)fprintf(stderr,
                   "trackway: %" PRIu64 " spans taken, %" PRIu64 " rejected, %" PRIu64 " of %" PRIu64

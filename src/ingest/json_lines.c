@@ -17,8 +17,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/clock.h"
+#include "base/line_in.h"
 #include "base/os.h"
 #include "ingest/lines.h"
 #include "wire/human.h"
@@ -28,8 +28,7 @@ static const uint64_t TIMEOUT_NS = 60000000000, SPARE_NS = 10000000;
 
 struct connection {
     int fd;
-    struct tw__buf line; /* without its end so far */
-    bool too_long;
+    struct tw__line_in in;
 };
 
 struct state {
@@ -68,25 +67,14 @@ static void count(struct state *state, int code)
 
 static void take_bytes(struct state *state, struct connection *connection, const char *bytes, size_t len)
 {
-    while (len) {
-        const char *end = memchr(bytes, '\n', len);
-        size_t piece = end ? (size_t)(end - bytes) : len;
-        if (!connection->too_long) tw__buf_add(&connection->line, bytes, piece);
-        if (connection->line.len > LINE_MAX_BYTES || connection->line.failed) {
-            connection->too_long = true;
-            tw__buf_reset(&connection->line);
-        }
-        if (end) {
-            if (connection->too_long)
-                tw__stat_add(&state->door->stats.too_large, 1);
-            else
-                count(state, tw__lines_take(state->lines, connection->line.ptr, connection->line.len));
-            tw__buf_reset(&connection->line);
-            connection->too_long = false;
-            piece++;
-        }
-        bytes += piece;
-        len -= piece;
+    const char *line;
+    size_t line_len;
+    int code;
+    while ((code = tw__line_in_next(&connection->in, &bytes, &len, &line, &line_len)) != 0) {
+        if (code == TW_ERR_RANGE)
+            tw__stat_add(&state->door->stats.too_large, 1);
+        else
+            count(state, code > 0 ? tw__lines_take(state->lines, line, line_len) : code);
     }
 }
 
@@ -100,8 +88,10 @@ static bool read_some(struct state *state, struct connection *connection)
         take_bytes(state, connection, state->bytes, (size_t)got);
         return true;
     }
-    if (connection->line.len || connection->too_long) take_bytes(state, connection, "\n", 1);
-    tw__buf_fini(&connection->line);
+    const char *line;
+    size_t len;
+    if (tw__line_in_last(&connection->in, &line, &len)) count(state, tw__lines_take(state->lines, line, len));
+    tw__line_in_fini(&connection->in);
     (void)close(connection->fd);
     return false;
 }
@@ -122,7 +112,7 @@ static void take_connection(struct state *state)
     (void)fcntl(fd, F_SETFL, O_NONBLOCK);
     (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
     tw__stat_add(&state->door->stats.connections, 1);
-    state->connections[state->connection_count++] = (struct connection){.fd = fd};
+    state->connections[state->connection_count++] = (struct connection){.fd = fd, .in = {.max_bytes = LINE_MAX_BYTES}};
 }
 
 static int look(struct state *state, bool draining, int timeout_ms)
@@ -200,7 +190,7 @@ static int bind_path(struct state *state, const char *path, char why[TW_WHY_MAX]
 static void free_state(struct state *state)
 {
     for (size_t i = 0; i < state->connection_count; i++) {
-        tw__buf_fini(&state->connections[i].line);
+        tw__line_in_fini(&state->connections[i].in);
         (void)close(state->connections[i].fd);
     }
     if (state->fd >= 0) (void)close(state->fd);
