@@ -26,6 +26,7 @@
 #include "cli/trace_list.h"
 #include "cli/trace_words.h"
 #include "export/live.h"
+#include "filter/filter.h"
 #include "wire/json.h"
 
 enum { IDLE_NS = 20000000, BUSY_NS = 1000000, FILTER_CAP = 1024 };
@@ -196,26 +197,18 @@ static int watch(const struct tw__args *args, struct tw__live_setup *setup)
     return TW__EXIT_OK;
 }
 
-/* A name as a quoted term. */
-static bool add_quoted(struct tw__buf *out, const char *name)
-{
-    tw__buf_char(out, '"');
-    for (; *name; name++) {
-        if ((unsigned char)*name < 0x20) return false;
-        if (*name == '"' || *name == '\\') tw__buf_char(out, '\\');
-        tw__buf_char(out, *name);
-    }
-    tw__buf_char(out, '"');
-    return true;
-}
-
 static void add_condition(struct tw__buf *out, const char *key, const char *name)
 {
     tw__buf_fmt(out, "%s%s=", out->len ? " " : "", key);
-    if (strcmp(name, "*") == 0)
+    if (strcmp(name, "*") == 0) {
         tw__buf_char(out, '*');
-    else if (!add_quoted(out, name))
-        out->failed = true;
+        return;
+    }
+    for (const char *c = name; *c; c++)
+        if ((unsigned char)*c < 0x20) out->failed = true;
+    tw__buf_char(out, '"');
+    tw__filter_escape(out, name, strlen(name), false);
+    tw__buf_char(out, '"');
 }
 
 /* The filter of module M, function [M] F, pid X, with what --filter adds. */

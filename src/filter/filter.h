@@ -144,6 +144,9 @@ enum tw__verdict tw__filter_site(const struct tw__filter *filter, tw__field_know
 /* The filter as text of the short form, which compiles to an equal one: what fuzzing and tests hold the parsers against. */
 void tw__filter_print(const struct tw__filter *filter, struct tw__buf *out);
 
+/* Adds what stands for a text between double quotes. regex: behind ~ and !~, where a backslash is the expression's own. */
+void tw__filter_escape(struct tw__buf *out, const char *text, size_t len, bool regex);
+
 /* -- levels: sets of the eight, as lager's bit masks */
 
 enum {

@@ -14,19 +14,7 @@
 static void add_quoted(struct tw__buf *out, const char *text, size_t len, bool regex)
 {
     tw__buf_char(out, '"');
-    for (size_t i = 0; i < len; i++) {
-        uint8_t c = (uint8_t)text[i];
-        if (regex && c == '\\' && i + 1 < len) {
-            tw__buf_add(out, text + i, 2);
-            i++;
-        } else if (c == '"' || (c == '\\' && !regex)) {
-            tw__buf_fmt(out, "\\%c", c);
-        } else if (!regex && (c < 0x20 || c == 0x7f)) {
-            tw__buf_fmt(out, "\\x%02x", c);
-        } else {
-            tw__buf_char(out, (char)c);
-        }
-    }
+    tw__filter_escape(out, text, len, regex);
     tw__buf_char(out, '"');
 }
 

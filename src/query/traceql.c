@@ -78,10 +78,7 @@ static void put_key(struct tw__buf *out, const char *prefix, const char *name, s
 {
     tw__buf_char(out, '"');
     tw__buf_cstr(out, prefix);
-    for (size_t i = 0; i < len; i++) {
-        if (name[i] == '"' || name[i] == '\\') tw__buf_char(out, '\\');
-        tw__buf_char(out, name[i]);
-    }
+    tw__filter_escape(out, name, len, false);
     tw__buf_char(out, '"');
 }
 
@@ -178,18 +175,6 @@ static int read_value(struct reader *r, struct value *value)
     return 0;
 }
 
-static void put_quoted(struct tw__buf *out, const struct tw__buf *text, const char *before, const char *after)
-{
-    tw__buf_char(out, '"');
-    tw__buf_cstr(out, before);
-    for (size_t i = 0; i < text->len; i++) {
-        if (text->ptr[i] == '"' || text->ptr[i] == '\\') tw__buf_char(out, '\\');
-        tw__buf_char(out, text->ptr[i]);
-    }
-    tw__buf_cstr(out, after);
-    tw__buf_char(out, '"');
-}
-
 static const char *read_operator(struct reader *r)
 {
     static const char *const theirs[] = {"=~", "!~", "!=", "<=", ">=", "=", "<", ">"};
@@ -207,14 +192,16 @@ static void put_one(struct tw__buf *out, const struct tw__buf *key, const char *
         tw__buf_char(out, ')');
         return;
     }
+    bool regex = op[strlen(op) - 1] == '~';
     tw__buf_add(out, key->ptr, key->len);
     tw__buf_cstr(out, op);
-    if (op[strlen(op) - 1] == '~')
-        put_quoted(out, &value->text, "^(", ")$"); /* TraceQL's match the whole value */
-    else if (value->quoted)
-        put_quoted(out, &value->text, "", "");
-    else
+    if (!regex && !value->quoted) {
         tw__buf_add(out, value->text.ptr, value->text.len);
+        return;
+    }
+    tw__buf_cstr(out, regex ? "\"^(" : "\""); /* TraceQL's match the whole value */
+    tw__filter_escape(out, value->text.ptr, value->text.len, regex);
+    tw__buf_cstr(out, regex ? ")$\"" : "\"");
 }
 
 /* The comparison of an attribute that may be the span's or its resource's. */

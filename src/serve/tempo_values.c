@@ -14,6 +14,8 @@
 #include <string.h>
 
 #include "base/number.h"
+#include "filter/filter.h"
+#include "model/text.h"
 #include "query/traceql.h"
 #include "wire/value.h"
 
@@ -41,11 +43,6 @@ struct gathered {
     bool failed;
 };
 
-static bool is(struct tw_text text, const char *word)
-{
-    return text.len == strlen(word) && memcmp(text.ptr, word, text.len) == 0;
-}
-
 static bool skip(struct tw_text *text, const char *prefix)
 {
     size_t len = strlen(prefix);
@@ -57,7 +54,7 @@ static bool skip(struct tw_text *text, const char *prefix)
 static enum form form_of(struct tw_text text)
 {
     struct tw__field number;
-    if (is(text, "true") || is(text, "false")) return FORM_BOOL;
+    if (tw__text_is(text, "true") || tw__text_is(text, "false")) return FORM_BOOL;
     if (!text.len || (text.ptr[0] != '-' && text.ptr[0] != '.' && (text.ptr[0] < '0' || text.ptr[0] > '9')))
         return FORM_WORD;
     if (text.len > 1 && (text.ptr[1] | 0x20) == 'x') return FORM_WORD;
@@ -65,23 +62,14 @@ static enum form form_of(struct tw_text text)
     return number.type == TW__FIELD_DOUBLE ? FORM_FRACTION : FORM_WHOLE;
 }
 
-static void put_quoted(struct tw__buf *out, struct tw_text text)
-{
-    tw__buf_char(out, '"');
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] == '"' || text.ptr[i] == '\\') tw__buf_char(out, '\\');
-        tw__buf_char(out, text.ptr[i]);
-    }
-    tw__buf_char(out, '"');
-}
-
 void tw__tempo_put_equal(struct tw__buf *where, struct tw_text key, struct tw_text text)
 {
     bool either = form_of(text) != FORM_WORD;
     tw__buf_cstr(where, either ? "(" : "");
     tw__buf_add(where, key.ptr, key.len);
-    tw__buf_char(where, '=');
-    put_quoted(where, text);
+    tw__buf_cstr(where, "=\"");
+    tw__filter_escape(where, text.ptr, text.len, false);
+    tw__buf_char(where, '"');
     if (!either) return;
     tw__buf_cstr(where, " or ");
     tw__buf_add(where, key.ptr, key.len);
@@ -119,9 +107,7 @@ static void add(struct gathered *values, struct tw_text text, const char *type)
     if (values->count >= values->wanted->limit || values->failed) return;
     for (; values->slots[at]; at = (at + 1) & (SLOTS - 1)) {
         const struct tw__tempo_value *known = &values->items[values->slots[at] - 1];
-        if (strcmp(known->type, type) == 0 && known->text.len == text.len &&
-            memcmp(known->text.ptr, text.ptr, text.len) == 0)
-            return;
+        if (strcmp(known->type, type) == 0 && tw__text_same(known->text, text)) return;
     }
     const char *copy = tw__pool_copy(values->pool, text.ptr, text.len);
     if (!copy || tw__pool_grow(values->pool, &values->items, values->count, &values->cap, sizeof *values->items) < 0) {
@@ -136,8 +122,7 @@ static void add_tags(struct gathered *values, const struct tw_tag_value *tags, s
 {
     char scratch[TW__NUMBER_MAX];
     for (size_t i = 0; i < count; i++)
-        if (tags[i].key.len == values->wanted->key.len &&
-            memcmp(tags[i].key.ptr, values->wanted->key.ptr, tags[i].key.len) == 0)
+        if (tw__text_same(tags[i].key, values->wanted->key))
             add(values, tw__value_text(&tags[i], scratch), type_of(&tags[i]));
 }
 
@@ -248,9 +233,7 @@ static const char *ask_type(struct tw__ask *ask, const struct wanted *wanted, st
         for (size_t p = 0; p < sizeof places / sizeof *places; p++)
             for (size_t i = 0; wanted->scopes & places[p].scope && i < places[p].count; i++) {
                 const struct tw_tag_value *tag = &places[p].tags[i];
-                struct tw_text its = tw__value_text(tag, scratch);
-                if (tag->key.len == wanted->key.len && memcmp(tag->key.ptr, wanted->key.ptr, tag->key.len) == 0 &&
-                    its.len == text.len && memcmp(its.ptr, text.ptr, text.len) == 0)
+                if (tw__text_same(tag->key, wanted->key) && tw__text_same(tw__value_text(tag, scratch), text))
                     type = type_of(tag);
             }
     }
@@ -306,7 +289,7 @@ static struct wanted read_name(struct tw_text name)
     if (!skip(&name, "span:")) (void)skip(&name, "trace:");
     wanted.key = name;
     for (size_t i = 0; i < sizeof intrinsics / sizeof *intrinsics; i++)
-        if (is(name, intrinsics[i].name)) wanted.what = intrinsics[i].what;
+        if (tw__text_is(name, intrinsics[i].name)) wanted.what = intrinsics[i].what;
     for (size_t i = 0; wanted.what == WHAT_TAG && i < sizeof scoped / sizeof *scoped; i++) {
         if (!skip(&wanted.key, scoped[i].prefix)) continue;
         wanted.scopes = scoped[i].scopes;
