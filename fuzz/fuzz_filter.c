@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "filter/filter.h"
+#include "filter/print.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -96,7 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (filter || refusal.code != result || refusal.at > size || !refusal.text[0]) abort();
         return 0;
     }
-    tw__filter_print(filter, &printed);
+    filter_print(filter, &printed);
     /* Quotes and escapes make it longer, perhaps too long. */
     result = tw__filter_compile(printed.ptr, printed.len, &schema, &again, &refusal);
     if (result < 0 && result != TW_ERR_SPACE) abort();

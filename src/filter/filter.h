@@ -141,9 +141,6 @@ typedef enum tw__known tw__field_known(const void *source, const struct tw__fiel
  * tw__filter_match. */
 enum tw__verdict tw__filter_site(const struct tw__filter *filter, tw__field_known *known, const void *source);
 
-/* The filter as text of the short form, which compiles to an equal one: what fuzzing and tests hold the parsers against. */
-void tw__filter_print(const struct tw__filter *filter, struct tw__buf *out);
-
 /* Adds what stands for a text between double quotes. regex: behind ~ and !~, where a backslash is the expression's own. */
 void tw__filter_escape(struct tw__buf *out, const char *text, size_t len, bool regex);
 

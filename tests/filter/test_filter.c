@@ -9,6 +9,7 @@
 
 #include "filter/event.h"
 #include "filter/filter.h"
+#include "filter/print.h"
 
 static struct tw__filter *compile(const char *text)
 {
@@ -27,7 +28,7 @@ static bool matches_event(const char *text, const char *event_text)
     bool result = tw__filter_match(filter, event_get, &event);
     /* What is printed says the same. */
     struct tw__buf printed = {0};
-    tw__filter_print(filter, &printed);
+    filter_print(filter, &printed);
     tw__buf_char(&printed, '\0');
     struct tw__filter *again = compile(printed.ptr);
     if (tw__filter_match(again, event_get, &event) != result) fail_msg("%s was printed as %s", text, printed.ptr);
@@ -385,10 +386,10 @@ static const char *const *two_states(const char *name, size_t len)
 
 static void a_value_that_a_field_never_has_is_refused_with_those_it_has(void **state)
 {
-    static const char *const good[] = {"state=on", "state!=off", "state in (on, off)", "state=\"on\"", "state~of+",
-                                       "state", "absent(state)", "other=of", "[{state, on}]"};
-    static const char *const bad[] = {"state=of", "state!=onn", "state in (on, of)", "state=\"\"", "state=1",
-                                      "state=true", "a=1 state=ON", "[{state, of}]"};
+    static const char *const good[] = {"state=on", "state!=off",    "state in (on, off)", "state=\"on\"", "state~of+",
+                                       "state",    "absent(state)", "other=of",           "[{state, on}]"};
+    static const char *const bad[] = {"state=of", "state!=onn", "state in (on, of)", "state=\"\"",
+                                      "state=1",  "state=true", "a=1 state=ON",      "[{state, of}]"};
     const struct tw__filter_schema schema = {.values = two_states};
     struct tw__filter *filter = NULL;
     struct tw__refusal why;

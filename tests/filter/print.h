@@ -1,11 +1,11 @@
-/* print: a compiled filter as text of the short form.
+/* print: a compiled filter as text of the short form, which compiles to an equal one: what the parsers are held against.
  *
- * Written for machines to read back (a trace that is listed can be started again) and for people to see how a text was
- * understood: texts in quotes, every "and" spelt, parentheses only where "or" meets "and" or "not".
- *
+ * Texts in quotes, every "and" spelt, parentheses only where "or" meets "and" or "not".
  * Invariant: compile(print(f)) matches what f matches. Keys and texts are escaped so that any bytes come back.
- * Limits: none of its own; the walk keeps one byte for each node.
  */
+#ifndef TW_TESTS_FILTER_PRINT_H
+#define TW_TESTS_FILTER_PRINT_H
+
 #include <stdio.h>
 #include <string.h>
 
@@ -124,7 +124,7 @@ static bool in_parentheses(enum tw__filter_kind kind, enum tw__filter_kind paren
 }
 
 /* Down and up again without recursion: parent and how far each node is. */
-void tw__filter_print(const struct tw__filter *filter, struct tw__buf *out)
+static void filter_print(const struct tw__filter *filter, struct tw__buf *out)
 {
     enum { STAGE_FIRST, STAGE_SECOND, STAGE_DONE };
     uint16_t parent[TW__FILTER_NODES_MAX];
@@ -156,3 +156,5 @@ void tw__filter_print(const struct tw__filter *filter, struct tw__buf *out)
         at = parent[at];
     }
 }
+
+#endif
