@@ -3,6 +3,7 @@
  */
 #include "query/traceql.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -311,6 +312,7 @@ static int read_number(struct reader *r, double *out)
     bool point = false;
     for (size_t i = 0; i < len; i++) {
         if (digits[i] == '.') {
+            if (point) return refuse(r, "a number has one point");
             point = true;
             continue;
         }
@@ -330,12 +332,15 @@ static int read_count(struct reader *r, struct tw__traceql *out)
     if (!op || strchr(op, '~')) return refuse(r, "a comparison is expected after count()");
     int code = read_number(r, &number);
     if (code < 0) return code;
-    uint64_t n = (uint64_t)number;
-    if (strcmp(op, ">") == 0) out->count_min = n + 1;
-    if (strcmp(op, ">=") == 0 || strcmp(op, "=") == 0) out->count_min = n;
-    if (strcmp(op, "<") == 0) out->count_max = n ? n - 1 : 0;
-    if (strcmp(op, "<=") == 0 || strcmp(op, "=") == 0) out->count_max = n;
-    return strcmp(op, "!=") == 0 ? refuse(r, "count() != is not known here") : 0;
+    if (strcmp(op, "!=") == 0) return refuse(r, "count() != is not known here");
+    uint64_t down = (uint64_t)floor(number), up = (uint64_t)ceil(number), least = 0, most = UINT64_MAX;
+    if (strcmp(op, ">") == 0) least = down + 1;
+    if (strcmp(op, ">=") == 0 || strcmp(op, "=") == 0) least = up;
+    if (strcmp(op, "<") == 0) most = up ? up - 1 : 0;
+    if (strcmp(op, "<=") == 0 || strcmp(op, "=") == 0) most = down;
+    if (least > out->count_min) out->count_min = least;
+    if (most < out->count_max) out->count_max = most;
+    return 0;
 }
 
 static int read_metric(struct reader *r, struct tw__traceql *out, enum tw__traceql_function function)

@@ -64,7 +64,9 @@ def searches_of_grafana_find_by_traceql(folder):
                          ('{ rootServiceName = "back" || traceDuration < 1ms }', 0), ('{ rootName != nil }', 1),
                          ('{ rootServiceName = "front" } | count() > 5', 1), ('{ rootServiceName = "front" } | count() > 6', 0),
                          ('{ nestedSetParent < 0 && rootName = "GET /cart" }', 1), ('{ nestedSetParent = -1 && kind = server }', 1),
-                         ('{} | count() < 1', 0), ('{} | count() = 6', 1)):
+                         ('{} | count() < 1', 0), ('{} | count() = 6', 1),
+                         ('{} | count() >= 6.5', 0), ('{} | count() > 5.5', 1), ('{} | count() = 5.5', 0), ('{} | count() < 6.5', 1),
+                         ('{} | count() < 5.5', 0), ('{} | count() <= 5.5', 0), ('{} | count() > 6 | count() > 1', 0)):
             found = collector.get(f"/api/search?{WINDOW}&" + quoted(q=q, limit=20, spss=3))["traces"]
             assert len(found) == count, (q, found)
         one = collector.get("/api/search?" + quoted(q="{ status = error }"))["traces"][0]
@@ -77,7 +79,7 @@ def searches_of_grafana_find_by_traceql(folder):
                               {"key": "service.name", "value": {"stringValue": "front"}}, {"key": "rootName", "value": {"stringValue": "GET /cart"}},
                               {"key": "kind", "value": {"stringValue": "server"}}], attributes
         assert len(collector.get("/api/search?" + quoted(tags='service.name=front http.status_code=500', minDuration="1ms"))["traces"]) == 1
-        for q in ("{ name = }", "{ name = 1", "{ nothing = 1 }", "{} | max(duration)", "{} >> {}", "{ (name=`a` }"):
+        for q in ("{ name = }", "{ name = 1", "{ nothing = 1 }", "{} | max(duration)", "{} >> {}", "{ (name=`a` }", "{} | count() > 1.2.3"):
             status, text = collector.ask("/api/search?" + quoted(q=q))
             assert status == 400 and b"invalid TraceQL query: at" in text, (q, status, text)
 
