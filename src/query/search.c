@@ -3,12 +3,13 @@
  *     find spans -> their traces, in the order of the first span of each -> summary of each whole trace -> conditions on it
  *
  * As many spans are asked for as are likely to be needed, and more if that was wrong, up to what the store gives at once.
- * Limits: where the whole trace has to be asked, WHOLE_MAX traces are.
+ * Limits: WHOLE_MAX traces are looked at, whatever rejects them.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/hex.h"
+#include "model/map.h"
 #include "model/span_fields.h"
 #include "model/text.h"
 #include "query/query.h"
@@ -235,11 +236,13 @@ static int take_trace(struct tw__store *store, const struct tw__search *search, 
     return error;
 }
 
-static bool seen_before(const struct tw__spans *found, size_t index)
+static bool seen_before(struct tw__map *seen, const uint8_t trace_id[16])
 {
-    for (size_t i = index; i-- > 0;)
-        if (same_trace(found->items[i].trace_id, found->items[index].trace_id)) return true;
-    return false;
+    struct tw__map_key key = {{0}};
+    bool before;
+    memcpy(key.word, trace_id, 16);
+    (void)tw__map_put(seen, &key, &before);
+    return before;
 }
 
 /* One trace after the other until there are enough. */
@@ -247,13 +250,14 @@ static int take_traces(struct tw__store *store, const struct tw__search *search,
                        const struct tw__spans *found, struct tw__pool *pool, struct tw__summaries *out)
 {
     struct tw__spans trace = {0};
+    struct tw__map seen;
     int error = 0;
-    size_t looked = 0;
+    if (!tw__map_init(&seen, found->count)) return TW_ERR_MEMORY;
     for (size_t i = 0; i < found->count && !error; i++) {
         struct tw__summary summary;
         bool wanted;
-        if (seen_before(found, i)) continue;
-        if (out->count == limit || (search->whole.needed && looked++ == WHOLE_MAX)) {
+        if (seen_before(&seen, found->items[i].trace_id)) continue;
+        if (out->count == limit || seen.count > WHOLE_MAX) {
             out->more = true;
             break;
         }
@@ -261,6 +265,7 @@ static int take_traces(struct tw__store *store, const struct tw__search *search,
         error = take_trace(store, search, found, &trace, pool, &summary, &wanted);
         if (!error && wanted) out->items[out->count++] = summary;
     }
+    tw__map_fini(&seen);
     tw__spans_fini(&trace);
     return error;
 }
@@ -284,7 +289,7 @@ int tw__query_search(struct tw__store *store, const struct tw__search *search, s
         if (!error) error = take_traces(store, search, limit, &found, pool, &summaries);
         /* Copies that were folded make less of the limit: half of it means that there was no more. */
         bool all = found.count < query.limit / 2 + 1;
-        if (error || all || summaries.count == limit || query.limit >= SPANS_MAX) {
+        if (error || all || summaries.more || summaries.count == limit || query.limit >= SPANS_MAX) {
             summaries.more |= !all && summaries.count < limit;
             break;
         }

@@ -123,6 +123,36 @@ static void a_search_finds_traces_by_their_spans_and_by_themselves(void **state)
     remove_folder(folder);
 }
 
+static void a_search_looks_at_4000_traces_and_says_that_there_may_be_more(void **state)
+{
+    (void)state;
+    char folder[] = "/dev/shm/trackway-query-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    struct tw__store *store = open_store(folder);
+    struct tw__spans in = {0};
+    struct tw__pool pool = {0};
+    struct tw__summaries found;
+    struct tw__search search = {.min_trace_ns = 50 * MS, .limit = 1};
+    add(&in, "front", "long", 0, 1, 0, 0, 100)->trace_id[0] = 1;
+    for (unsigned i = 1; i < 4000; i++) {
+        struct tw__span *span = add(&in, "front", "short", (uint8_t)i, 1, 0, i, i + 1);
+        span->trace_id[14] = (uint8_t)(i >> 8);
+    }
+    assert_int_equal(tw__store_write(store, &in), 0);
+    assert_int_equal(tw__query_search(store, &search, &pool, &found), 0);
+    assert_int_equal(found.count, 1);
+    assert_true(is(found.items[0].root_name, "long"));
+    tw__spans_reset(&in);
+    add(&in, "front", "newest", 0, 1, 0, 5000, 5001)->trace_id[0] = 2;
+    assert_int_equal(tw__store_write(store, &in), 0);
+    assert_int_equal(tw__query_search(store, &search, &pool, &found), 0);
+    assert_true(found.count == 0 && found.more);
+    tw__spans_fini(&in);
+    tw__pool_fini(&pool);
+    tw__store_close(store);
+    remove_folder(folder);
+}
+
 static void a_layout_is_a_forest_whatever_the_parents_say(void **state)
 {
     (void)state;
@@ -305,6 +335,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_search_finds_traces_by_their_spans_and_by_themselves),
+        cmocka_unit_test(a_search_looks_at_4000_traces_and_says_that_there_may_be_more),
         cmocka_unit_test(a_layout_is_a_forest_whatever_the_parents_say),
         cmocka_unit_test(the_critical_path_is_what_was_waited_for),
         cmocka_unit_test(what_is_open_runs_on_and_what_was_open_in_a_dead_process_does_not),
