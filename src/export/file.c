@@ -3,12 +3,17 @@
  * Each line is written whole or not at all: what a write leaves over is kept for the next, up to HELD_MAX; beyond that whole
  * batches are dropped and counted, so a full disk costs spans and nothing else. Rotation: when the file has reached
  * TRACKWAY_FILE_MAX, by the line that does, it is renamed to <name>.1 (replacing the one before) and begun anew; tw_export_reopen follows a rotation
- * by others. The file is made with mode 0600: tags may hold what not everybody should read. */
+ * by others. The file is made with mode 0600: tags may hold what not everybody should read.
+ *
+ * Several processes may share a file. Its size is then what all have written, who renames it holds a lock on it, and everybody looks
+ * before a write whether the name is still that of the file that is open: who wrote on into <name>.1 would see that replaced,
+ * and who renamed by a count of his own would replace it with a file that has just been begun. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -75,14 +80,35 @@ static void drop_held(struct tw__exporter *self)
     file->lines = rest ? 1 : 0;
 }
 
+/* Whether the file that is open still has its name; and how large it is now. */
+static bool is_named(struct file *file)
+{
+    struct stat open, named;
+    if (fstat(file->fd, &open) != 0) return false;
+    file->size = open.st_size > 0 ? (uint64_t)open.st_size : 0;
+    return stat(file->path, &named) == 0 && named.st_dev == open.st_dev && named.st_ino == open.st_ino;
+}
+
 static void rotate(struct tw__exporter *self)
 {
     struct file *file = self->state;
     char old[TW__FILE_MAX + 4];
+    if (flock(file->fd, LOCK_EX | LOCK_NB) != 0) return; /* another is at it: the next write follows */
     (void)snprintf(old, sizeof old, "%s.1", file->path);
-    if (rename(file->path, old) != 0) tw__exporter_problem(self, old, errno);
+    if (is_named(file) && rename(file->path, old) != 0) tw__exporter_problem(self, old, errno);
     close(file->fd);
     (void)open_path(self);
+}
+
+/* A file to write to: with a rotation the one that has the name now, but not in the middle of a line. */
+static bool is_open(struct tw__exporter *self)
+{
+    struct file *file = self->state;
+    if (file->fd >= 0 && file->max_bytes && !file->in_a_line && !is_named(file)) {
+        close(file->fd);
+        file->fd = -1;
+    }
+    return file->fd >= 0 || open_path(self) == 0;
 }
 
 /* Writes what is held. True when nothing is left. */
@@ -90,7 +116,7 @@ static bool write_held(struct tw__exporter *self)
 {
     struct file *file = self->state;
     file->waits = false;
-    if (file->fd < 0 && open_path(self) < 0) return false;
+    if (!is_open(self)) return false;
     while (file->out.len) {
         ssize_t n = write(file->fd, file->out.ptr, file->out.len);
         if (n < 0 && errno == EINTR) continue;

@@ -54,6 +54,24 @@ def file_rotates_when_it_is_full_and_tears_no_line(folder):
         assert os.path.getsize(name) < (64 << 10) + (len(lines[-1]) if lines else 0), name
 
 
+def several_processes_rotate_one_file_and_lose_none_of_the_newest_lines(folder):
+    path, limit = os.path.join(folder, "spans.jsonl"), 64 << 10
+    read = lambda name: open(name, encoding="utf-8").readlines() if os.path.exists(name) else []
+    programs = [common.Program(20, TRACKWAY_EXPORTER="file", TRACKWAY_FILE=path, TRACKWAY_FILE_MAX="64k") for _ in range(3)]
+    for turn in range(30):
+        programs[turn % 3].go_on(f"turn {turn}")
+        until(lambda: sum(f'"name":"turn {turn}"' in line for line in read(path + ".1") + read(path)) == 20)
+    for program in programs:
+        counters, _ = program.end()
+        assert counters[0]["dropped"] == counters[0]["errors"] == 0, counters
+    older, newer = read(path + ".1"), read(path)
+    turns = [json.loads(line)["name"] for line in older + newer]
+    assert limit <= sum(map(len, older)) < 2 * limit and sum(map(len, newer)) < limit, (len(older), len(newer))
+    # Without a gap from the oldest that is kept to the newest; the first of them may have begun in the file before.
+    numbers = [int(name[5:]) for name in turns if name.startswith("turn ")]
+    assert numbers == sorted(numbers) and all(numbers.count(turn) == 20 for turn in range(numbers[0] + 1, 30)), numbers
+
+
 def file_is_opened_again_when_the_program_asks(folder):
     path, old = os.path.join(folder, "spans.jsonl"), os.path.join(folder, "spans.jsonl.old")
     lines_of = lambda name, word: open(name, encoding="utf-8").read().count(f'"name":"{word}"')
