@@ -22,6 +22,8 @@
 #include <stdalign.h>
 #include <string.h>
 
+#include "model/span_words.h"
+#include "model/text.h"
 #include "wire/span.h"
 #include "wire/utf8.h"
 
@@ -421,7 +423,6 @@ static struct tw_tag_value *take_tags(struct tw__spans *spans, size_t count)
 /* Tags that our encoder made of what the layout has no place for. */
 static bool goes_back(struct tw__span *span, const struct datagram *d, struct tw_text key, struct tw_text value)
 {
-    static const char *const kinds[] = {"internal", "server", "client", "producer", "consumer"};
     if (tw__text_is(key, "otel.status_description")) {
         span->status_message = value;
         return true;
@@ -433,8 +434,8 @@ static bool goes_back(struct tw__span *span, const struct datagram *d, struct tw
                                                    : TW_STATUS_UNSET;
         return span->status != TW_STATUS_UNSET;
     }
-    for (uint8_t kind = 0; tw__text_is(key, "span.kind") && kind < 5; kind++) {
-        if (!tw__text_is(value, kinds[kind])) continue;
+    for (uint8_t kind = 0; tw__text_is(key, "span.kind") && kind <= TW_KIND_CONSUMER; kind++) {
+        if (!tw__text_is(value, tw__span_kind_words[kind])) continue;
         span->kind = kind;
         return true;
     }
