@@ -529,18 +529,13 @@ static struct tw_text role_service(struct tw_text name, char room[4 + ROLE_MAX])
     return (struct tw_text){room, 4 + len};
 }
 
-static bool same_text(struct tw_text a, struct tw_text b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
-}
-
 /* Datagrams of one process come in a row: the last resources are looked at before another is made. */
 static uint32_t resource_of(struct tw__spans *spans, struct tw_text service, struct tw_text address)
 {
     size_t looked = 0;
     for (size_t i = spans->resource_count; i-- > 0 && looked < 32; looked++) {
         const struct tw__resource *known = &spans->resources[i];
-        if (known->tag_count == 2 && same_text(known->service, service) && same_text(known->tags[1].text, address))
+        if (known->tag_count == 2 && tw__text_same(known->service, service) && tw__text_same(known->tags[1].text, address))
             return (uint32_t)i;
     }
     struct tw_tag_value *made = take_tags(spans, 2);
