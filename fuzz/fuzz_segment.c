@@ -48,6 +48,25 @@ static void read_as(struct tw_reader *reader, const struct tw_query *query)
     tw_records_free(records);
 }
 
+static int touch_part(const struct tw_records *records, void *data)
+{
+    if (!records) return 0;
+    touch(records);
+    *(size_t *)data += records->count;
+    return 0;
+}
+
+/* In parts there is as much as in one. */
+static void read_parts(struct tw_reader *reader)
+{
+    const struct tw_query query = {.open_spans = true};
+    struct tw_records *records = NULL;
+    size_t count = 0;
+    if (tw_reader_read(reader, &query, &records) != 0) return;
+    if (tw_reader_each(reader, &query, touch_part, &count) == 0 && count != records->count) abort();
+    tw_records_free(records);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const uint8_t trace[16] = {[15] = 1};
@@ -66,6 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (size_t i = 0; tw_live_seat_status(reader, i, &status) == 0; i++)
             if (strlen(status.ref) >= sizeof status.ref || strlen(status.problem) >= sizeof status.problem) abort();
         read_as(reader, &(struct tw_query){.open_spans = true});
+        read_parts(reader);
         read_as(reader, &(struct tw_query){.trace_id = trace, .open_spans = true, .limit = 3});
         read_as(reader, &(struct tw_query){.since_ns = 1000, .until_ns = 1u << 30, .after = position});
         read_as(reader, &(struct tw_query){.open_spans = true, .after = position});

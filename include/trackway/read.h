@@ -176,6 +176,10 @@ void tw_reader_close(struct tw_reader *reader);
  * Cost     proportional to threads and chunks: 0.15 ms for 8192 chunks, plus the system's answer. */
 int tw_reader_process(struct tw_reader *reader, struct tw_process *out);
 
+/* Of all that, whether the process is there: enum tw_process_state, or TW_ERR_CORRUPT. Costs the system's answer
+ * alone. */
+int tw_reader_state(struct tw_reader *reader);
+
 /* What the exporters of the process have done, as it said last; the first four of them, and problem cut to 63 bytes.
  * Returns 0, TW_ERR_NOT_FOUND when there are fewer, TW_ERR_CORRUPT. */
 int tw_reader_exporter(struct tw_reader *reader, size_t index, struct tw_export_stats *out);
@@ -214,6 +218,17 @@ struct tw_records {
  *          for what matches. */
 int tw_reader_read(struct tw_reader *reader, const struct tw_query *query, struct tw_records **out);
 void tw_records_free(struct tw_records *records);
+
+/* The same for who looks at each record once: fn is called with all that are no spans, then with some hundred spans at
+ * a time, each part in the order of time, and when query->after has moved, with NULL. A part of spans is gone when fn
+ * returns, what came first when tw_reader_each does. missed and more are told with the first part, damaged with that in
+ * which it was found.
+ * Returns  0; what fn returned if that was not 0, which ends it, or as tw_reader_read: then query->after stands where
+ *          it stood.
+ * Cost     as tw_reader_read, but memory for the records as they lie in the arena alone, a fifth of what they are
+ *          decoded to. */
+typedef int tw_records_fn(const struct tw_records *records, void *data);
+int tw_reader_each(struct tw_reader *reader, const struct tw_query *query, tw_records_fn *fn, void *data);
 
 /* The text of a log: its format with its arguments; of any other record its name. What does not fit its conversion is
  * shown by what it is, and an argument that is not there as <missing>.

@@ -216,6 +216,11 @@ static void read_sampling(struct tw_reader *reader, struct tw_process *out)
     out->rate = out->rate_asked && (double)threshold < whole ? (whole - (double)threshold) / whole : 0;
 }
 
+int tw_reader_state(struct tw_reader *reader)
+{
+    return tw__view_is_whole(reader) ? (int)tw__view_process_state(reader) : TW_ERR_CORRUPT;
+}
+
 int tw_reader_process(struct tw_reader *reader, struct tw_process *out)
 {
     if (!tw__view_is_whole(reader)) return TW_ERR_CORRUPT;

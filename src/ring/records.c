@@ -12,6 +12,8 @@
 #include "ring/reader.h"
 #include "ring/scan.h"
 
+enum { PART = 1024 }; /* spans at a time: as records, and again as whatever they become, they fit into a cache of 2 MB */
+
 struct answer {
     struct tw_records shown; /* first: tw_records_free gets its address */
     struct tw__slabs slabs;
@@ -87,49 +89,95 @@ static void sort_tags(struct tw__found_list *tags)
     tags->count = kept + 1;
 }
 
-static bool decode_all(struct tw__decoder *decoder, const struct tw__scan *scan, const struct tw__found *from, size_t count,
-                       const struct tw__image *tags, uint8_t *joined, struct tw_record *items)
+/* From what was found to records, in as many steps as there are parts. */
+struct decoding {
+    struct tw__scan *scan;
+    struct tw__decoder decoder;
+    struct tw__image *tags;
+    uint8_t *joined; /* of tags: their span has been delivered */
+    uint64_t damaged; /* told already */
+};
+
+/* keep: of what lives until the end. */
+static bool begin(struct decoding *d, struct tw__scan *scan, struct tw__slabs *keep)
 {
+    struct tw__found_list *found = &scan->found;
+    *d = (struct decoding){.scan = scan, .decoder = {.time = scan->time, .slabs = keep, .pid = scan->reader->head.pid}};
+    if (found->count > 1) qsort(found->items, found->count, sizeof *found->items, by_time);
+    sort_tags(&scan->tags);
+    tw__texts_init(&d->decoder.texts, scan->reader, keep);
+    d->tags = calloc(scan->tags.count + 1, sizeof *d->tags);
+    d->joined = calloc(scan->tags.count + 1, 1);
+    if (!d->tags || !d->joined || (found->count && !tw__decode_threads(&d->decoder, scan->reader))) return false;
+    for (size_t i = 0; i < scan->tags.count; i++) d->tags[i] = scan->tags.items[i].image;
+    return true;
+}
+
+static void end(struct decoding *d)
+{
+    free(d->tags);
+    free(d->joined);
+    free(d->decoder.parents);
+    tw__texts_fini(&d->decoder.texts);
+}
+
+static bool is_span(const struct tw__found *found)
+{
+    return tw__record_type(found->image.words[TW__AT_HEAD]) == TW__TYPE_SPAN;
+}
+
+static bool decode(struct decoding *d, const struct tw__found *from, size_t count, struct tw_record *items)
+{
+    const struct tw__scan *scan = d->scan;
     for (size_t i = 0; i < count; i++) {
         const struct tw__image *image = &from[i].image;
         size_t first = 0, more = 0;
-        if (scan->tags.count && tw__record_type(image->words[TW__AT_HEAD]) == TW__TYPE_SPAN)
-            more = tags_of_span(&scan->tags, image->words, &first);
-        if (!image->open && more) memset(joined + first, 1, more);
-        if (!tw__decode(decoder, image, more ? tags + first : NULL, more, &items[i])) return false;
+        if (scan->tags.count && is_span(&from[i])) more = tags_of_span(&scan->tags, image->words, &first);
+        if (!image->open && more) memset(d->joined + first, 1, more);
+        if (!tw__decode(&d->decoder, image, more ? d->tags + first : NULL, more, &items[i])) return false;
     }
     return true;
 }
 
+/* Places at which bytes made no sense, since this was asked last. */
+static uint64_t damaged_since(struct decoding *d)
+{
+    uint64_t all = d->scan->damaged + d->decoder.damaged + d->decoder.texts.damaged, since = all - d->damaged;
+    d->damaged = all;
+    return since;
+}
+
+static struct tw_records shown(struct decoding *d, const struct tw_record *items, size_t count)
+{
+    const struct tw__scan *scan = d->scan;
+    return (struct tw_records){.items = items,
+                               .count = count,
+                               .missed = scan->missed,
+                               .damaged = damaged_since(d),
+                               .more = scan->pass_done < scan->pass_chunks ? scan->pass_chunks - scan->pass_done : 0};
+}
+
+/* The newest, as many as are wanted. */
+static struct tw__found *wanted(const struct tw__scan *scan, size_t *count)
+{
+    const struct tw__found_list *found = &scan->found;
+    size_t limit = scan->query->limit, skip = limit && found->count > limit ? found->count - limit : 0;
+    *count = found->count - skip;
+    return found->items ? found->items + skip : NULL;
+}
+
 static bool build(struct tw__scan *scan, struct answer *answer)
 {
-    const struct tw_query *query = scan->query;
-    struct tw__decoder decoder = {.time = scan->time, .slabs = &answer->slabs, .pid = scan->reader->head.pid};
-    struct tw__found_list *found = &scan->found;
-    size_t skip = query->limit && found->count > query->limit ? found->count - query->limit : 0;
-    size_t count = found->count - skip;
-    bool done = false;
-
-    if (found->count > 1) qsort(found->items, found->count, sizeof *found->items, by_time);
-    sort_tags(&scan->tags);
-    tw__texts_init(&decoder.texts, scan->reader, &answer->slabs);
-    struct tw__image *tags = calloc(scan->tags.count + 1, sizeof *tags);
-    uint8_t *joined = calloc(scan->tags.count + 1, 1);
-    answer->items = calloc(count + 1, sizeof *answer->items);
-    if (!tags || !joined || !answer->items || (count && !tw__decode_threads(&decoder, scan->reader))) goto undo;
-    for (size_t i = 0; i < scan->tags.count; i++) tags[i] = scan->tags.items[i].image;
-    if (!decode_all(&decoder, scan, found->items ? found->items + skip : NULL, count, tags, joined, answer->items) ||
-        !tw__position_commit(scan, joined))
-        goto undo;
-    answer->shown = (struct tw_records){.items = answer->items, .count = count, .missed = scan->missed,
-                                        .damaged = scan->damaged + decoder.damaged + decoder.texts.damaged,
-                                        .more = scan->pass_done < scan->pass_chunks ? scan->pass_chunks - scan->pass_done : 0};
-    done = true;
-undo:
-    free(tags);
-    free(joined);
-    free(decoder.parents);
-    tw__texts_fini(&decoder.texts);
+    struct decoding d;
+    size_t count = 0;
+    bool done = begin(&d, scan, &answer->slabs);
+    if (done) {
+        const struct tw__found *from = wanted(scan, &count);
+        answer->items = calloc(count + 1, sizeof *answer->items);
+        done = answer->items && decode(&d, from, count, answer->items) && tw__position_commit(scan, d.joined);
+    }
+    if (done) answer->shown = shown(&d, answer->items, count);
+    end(&d);
     return done;
 }
 
@@ -152,6 +200,69 @@ int tw__reader_read_some(struct tw_reader *reader, const struct tw_query *query,
     }
     *out = &answer->shown;
     return 0;
+}
+
+/* Moves what is no span to the front, all in their order. Returns how many. */
+static size_t spans_last(struct tw__found *items, size_t count, struct tw__found *room)
+{
+    size_t others = 0, spans = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (is_span(&items[i]))
+            room[spans++] = items[i];
+        else
+            items[others++] = items[i];
+    }
+    if (spans) memcpy(items + others, room, spans * sizeof *items);
+    return others;
+}
+
+/* Count records: the first part, those of spans after it, and the end. slabs: of what is gone after a part. */
+static int tell(struct decoding *d, struct tw__found *from, size_t count, struct tw__slabs *slabs, tw_records_fn *fn, void *data)
+{
+    struct tw__found *room = malloc((count + 1) * sizeof *room);
+    size_t others = room ? spans_last(from, count, room) : 0;
+    free(room);
+    struct tw_record *first = room ? malloc((others + 1) * sizeof *first) : NULL, *part = malloc(PART * sizeof *part);
+    int code = first && part && decode(d, from, others, first) ? 0 : TW_ERR_MEMORY;
+    if (code == 0) {
+        struct tw_records records = shown(d, first, others);
+        code = fn(&records, data);
+    }
+    d->decoder.slabs = slabs;
+    for (size_t at = others, n; at < count && code == 0; at += n) {
+        n = count - at < PART ? count - at : PART;
+        tw__slabs_reset(slabs);
+        if (!decode(d, from + at, n, part)) code = TW_ERR_MEMORY;
+        const struct tw_records records = {.items = part, .count = n, .damaged = damaged_since(d)};
+        if (code == 0) code = fn(&records, data);
+    }
+    if (code == 0 && !tw__position_commit(d->scan, d->joined)) code = TW_ERR_MEMORY;
+    if (code == 0) code = fn(NULL, data);
+    free(first);
+    free(part);
+    return code;
+}
+
+int tw_reader_each(struct tw_reader *reader, const struct tw_query *query, tw_records_fn *fn, void *data)
+{
+    struct tw__slabs keep = {0}, slabs = {0};
+    struct decoding d = {0};
+    if (!tw__view_is_whole(reader)) return TW_ERR_CORRUPT;
+    struct tw__scan scan = {.reader = reader, .query = query, .time = tw__view_time(reader), .slabs = &keep};
+    int code = TW_ERR_MEMORY;
+    if (tw__scan_run(&scan)) {
+        apply_keep(&scan, NULL, NULL);
+        if (!scan.no_memory && begin(&d, &scan, &keep)) {
+            size_t count;
+            struct tw__found *from = wanted(&scan, &count);
+            code = tell(&d, from, count, &slabs, fn, data);
+        }
+        end(&d);
+    }
+    tw__scan_fini(&scan);
+    tw__slabs_free(&slabs);
+    tw__slabs_free(&keep);
+    return code;
 }
 
 int tw_reader_read(struct tw_reader *reader, const struct tw_query *query, struct tw_records **out)

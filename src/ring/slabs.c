@@ -38,13 +38,26 @@ void tw__slabs_give_back(struct tw__slabs *slabs, const void *at, size_t size, s
     if ((const uint8_t *)at + size == (const uint8_t *)slab->bytes + slab->used) slab->used -= size - used;
 }
 
+static void free_all(struct tw__slab *slab)
+{
+    for (struct tw__slab *next; slab; slab = next) {
+        next = slab->next;
+        free(slab);
+    }
+}
+
+void tw__slabs_reset(struct tw__slabs *slabs)
+{
+    if (!slabs->head) return;
+    free_all(slabs->head->next);
+    slabs->head->next = NULL;
+    slabs->head->used = 0;
+}
+
 void tw__slabs_free(struct tw__slabs *slabs)
 {
-    while (slabs->head) {
-        struct tw__slab *next = slabs->head->next;
-        free(slabs->head);
-        slabs->head = next;
-    }
+    free_all(slabs->head);
+    slabs->head = NULL;
 }
 
 void *tw__array_room(void *items, size_t *cap, size_t need, size_t size)

@@ -13,6 +13,8 @@ struct tw__slabs {
 void *tw__slabs_take(struct tw__slabs *slabs, size_t size);
 /* Gives back what lies behind used of the size bytes taken last; nothing happens when they are not the last. */
 void tw__slabs_give_back(struct tw__slabs *slabs, const void *at, size_t size, size_t used);
+/* All of it is free for what is taken next; the memory of the last slab is kept. */
+void tw__slabs_reset(struct tw__slabs *slabs);
 void tw__slabs_free(struct tw__slabs *slabs);
 
 /* Makes room for at least need items in an array that malloc made: doubles. Returns the array, moved perhaps, or NULL and

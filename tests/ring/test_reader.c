@@ -271,6 +271,7 @@ static enum tw_process_state state_of(const struct made *m, const char *path)
     assert_int_equal(fclose(file), 0);
     if (tw_reader_open(path, &reader, why) != 0) fail_msg("%s", why);
     assert_int_equal(tw_reader_process(reader, &process), 0);
+    assert_int_equal(tw_reader_state(reader), process.state);
     tw_reader_close(reader);
     return process.state;
 }
@@ -374,6 +375,7 @@ static void a_file_that_was_cut_after_opening_is_not_touched(void **state)
     assert_int_equal(ftruncate(fd, 5000), 0);
     assert_int_equal(tw_reader_read(m->reader, &(struct tw_query){0}, &m->records), TW_ERR_CORRUPT);
     assert_int_equal(tw_reader_process(m->reader, &process), TW_ERR_CORRUPT);
+    assert_int_equal(tw_reader_state(m->reader), TW_ERR_CORRUPT);
     (void)close(fd);
     (void)unlink(path);
 }

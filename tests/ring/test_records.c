@@ -275,6 +275,89 @@ static void what_is_overwritten_before_a_bounded_pass_comes_to_it_is_missed(void
     tw_position_free(position);
 }
 
+/* -- in parts */
+
+enum { MANY_CHUNKS = 12, MANY_SPANS = MANY_CHUNKS * 100 };
+
+struct told {
+    unsigned parts, ends, stop_at; /* stop_at: in which part to give up */
+    size_t events, spans;
+    uint64_t last_ns;
+};
+
+static int note_part(const struct tw_records *records, void *data)
+{
+    struct told *told = data;
+    if (!records) {
+        told->ends++;
+        return 0;
+    }
+    assert_int_equal(told->ends, 0);
+    if (++told->parts == told->stop_at) return 17;
+    for (size_t i = 0; i < records->count; i++) {
+        const struct tw_record *record = &records->items[i];
+        assert_true((record->kind != TW_RECORD_SPAN) == (told->parts == 1));
+        assert_text(record->name, "GET /cart");
+        if (record->kind != TW_RECORD_SPAN) {
+            told->events++;
+            continue;
+        }
+        told->spans++;
+        assert_true(record->time_ns > told->last_ns);
+        told->last_ns = record->time_ns;
+    }
+    return 0;
+}
+
+/* 1,200 spans, the last one first, and an event after each hundred. */
+static void make_many(struct made *m)
+{
+    builder_fini(&m->b);
+    builder_init(&m->b, 2, MANY_CHUNKS, BUILDER_DICT_BYTES);
+    m->site = builder_site(&m->b, "GET /cart", "cart", "handle", 17);
+    for (uint32_t i = 0; i < MANY_SPANS; i++) {
+        struct builder_record span = made_span(m, MANY_SPANS - i), event = made_event(m, 2000 * (uint64_t)MANY_SPANS);
+        if (i % 100 == 0) builder_take(&m->b, i / 100, i / 100 + 1);
+        builder_add(&m->b, i / 100, &span);
+        if (i % 100 == 99) builder_add(&m->b, i / 100, &event);
+    }
+}
+
+static void parts_have_what_is_no_span_first_and_then_each_span_once(void **state)
+{
+    struct made *m = *state;
+    struct told told = {0};
+    make_many(m);
+    made_open(m);
+    assert_int_equal(tw_reader_each(m->reader, &(struct tw_query){.open_spans = true}, note_part, &told), 0);
+    assert_int_equal(told.events, MANY_CHUNKS);
+    assert_int_equal(told.spans, MANY_SPANS);
+    assert_true(told.parts > 2);
+    assert_int_equal(told.ends, 1);
+    struct told few = {0};
+    assert_int_equal(tw_reader_each(m->reader, &(struct tw_query){.limit = 20}, note_part, &few), 0);
+    assert_int_equal(few.events + few.spans, 20);
+    assert_int_equal(few.last_ns, told.last_ns);
+}
+
+static void who_gives_up_in_a_part_is_told_all_of_it_again(void **state)
+{
+    struct made *m = *state;
+    struct tw_position *position = tw_position_new();
+    struct tw_query query = {.after = position};
+    struct told first = {.stop_at = 3}, again = {0}, after = {0};
+    make_many(m);
+    made_open(m);
+    assert_int_equal(tw_reader_each(m->reader, &query, note_part, &first), 17);
+    assert_int_equal(first.ends, 0);
+    assert_int_equal(tw_reader_each(m->reader, &query, note_part, &again), 0);
+    assert_int_equal(again.events + again.spans, MANY_CHUNKS + MANY_SPANS);
+    assert_int_equal(tw_reader_each(m->reader, &query, note_part, &after), 0);
+    assert_int_equal(after.events + after.spans, 0);
+    assert_int_equal(after.ends, 1);
+    tw_position_free(position);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -292,6 +375,8 @@ int main(void)
         MADE(further_tags_wait_for_their_span_across_reads),
         MADE(a_read_that_is_bounded_takes_the_oldest_and_the_next_goes_on),
         MADE(what_is_overwritten_before_a_bounded_pass_comes_to_it_is_missed),
+        MADE(parts_have_what_is_no_span_first_and_then_each_span_once),
+        MADE(who_gives_up_in_a_part_is_told_all_of_it_again),
     };
     return cmocka_run_group_tests_name("records", tests, NULL, NULL);
 }
