@@ -205,11 +205,21 @@ static int add_process(const struct tw_process *process, struct tw__spans *spans
     return tw__spans_add_resource(spans, &resource) == UINT32_MAX ? TW_ERR_MEMORY : 0;
 }
 
+/* Events that waited for the spans at hand, which have been stored with them. */
+static void forget_waited(struct tw__segment_join *join)
+{
+    for (size_t i = 0; i < join->records->count && join->pending->count; i++) {
+        const struct tw_record *record = &join->records->items[i];
+        if (record->kind != TW_RECORD_SPAN) continue;
+        struct tw__pending_event *first = tw__pending_find(join->pending, record->trace_id, record->span_id);
+        if (first) tw__pending_remove(join->pending, first);
+    }
+}
+
 int tw__segment_join_next(struct tw__segment_join *join, struct tw__spans *spans)
 {
     tw__spans_reset(spans);
-    if (join->at == join->records->count) return 0;
-    if (add_process(join->process, spans) < 0) return TW_ERR_MEMORY;
+    if (join->at < join->records->count && add_process(join->process, spans) < 0) return TW_ERR_MEMORY;
     for (; join->at < join->records->count && spans->count < TW__SEGMENT_BATCH; join->at++) {
         const struct tw_record *record = &join->records->items[join->at];
         if (!is_span(record) || tw__all_zero(record->trace_id, sizeof record->trace_id)) continue;
@@ -220,17 +230,18 @@ int tw__segment_join_next(struct tw__segment_join *join, struct tw__spans *spans
         }
         if (add_span(join, spans, record) < 0) return TW_ERR_MEMORY;
     }
+    if (spans->count == 0) forget_waited(join);
     return (int)spans->count;
+}
+
+void tw__segment_join_go_on(struct tw__segment_join *join, const struct tw_records *records)
+{
+    join->records = records;
+    join->at = 0;
 }
 
 void tw__segment_join_end(struct tw__segment_join *join, bool keep)
 {
-    for (size_t i = 0; i < join->records->count && join->pending->count; i++) {
-        const struct tw_record *record = &join->records->items[i];
-        if (record->kind != TW_RECORD_SPAN) continue;
-        struct tw__pending_event *first = tw__pending_find(join->pending, record->trace_id, record->span_id);
-        if (first) tw__pending_remove(join->pending, first);
-    }
     for (size_t i = 0; keep && i < join->event_count; i++)
         if (!join->used[i]) tw__pending_add(join->pending, join->events[i]);
     free_events(join);

@@ -3,6 +3,7 @@
  *     struct tw__segment_join join = {.records = records, .process = &process, .pending = &pending, ...};
  *     if (tw__segment_join_begin(&join) < 0) goto no_memory;
  *     while ((code = tw__segment_join_next(&join, &spans)) > 0) give_to_store(&spans);
+ *     tw__segment_join_go_on(&join, more);       spans alone, whose events were among the first; and again _next
  *     tw__segment_join_end(&join);               events whose span has not ended wait in pending
  */
 #ifndef TW_INGEST_SEGMENT_SPANS_H
@@ -14,7 +15,7 @@ enum { TW__SEGMENT_BATCH = 8192 };
 
 struct tw__segment_join {
     /* Given. */
-    const struct tw_records *records;
+    const struct tw_records *records; /* those at hand; the first ones, which have the events, stay until the end */
     const struct tw_process *process;
     struct tw__pending *pending;
     uint64_t stored_until_ns;   /* finished spans that ended before are in the store already */
@@ -30,9 +31,11 @@ struct tw__segment_join {
 };
 
 int tw__segment_join_begin(struct tw__segment_join *join);
-/* Fills spans, which is reset first. Returns how many; 0: there are no more; or TW_ERR_MEMORY. */
+/* Fills spans, which is reset first: those of before are stored. Returns how many; 0: there are no more; or TW_ERR_MEMORY. */
 int tw__segment_join_next(struct tw__segment_join *join, struct tw__spans *spans);
-/* keep: events that were not used wait for their spans; else they are forgotten. */
+/* Others take the place of the records at hand. */
+void tw__segment_join_go_on(struct tw__segment_join *join, const struct tw_records *records);
+/* keep: events that were not used wait for their spans; else they are forgotten, and no record is looked at. */
 void tw__segment_join_end(struct tw__segment_join *join, bool keep);
 
 #endif

@@ -23,7 +23,8 @@
 
 enum { SEGMENTS_MAX = 4096, PATH_BYTES = 1024, TRIES_MAX = 20 };
 static const uint64_t PAUSE_MIN_NS = 10000000, PAUSE_MAX_NS = 500000000, LOOK_NS = 50000000, SLACK_NS = 1000000000,
-                      SAVE_NS = 1000000000, RETRY_NS = 200000000, TRY_NS = 20000000, WAIT_NS = 600000000000;
+                      SAVE_NS = 1000000000, PROCESS_NS = 1000000000, RETRY_NS = 200000000, TRY_NS = 20000000,
+                      WAIT_NS = 600000000000;
 
 struct segment {
     struct segment *next;
@@ -31,7 +32,8 @@ struct segment {
     struct tw_reader *reader; /* NULL: not a segment that can be read, or done */
     struct tw_position *position;
     struct tw__pending pending;
-    uint64_t opened_ns, stored_until_ns;
+    struct tw_process process; /* as it was at process_mono_ns */
+    uint64_t process_mono_ns, stored_until_ns;
     uint64_t due_mono_ns, pause_ns, read_ns; /* read_ns: CLOCK_REALTIME of the last read */
     unsigned tries;                          /* at opening it: a process may be in the middle of making it */
     bool seen, done;
@@ -74,38 +76,46 @@ static bool give(struct state *state)
     }
 }
 
-static bool store_records(struct state *state, struct segment *segment, const struct tw_records *records,
-                          const struct tw_process *process, uint64_t now_ns, bool dead)
+/* A read of a segment, whose records come in parts. */
+struct reading {
+    struct state *state;
+    struct tw__segment_join join;
+    size_t records; /* so far */
+    bool begun;
+};
+
+/* TW_ERR_STATE: the door is being closed. */
+static int store_part(const struct tw_records *records, void *data)
 {
-    struct tw__segment_join join = {.records = records,
-                                    .process = process,
-                                    .pending = &segment->pending,
-                                    .stored_until_ns = segment->stored_until_ns,
-                                    .now_ns = now_ns,
-                                    .before_ns = segment->read_ns,
-                                    .dead = dead};
+    struct reading *reading = data;
+    struct state *state = reading->state;
     struct tw__door_stats *stats = &state->door->stats;
     int count = 0;
-    if (tw__segment_join_begin(&join) < 0) {
-        tw__stat_add(&stats->failures, 1);
-        return false;
+    if (!records) {
+        tw__segment_join_end(&reading->join, !reading->join.dead);
+        reading->begun = false;
+        return 0;
     }
-    bool given = true;
-    while (given && (count = tw__segment_join_next(&join, &state->spans)) > 0) given = give(state);
-    if (given && count < 0) tw__stat_add(&stats->failures, 1);
-    uint64_t lost = segment->pending.lost;
-    tw__segment_join_end(&join, !dead);
-    if (now_ns > WAIT_NS) tw__pending_expire(&segment->pending, now_ns - WAIT_NS);
-    tw__stat_add(&stats->lost_events, segment->pending.lost - lost);
-    tw__spans_reset(&state->spans);
-    return given;
+    tw__stat_add(&stats->lost_chunks, records->missed);
+    tw__stat_add(&stats->bad, records->damaged);
+    reading->records += records->count;
+    if (reading->begun) {
+        tw__segment_join_go_on(&reading->join, records);
+    } else {
+        reading->join.records = records;
+        count = tw__segment_join_begin(&reading->join);
+        reading->begun = count == 0;
+    }
+    while (count >= 0 && (count = tw__segment_join_next(&reading->join, &state->spans)) > 0)
+        if (!give(state)) return TW_ERR_STATE;
+    return count;
 }
 
 /* The sooner the fuller it is: at the pace of this read an eighth of the memory will have been written by then. */
-static uint64_t pause_after(const struct segment *segment, const struct tw_process *process, size_t records)
+static uint64_t pause_after(const struct segment *segment, size_t records)
 {
     enum { RECORD_BYTES = 128 };
-    uint64_t part = process->arena_bytes / 8, bytes = (uint64_t)records * RECORD_BYTES;
+    uint64_t part = segment->process.arena_bytes / 8, bytes = (uint64_t)records * RECORD_BYTES;
     uint64_t pause_ns = segment->pause_ns ? segment->pause_ns : PAUSE_MIN_NS;
     if (bytes > part)
         pause_ns /= 4;
@@ -129,7 +139,6 @@ static void finish(struct segment *segment)
 /* Returns whether there is something to read. */
 static bool open_segment(struct state *state, struct segment *segment, uint64_t mono_ns)
 {
-    struct tw_process process;
     if (segment->reader) return true;
     segment->due_mono_ns = mono_ns + TRY_NS;
     if (tw_reader_open(segment->path, &segment->reader, NULL) < 0) {
@@ -138,29 +147,60 @@ static bool open_segment(struct state *state, struct segment *segment, uint64_t 
         return false;
     }
     segment->position = tw_position_new();
-    if (!segment->position || tw_reader_process(segment->reader, &process) < 0) {
+    if (!segment->position || tw_reader_process(segment->reader, &segment->process) < 0) {
         finish(segment);
         return false;
     }
-    segment->opened_ns = process.opened_ns;
-    segment->stored_until_ns = tw__segment_marks_get(&state->marks, segment->path, process.opened_ns);
+    segment->process_mono_ns = mono_ns;
+    segment->stored_until_ns = tw__segment_marks_get(&state->marks, segment->path, segment->process.opened_ns);
     tw__stat_add(&state->door->stats.connections, 1);
     if (segment->stored_until_ns == UINT64_MAX) finish(segment);
     return !segment->done;
 }
 
+/* Asked before reading: a process that is dead now writes nothing after it. Returns a negative error, or whether it is dead. */
+static int ask_process(struct segment *segment, uint64_t mono_ns)
+{
+    int code = tw_reader_state(segment->reader);
+    bool dead = code == TW_PROCESS_DEAD || code == TW_PROCESS_EXITED;
+    if (code >= 0 && (dead || mono_ns - segment->process_mono_ns >= PROCESS_NS)) {
+        code = tw_reader_process(segment->reader, &segment->process);
+        segment->process_mono_ns = mono_ns;
+    }
+    return code < 0 ? code : dead;
+}
+
+/* Reads what came and has it stored. 0, or a negative error, after which it will be read again. */
+static int store_records(struct state *state, struct segment *segment, uint64_t now_ns, bool dead, size_t *count)
+{
+    struct tw__door_stats *stats = &state->door->stats;
+    struct reading reading = {.state = state,
+                              .join = {.process = &segment->process,
+                                       .pending = &segment->pending,
+                                       .stored_until_ns = segment->stored_until_ns,
+                                       .now_ns = now_ns,
+                                       .before_ns = segment->read_ns,
+                                       .dead = dead}};
+    const struct tw_query query = {.open_spans = true, .after = segment->position};
+    uint64_t lost = segment->pending.lost;
+    int code = tw_reader_each(segment->reader, &query, store_part, &reading);
+    *count = reading.records;
+    if (reading.begun) tw__segment_join_end(&reading.join, false);
+    if (now_ns > WAIT_NS) tw__pending_expire(&segment->pending, now_ns - WAIT_NS);
+    tw__stat_add(&stats->lost_events, segment->pending.lost - lost);
+    tw__spans_reset(&state->spans);
+    return code;
+}
+
 static void read_segment(struct state *state, struct segment *segment, uint64_t mono_ns)
 {
     struct tw__door_stats *stats = &state->door->stats;
-    struct tw_process process;
-    struct tw_records *records = NULL;
     uint64_t now_ns = tw__clock_wall_ns();
-    /* Asked before reading: a process that is dead now writes nothing after it. */
-    int code = tw_reader_process(segment->reader, &process);
-    bool dead = code == 0 && (process.state == TW_PROCESS_DEAD || process.state == TW_PROCESS_EXITED);
-    if (code == 0)
-        code = tw_reader_read(segment->reader, &(struct tw_query){.open_spans = true, .after = segment->position},
-                              &records);
+    size_t count = 0;
+    int code = ask_process(segment, mono_ns);
+    bool dead = code > 0;
+    if (code >= 0) code = store_records(state, segment, now_ns, dead, &count);
+    if (code == TW_ERR_STATE) return; /* the door is being closed */
     if (code < 0) {
         tw__stat_add(code == TW_ERR_MEMORY ? &stats->failures : &stats->bad, 1);
         if (code == TW_ERR_CORRUPT) finish(segment);
@@ -168,18 +208,13 @@ static void read_segment(struct state *state, struct segment *segment, uint64_t 
         return;
     }
     tw__stat_add(&stats->requests, 1);
-    tw__stat_add(&stats->lost_chunks, records->missed);
-    tw__stat_add(&stats->bad, records->damaged);
-    if (store_records(state, segment, records, &process, now_ns, dead)) {
-        segment->stored_until_ns = dead ? UINT64_MAX : now_ns > SLACK_NS ? now_ns - SLACK_NS : 0;
-        (void)tw__segment_marks_set(&state->marks, segment->path, segment->opened_ns, segment->stored_until_ns);
-        /* What was skipped as stored already is behind the position: from here on it decides alone. */
-        if (!dead) segment->stored_until_ns = 0;
-    }
+    segment->stored_until_ns = dead ? UINT64_MAX : now_ns > SLACK_NS ? now_ns - SLACK_NS : 0;
+    (void)tw__segment_marks_set(&state->marks, segment->path, segment->process.opened_ns, segment->stored_until_ns);
+    /* What was skipped as stored already is behind the position: from here on it decides alone. */
+    if (!dead) segment->stored_until_ns = 0;
     segment->read_ns = now_ns;
-    segment->pause_ns = pause_after(segment, &process, records->count);
+    segment->pause_ns = pause_after(segment, count);
     segment->due_mono_ns = mono_ns + segment->pause_ns;
-    tw_records_free(records);
     if (dead) finish(segment);
 }
 

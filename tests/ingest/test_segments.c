@@ -18,7 +18,7 @@
 
 #include "ingest/segments.h"
 
-enum { SEEN_MAX = 4096, PATIENCE_MS = 120000 };
+enum { SEEN_MAX = 4096, MANY = 3000 /* more than one part */, PATIENCE_MS = 120000 };
 
 /* What the store would have: the last copy of each span, and how often it came. */
 struct seen {
@@ -129,8 +129,8 @@ struct child {
     int orders, answers;
 };
 
-/* A process that does one thing a byte: 'f' finishes a span with an event, 'o' opens one and leaves it, 'e' puts an event
- * into the open one, 'l' a log line, 'c' closes it. */
+/* A process that does one thing a byte: 'f' finishes a span with an event, 'm' many, 'o' opens one and leaves it, 'e' puts an
+ * event into the open one, 'l' a log line, 'c' closes it. */
 static void live(int orders, int answers)
 {
     tw_span open = TW_SPAN_NONE;
@@ -138,6 +138,11 @@ static void live(int orders, int answers)
     while (read(orders, &order, 1) == 1) {
         if (order == 'f') {
             tw_span span = tw_span_begin("finished");
+            tw_event("inside");
+            tw_span_end(span);
+        }
+        for (unsigned i = 0; i < MANY && order == 'm'; i++) {
+            tw_span span = tw_span_begin("of many");
             tw_event("inside");
             tw_span_end(span);
         }
@@ -216,6 +221,24 @@ static void spans_of_a_live_process_arrive_with_their_events(void **state)
     kill_it(&child);
     close_door(&door);
     assert_int_equal(count_named("finished", NULL), 5);
+}
+
+static void of_many_spans_each_comes_once_with_its_event(void **state)
+{
+    struct tw__open_door door;
+    struct child child = start();
+    (void)state;
+    tell(&child, "m");
+    open_door(&door);
+    assert_int_equal(wait_named("of many", MANY, NULL), MANY);
+    close_door(&door);
+    kill_it(&child);
+    assert_int_equal(seen_count, MANY);
+    for (size_t i = 0; i < seen_count; i++) {
+        assert_int_equal(seen[i].copies, 1);
+        assert_int_equal(seen[i].events, 1);
+        assert_string_equal(seen[i].event, "inside");
+    }
 }
 
 static void an_event_waits_for_its_span_to_end(void **state)
@@ -335,6 +358,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(spans_of_a_live_process_arrive_with_their_events, begin),
+        cmocka_unit_test_setup(of_many_spans_each_comes_once_with_its_event, begin),
         cmocka_unit_test_setup(an_event_waits_for_its_span_to_end, begin),
         cmocka_unit_test_setup(a_log_comes_with_its_text_and_level_whenever_its_span_ends, begin),
         cmocka_unit_test_setup(what_was_open_when_its_process_died_is_marked_so, begin),
