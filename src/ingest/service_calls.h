@@ -6,13 +6,13 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { TW__HALF_CALLER = 1, TW__HALF_FAILED = 2, TW__HALF_PAIRED = 4 }; /* PAIRED: its own */
+enum { TW__HALF_CALLER = 1, TW__HALF_FAILED = 2 };
 
 /* One span that is the calling or the called half of a call. */
 struct tw__call_half {
     uint64_t key; /* hash of the trace and of the calling span */
     uint64_t duration_ns;
-    uint64_t what; /* TW__HALF_*, service << 16; one word, since it is copied right after it was made */
+    uint64_t what; /* TW__HALF_*, service << 16 */
 };
 
 struct tw__call_set;
@@ -38,8 +38,9 @@ void tw__call_halves_fini(struct tw__call_halves *halves);
 
 /* Brings the place of a key near: some spans before it is added. */
 void tw__call_halves_prefetch(const struct tw__call_halves *halves, uint64_t key);
-/* Keeps the half, and calls fn for each other half of its call that waits: several for a message with several receivers. */
-void tw__call_halves_add(struct tw__call_halves *halves, const struct tw__call_half *half,
+/* Keeps the half, and calls fn for each other half of its call that waits: several for a message with several receivers. The words of
+ * the half are given one by one: a struct that was just made is slow to copy. */
+void tw__call_halves_add(struct tw__call_halves *halves, uint64_t key, uint64_t duration_ns, uint64_t what,
                          void (*fn)(void *data, const struct tw__call_half *caller, const struct tw__call_half *called),
                          void *data);
 

@@ -232,8 +232,7 @@ static void add_half(struct tw__span_metrics *metrics, const struct tw__span *sp
     uint64_t what = (uint64_t)service << 16;
     if (is_caller(span)) what |= TW__HALF_CALLER;
     if (span->status == TW_STATUS_ERROR) what |= TW__HALF_FAILED;
-    const struct tw__call_half half = {key, tw__span_duration_ns(span), what};
-    tw__call_halves_add(&metrics->halves, &half, count_call, metrics);
+    tw__call_halves_add(&metrics->halves, key, tw__span_duration_ns(span), what, count_call, metrics);
 }
 
 /* A size is half as expensive as all else that is counted, so most spans of busy rows are taken to be as long as others of theirs. */
