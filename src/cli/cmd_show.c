@@ -142,10 +142,9 @@ int tw__cmd_show(const struct tw__args *args)
     uint8_t id[16];
     int code = tw__sources_open(&sources, args);
     if (code == TW__EXIT_OK) code = tw__trace_resolve(&sources, args->operands[0], id);
-    if (code == TW__EXIT_OK && sources.remote) code = tw__remote_trace(&sources, id);
     if (code == TW__EXIT_OK)
         code = sources.remote
-                   ? tw__sources_assemble(&sources, &batch)
+                   ? tw__remote_trace(&sources, id, &batch)
                    : tw__sources_batch(&sources, &(struct tw_query){.trace_id = id, .open_spans = true}, &batch);
     if (code == TW__EXIT_OK) {
         const struct tw_batch_trace *trace = tw__batch_find(batch, id);

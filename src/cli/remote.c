@@ -1,6 +1,6 @@
 /* remote: questions to a collector, over HTTP.
  *
- * Limits: an answer of ANSWER_MAX, a question of a minute. Nothing is asked twice (what is sent is, when the collector has no room
+ * Limits: an answer of ANSWER_MAX (where it is read as it comes, what belongs to one sender of it), a question of a minute. Nothing is asked twice (what is sent is, when the collector has no room
  * for it now), and no redirect is followed: the token goes to the address that was named and nowhere else.
  * What a search on the other side cannot say as the options mean it is left out of the question: names and states of whole
  * requests beside a filter on one of their spans, for example. The caller looks at what comes anyway.
@@ -18,8 +18,16 @@
 #include "base/clock.h"
 #include "base/hex.h"
 #include "base/os.h"
+#include "wire/otlp_pieces.h"
 
-enum { SEND_TRIES = 120, BASE_MAX = 512, TOKEN_MAX = 512, SPANS_LIMIT = 10000, PREFIX_LIMIT = 1000 };
+enum {
+    SEND_TRIES = 120,
+    BASE_MAX = 512,
+    TOKEN_MAX = 512,
+    SPANS_LIMIT = 10000,
+    PREFIX_LIMIT = 1000,
+    PIECE_BYTES = 1 << 20
+};
 static const size_t ANSWER_MAX = (size_t)1 << 30;
 static const uint64_t TRY_NS = 500000000;
 static const uint64_t PATIENCE_NS = 2000000000;  /* with a request, of who was told to stop */
@@ -31,6 +39,9 @@ struct tw__remote {
     char base[BASE_MAX];
     struct tw__buf path, where, body;
     struct tw__remote_spans spans;
+    struct tw__otlp_pieces *pieces; /* where a good answer goes as it comes; NULL: body */
+    struct tw__remote_stream stream;
+    int stream_error;
     unsigned parameters;
     bool writes; /* it asks for the other token */
     uint64_t began_ns;
@@ -51,8 +62,15 @@ static int give_up(void *data, curl_off_t to_come, curl_off_t come, curl_off_t t
 
 static size_t take_body(char *bytes, size_t size, size_t count, void *data)
 {
-    struct tw__buf *body = data;
+    struct tw__remote *remote = data;
+    struct tw__buf *body = &remote->body;
     size_t len = size * count;
+    long status = 0;
+    if (remote->pieces) (void)curl_easy_getinfo(remote->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (status == 200) {
+        remote->stream_error = tw__otlp_pieces_feed(remote->pieces, bytes, len);
+        return remote->stream_error ? 0 : len;
+    }
     if (body->len + len > ANSWER_MAX) return 0;
     tw__buf_add(body, bytes, len);
     return body->failed ? 0 : len;
@@ -109,7 +127,7 @@ int tw__remote_new(const struct tw__args *args, struct tw__remote **out)
     const char *authorities = getenv("SSL_CERT_FILE");
     (void)curl_easy_setopt(remote->curl, CURLOPT_HTTPHEADER, remote->headers);
     (void)curl_easy_setopt(remote->curl, CURLOPT_WRITEFUNCTION, take_body);
-    (void)curl_easy_setopt(remote->curl, CURLOPT_WRITEDATA, &remote->body);
+    (void)curl_easy_setopt(remote->curl, CURLOPT_WRITEDATA, remote);
     (void)curl_easy_setopt(remote->curl, CURLOPT_NOPROGRESS, 0L);
     (void)curl_easy_setopt(remote->curl, CURLOPT_XFERINFOFUNCTION, give_up);
     (void)curl_easy_setopt(remote->curl, CURLOPT_XFERINFODATA, remote);
@@ -132,6 +150,7 @@ void tw__remote_free(struct tw__remote *remote)
     tw__buf_fini(&remote->where);
     tw__buf_fini(&remote->body);
     tw__spans_fini(&remote->spans.spans);
+    tw__remote_stream_fini(&remote->stream);
     free(remote);
 }
 
@@ -158,6 +177,13 @@ static int complain_of(struct tw__remote *remote, long status)
     return TW__EXIT_FAILED;
 }
 
+static int complain_of_answer(const struct tw__remote *remote, int error)
+{
+    if (error == TW_ERR_MEMORY) return tw__out_of_memory();
+    tw__complain("what %s answers is not understood: %s", remote->base, tw_err_text(error));
+    return TW__EXIT_FAILED;
+}
+
 /* Goes to path. *status is the answer's. */
 static int perform(struct tw__remote *remote, long *status)
 {
@@ -174,6 +200,7 @@ static int perform(struct tw__remote *remote, long *status)
         tw__complain("stopped before %s answered", remote->base);
         return TW__EXIT_FAILED;
     }
+    if (remote->stream_error) return complain_of_answer(remote, remote->stream_error);
     if (code != CURLE_OK) {
         tw__complain("%s: %s", remote->base, curl_easy_strerror(code));
         return code == CURLE_URL_MALFORMAT ? TW__EXIT_USAGE : TW__EXIT_FAILED;
@@ -182,23 +209,48 @@ static int perform(struct tw__remote *remote, long *status)
     return TW__EXIT_OK;
 }
 
-/* Asks what path says. *missing: where to note a 404 instead of complaining; may be NULL. */
-static int ask(struct tw__sources *sources, bool *missing)
+/* Asks what path says: *status is 200, or with missing (may be NULL) 404. */
+static int ask_path(struct tw__remote *remote, bool *missing)
 {
-    struct tw__remote *remote = sources->remote;
     long status = 0;
     tw__buf_char(&remote->path, '\0');
     if (remote->path.failed || remote->where.failed) return tw__out_of_memory();
     int code = perform(remote, &status);
     if (code != TW__EXIT_OK) return code;
     if (missing) *missing = status == 404;
-    if (status == 404 && missing) return TW__EXIT_OK;
-    if (status != 200) return complain_of(remote, status);
+    if (status == 200 || (status == 404 && missing)) return TW__EXIT_OK;
+    return complain_of(remote, status);
+}
+
+/* Asks, and fills the sources with the answer. */
+static int ask(struct tw__sources *sources)
+{
+    struct tw__remote *remote = sources->remote;
+    int code = ask_path(remote, NULL);
+    if (code != TW__EXIT_OK) return code;
     int error = tw__remote_decode(&remote->spans, remote->body.ptr, remote->body.len);
     if (error == 0) error = tw__remote_fill(sources, &remote->spans, tw__clock_wall_ns());
-    if (error == TW_ERR_MEMORY) return tw__out_of_memory();
-    if (error < 0) tw__complain("what %s answers is not understood: %s", remote->base, tw_err_text(error));
-    return error < 0 ? TW__EXIT_FAILED : TW__EXIT_OK;
+    return error < 0 ? complain_of_answer(remote, error) : TW__EXIT_OK;
+}
+
+static int take_piece(void *data, const char *text, size_t len)
+{
+    return tw__remote_stream_take(data, text, len);
+}
+
+/* Asks, and fills the batch with the answer as it comes. */
+static int ask_streaming(struct tw__remote *remote, struct tw_batch *batch, bool *missing)
+{
+    struct tw__otlp_pieces pieces = {
+        .piece_bytes = PIECE_BYTES, .limit_bytes = ANSWER_MAX, .take = take_piece, .data = &remote->stream};
+    remote->stream.batch = batch;
+    remote->pieces = &pieces;
+    int code = ask_path(remote, missing);
+    remote->pieces = NULL;
+    int error = code == TW__EXIT_OK && !*missing ? tw__otlp_pieces_end(&pieces) : 0;
+    tw__remote_stream_end(&remote->stream, tw__clock_wall_ns());
+    tw__otlp_pieces_fini(&pieces);
+    return error < 0 ? complain_of_answer(remote, error) : code;
 }
 
 /* -- questions */
@@ -314,28 +366,35 @@ int tw__remote_traces(struct tw__sources *sources, const struct tw__args *args, 
     if (args->given & TW__OPT_SINCE) add_number(remote, "since", args->since_ns + LONGEST_NS, "ns");
     if (strcmp(args->sort, "duration") == 0) add_text(remote, "order", "slowest", 7);
     add_number(remote, "limit", limit, "");
-    int code = ask(sources, NULL);
+    int code = ask(sources);
     if (code == TW__EXIT_OK) keep_wanted(sources, args);
     *more = remote->spans.more;
     return code;
 }
 
-int tw__remote_trace(struct tw__sources *sources, const uint8_t id[16])
+int tw__remote_trace(struct tw__sources *sources, const uint8_t id[16], struct tw_batch **batch)
 {
     char path[64], hex[TW_TRACE_ID_HEX_LEN + 1];
     bool missing = false;
+    struct tw_batch *made = tw__batch_new();
+    if (!made) return tw__out_of_memory();
     tw_trace_id_format(id, hex);
     (void)snprintf(path, sizeof path, "/api/tw/otlp/traces/%s", hex);
     begin(sources->remote, path);
     add_number(sources->remote, "links", 1, "");
-    int code = ask(sources, &missing);
+    int code = ask_streaming(sources->remote, made, &missing);
     if (code == TW__EXIT_OK && missing) {
         tw__complain("trace %s is not in the collector at %s: not sent yet, expired, or never sent", hex,
                      sources->remote->base);
         code = TW__EXIT_FAILED;
     }
-    if (code == TW__EXIT_OK && sources->remote->spans.more)
+    if (code == TW__EXIT_OK && tw__batch_build(made) < 0) code = tw__out_of_memory();
+    if (code == TW__EXIT_OK && sources->remote->stream.piece.more)
         tw__complain("a trace as large as this comes without tags, events and links");
+    if (code == TW__EXIT_OK)
+        *batch = made;
+    else
+        tw__batch_free(made);
     return code;
 }
 
@@ -353,7 +412,7 @@ int tw__remote_prefix(struct tw__sources *sources, const char *digits, const uin
     }
     add_where(remote);
     add_number(remote, "limit", PREFIX_LIMIT, "");
-    return ask(sources, NULL);
+    return ask(sources);
 }
 
 /* Conditions of single spans, all of one span. */
@@ -368,7 +427,7 @@ static int ask_spans(struct tw__sources *sources, const struct tw__args *args, c
     add_where(remote);
     add_service(remote, args);
     add_number(remote, "limit", SPANS_LIMIT, "");
-    int code = ask(sources, NULL);
+    int code = ask(sources);
     if (code == TW__EXIT_OK) keep_wanted(sources, args);
     return code;
 }

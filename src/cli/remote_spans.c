@@ -215,19 +215,34 @@ static int tidy_tags(struct tw__pool *pool, struct tw_record *record)
     return 0;
 }
 
-/* What is to be known of the process that its tags tell. */
-static void set_state(struct tw__process_records *item, uint64_t now_ns)
+/* What is to be known of a process that the tags of its spans tell. */
+static enum tw_process_state state_of(const struct tw_records *records, enum tw_process_state state)
 {
-    for (size_t i = 0; i < item->records.count; i++) {
-        const struct tw_record *record = &item->records.items[i];
+    for (size_t i = 0; i < records->count && state != TW_PROCESS_DEAD; i++) {
+        const struct tw_record *record = &records->items[i];
         if (record->kind != TW_RECORD_OPEN) continue;
-        if (tw__record_tag(record, TW__OPEN_AT_DEATH)) {
-            item->process.state = TW_PROCESS_DEAD;
-            return;
-        }
-        item->process.state = TW_PROCESS_LIVE;
+        state = tw__record_tag(record, TW__OPEN_AT_DEATH) ? TW_PROCESS_DEAD : TW_PROCESS_LIVE;
     }
-    if (item->process.state == TW_PROCESS_LIVE && item->process.last_ns < now_ns) item->process.last_ns = now_ns;
+    return state;
+}
+
+static void set_end(struct tw_process *process, uint64_t now_ns)
+{
+    if (process->state == TW_PROCESS_LIVE && process->last_ns < now_ns) process->last_ns = now_ns;
+}
+
+/* As records of segments are: without the tags that are told otherwise, counted from order on. */
+static int tidy(struct tw__pool *pool, struct tw_records *records, uint64_t order)
+{
+    struct tw_record *items = tw__pool_take(pool, (records->count + 1) * sizeof *items, 8);
+    if (!items) return TW_ERR_MEMORY;
+    if (records->count) memcpy(items, records->items, records->count * sizeof *items);
+    records->items = items;
+    for (size_t i = 0; i < records->count; i++) {
+        if (tidy_tags(pool, &items[i]) < 0) return TW_ERR_MEMORY;
+        items[i].order += order;
+    }
+    return 0;
 }
 
 int tw__remote_fill(struct tw__sources *sources, struct tw__remote_spans *spans, uint64_t now_ns)
@@ -241,15 +256,65 @@ int tw__remote_fill(struct tw__sources *sources, struct tw__remote_spans *spans,
     if (!sources->items) return TW_ERR_MEMORY;
     for (size_t i = 0; i < records.count; i++) {
         struct tw__process_records *item = &records.items[i];
-        set_state(item, now_ns);
-        struct tw_record *tidy = tw__pool_take(pool, (item->records.count + 1) * sizeof *tidy, 8);
-        if (!tidy) return TW_ERR_MEMORY;
-        if (item->records.count) memcpy(tidy, item->records.items, item->records.count * sizeof *tidy);
-        for (size_t k = 0; k < item->records.count; k++)
-            if (tidy_tags(pool, &tidy[k]) < 0) return TW_ERR_MEMORY;
-        item->records.items = tidy;
+        item->process.state = state_of(&item->records, item->process.state);
+        set_end(&item->process, now_ns);
+        if (tidy(pool, &item->records, 0) < 0) return TW_ERR_MEMORY;
         sources->items[sources->count++] = (struct tw__source){.process = item->process, .records = &item->records};
     }
     sources->cap = sources->count;
     return 0;
+}
+
+/* -- in pieces */
+
+struct tw__remote_process {
+    struct tw_process process;
+    uint64_t record_count;
+};
+
+/* Whose records these are: resource is of the piece, the process of all. Its texts must outlive the piece. */
+static struct tw__remote_process *process_of(struct tw__remote_stream *stream, const struct tw__resource *resource)
+{
+    struct copying c = {.out = &stream->senders};
+    size_t known = stream->senders.resource_count;
+    uint32_t number = resource_of(&c, resource);
+    if (c.failed) return NULL;
+    if (number < known) return stream->processes[number];
+    struct tw__pool *pool = &stream->senders.pool;
+    struct tw__remote_process *added = tw__pool_zeroed(pool, 1, sizeof *added);
+    if (!added || tw__pool_grow(pool, &stream->processes, known, &stream->process_cap, sizeof added) < 0) return NULL;
+    tw__records_process(&stream->senders.resources[number], &added->process);
+    stream->processes[number] = added;
+    return added;
+}
+
+int tw__remote_stream_take(struct tw__remote_stream *stream, const char *text, size_t len)
+{
+    struct tw__records records;
+    struct tw__spans *spans = &stream->piece.spans;
+    int code = tw__remote_decode(&stream->piece, text, len);
+    if (code == 0) code = tw__records_of(spans, &spans->pool, &records);
+    for (size_t i = 0; code == 0 && i < records.count; i++) {
+        struct tw__process_records *item = &records.items[i];
+        struct tw__remote_process *known = process_of(stream, &spans->resources[i]);
+        if (!known || tidy(&spans->pool, &item->records, known->record_count) < 0) return TW_ERR_MEMORY;
+        struct tw_process *process = &known->process;
+        known->record_count += item->records.count;
+        process->open_spans += item->process.open_spans;
+        process->state = state_of(&item->records, process->state);
+        if (item->process.last_ns > process->last_ns) process->last_ns = item->process.last_ns;
+        code = tw__batch_add(stream->batch, process, &item->records);
+    }
+    return code;
+}
+
+void tw__remote_stream_end(struct tw__remote_stream *stream, uint64_t now_ns)
+{
+    for (size_t i = 0; i < stream->senders.resource_count; i++) set_end(&stream->processes[i]->process, now_ns);
+}
+
+void tw__remote_stream_fini(struct tw__remote_stream *stream)
+{
+    tw__spans_fini(&stream->piece.spans);
+    tw__spans_fini(&stream->senders);
 }

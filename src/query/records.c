@@ -80,10 +80,9 @@ static void put_event(const struct tw__span *span, const struct tw__span_event *
     memcpy(record->span_id, span->span_id, sizeof record->span_id);
 }
 
-static void put_process(const struct tw__resource *resource, struct tw__process_records *out)
+void tw__records_process(const struct tw__resource *resource, struct tw_process *process)
 {
-    struct tw_process *process = &out->process;
-    process->state = TW_PROCESS_FOREIGN;
+    *process = (struct tw_process){.state = TW_PROCESS_FOREIGN};
     process->service = resource->service;
     process->pid = number_tag(resource->tags, resource->tag_count, "process.pid");
     process->host = text_tag(resource->tags, resource->tag_count, "host.name");
@@ -125,7 +124,7 @@ int tw__records_of(const struct tw__spans *spans, struct tw__pool *pool, struct 
     if (!items || !sizes || !rooms) return TW_ERR_MEMORY;
     for (size_t i = 0; i < spans->count; i++) sizes[spans->items[i].resource] += 1 + spans->items[i].event_count;
     for (size_t r = 0; r < count; r++) {
-        put_process(&spans->resources[r], &items[r]);
+        tw__records_process(&spans->resources[r], &items[r].process);
         rooms[r] = tw__pool_take(pool, (sizes[r] + 1) * sizeof(struct tw_record), 8);
         if (!rooms[r]) return TW_ERR_MEMORY;
         items[r].records.items = rooms[r];

@@ -20,4 +20,7 @@ struct tw__records {
  * 0 or TW_ERR_MEMORY. */
 int tw__records_of(const struct tw__spans *spans, struct tw__pool *pool, struct tw__records *out);
 
+/* One of these processes without its spans, which tell last_ns and open_spans. Borrows from resource. */
+void tw__records_process(const struct tw__resource *resource, struct tw_process *out);
+
 #endif
