@@ -41,7 +41,28 @@ const query = () => Object.fromEntries(new URL(page.url()).searchParams);
 const title = async () => (await page.locator(".details h2").innerText()).trim();
 const spoken = () => page.locator("#spoken").innerText();
 
+const { unpack } = await import(new URL("../../ui/src/skeleton.js", import.meta.url));
+const packed = async (trace) => (await fetch(`${url}/api/tw/traces/${trace}?form=packed`)).arrayBuffer();
+
 const tests = {
+  async the_packed_form_of_a_trace_says_what_its_json_form_says() {
+    for (const trace of [STORY, SHOP, LARGE, LONG]) {
+      const json = await (await fetch(`${url}/api/tw/traces/${trace}`)).json(),
+        { from, rows, columns, ...rest } = unpack(await packed(trace)),
+        { columns: expected, ...others } = json;
+      assert.deepEqual([from, rows], [0, json.count]);
+      assert.deepEqual(rest, others);
+      assert.deepEqual(Object.keys(columns), Object.keys(expected));
+      for (const name of Object.keys(expected)) assert.deepEqual(Array.from(columns[name]), expected[name], name);
+    }
+  },
+
+  async an_answer_that_is_cut_off_anywhere_is_refused() {
+    const whole = await packed(STORY);
+    for (let length = 0; length < whole.byteLength; length++) assert.throws(() => unpack(whole.slice(0, length)), String(length));
+    assert.throws(() => unpack(Uint8Array.of(...new Uint8Array(whole), 0).buffer), /cut off/);
+  },
+
   async what_was_found_is_listed_to_scale_with_services_and_errors() {
     await open("/");
     const rows = page.locator(".result");

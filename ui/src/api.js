@@ -1,6 +1,8 @@
 /* api: the questions of docs/api.md. An answer that is an error throws an Error with the collector's words. */
 
-async function ask(path, query = {}, signal = undefined) {
+import { unpack } from "./skeleton.js";
+
+async function ask(path, query = {}, signal = undefined, read = (answer) => answer.json()) {
   const kept = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "");
   const search = new URLSearchParams(kept).toString();
   let answer;
@@ -10,7 +12,10 @@ async function ask(path, query = {}, signal = undefined) {
     if (error.name === "AbortError") throw error;
     throw new Error("The collector does not answer.");
   }
-  const body = await answer.json().catch(() => null);
+  const body = await (answer.ok ? read(answer) : answer.json()).catch((error) => {
+    if (answer.ok) throw error.name === "AbortError" ? error : new Error("The answer of the collector cannot be read.");
+    return null;
+  });
   if (!answer.ok || !body) throw Object.assign(new Error(body?.error || `The collector answered with status ${answer.status}.`), { status: answer.status });
   return body;
 }
@@ -20,7 +25,7 @@ export const heatmap = (query, signal) => ask("heatmap", query, signal);
 export const services = () => ask("services");
 export const operations = (service) => ask("operations", { service });
 export const info = () => ask("info");
-export const skeleton = (id, signal) => ask(`traces/${encodeURIComponent(id)}`, {}, signal);
+export const skeleton = (id, signal) => ask(`traces/${encodeURIComponent(id)}`, { form: "packed" }, signal, async (answer) => unpack(await answer.arrayBuffer()));
 export const spans = (id, from, count) => ask(`traces/${encodeURIComponent(id)}/spans`, { from, count });
 export const spanOf = (id, span) => ask(`traces/${encodeURIComponent(id)}/spans`, { span, count: 1 });
 

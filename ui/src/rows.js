@@ -11,9 +11,10 @@ export const ERROR = 1,
   CRITICAL = 8,
   EVENTS = 16;
 
+/* What skeleton.js unpacked; the columns are taken over. */
 export function prepare(skeleton) {
-  const { columns, count } = skeleton;
-  const parent = Int32Array.from(columns.parent),
+  const { columns, count } = skeleton,
+    { parent } = columns,
     size = new Int32Array(count).fill(1),
     depth = new Int32Array(count);
   for (let i = count - 1; i >= 0; i--) if (parent[i] >= 0) size[parent[i]] += size[i];
@@ -27,13 +28,13 @@ export function prepare(skeleton) {
     parent,
     size,
     depth,
-    begin: Float64Array.from(columns.start),
-    length: Float64Array.from(columns.duration),
-    name: Int32Array.from(columns.name),
-    service: Int32Array.from(columns.service),
-    kind: Uint8Array.from(columns.kind),
-    flags: Uint8Array.from(columns.flags),
-    critical: Float64Array.from(columns.critical),
+    begin: columns.start,
+    length: columns.duration,
+    name: columns.name,
+    service: columns.service,
+    kind: columns.kind,
+    flags: columns.flags,
+    critical: columns.critical,
     names: skeleton.names,
     services: skeleton.services,
     causes: skeleton.causes,
