@@ -53,7 +53,8 @@ enum { SHORT_MAX = 118 };
 static size_t tags_size(const struct tw_tag_value *tags, size_t count)
 {
     size_t sum = 0;
-    for (const struct tw_tag_value *tag = tags; tag < tags + count; tag++) {
+    for (size_t i = 0; i < count; i++) {
+        const struct tw_tag_value *tag = &tags[i];
         bool is_text = tag->type == TW_TYPE_STR || tag->type == TW_TYPE_JSON;
         if (is_text && tag->key.len + tag->text.len <= SHORT_MAX)
             sum += 8 + tag->key.len + tag->text.len;
