@@ -65,10 +65,15 @@ static void unlock_state(void)
     tw__os_cancel_again(before);
 }
 
-static void problem(int error, const char *what)
+/* dir: the folder that was configured; empty: none, or it has nothing to do with it. */
+static void problem(int error, const char *what, const char *dir)
 {
     char text[sizeof state.error_text];
-    (void)snprintf(text, sizeof text, "recording is off: %s: %s", what, tw_err_text(error));
+    if (error == TW_ERR_OFF)
+        (void)snprintf(text, sizeof text, "recording is off: %s", what);
+    else
+        (void)snprintf(text, sizeof text, "recording is off: %s%s%.150s: %s", what, *dir ? " in " : "", dir,
+                       tw_err_text(error));
     if (state.error == error && strcmp(text, state.error_text) == 0) return;
     state.error = error;
     memcpy(state.error_text, text, sizeof text);
@@ -200,7 +205,7 @@ __attribute__((destructor)) static void at_exit(void)
 /* Under lock, phase is not RECORDING. */
 static int begin(const struct tw_config *config)
 {
-    const char *what = "";
+    const char *what = "", *dir = "";
     int result = 0;
     if (config || !state.kept_settings) result = tw__settings_read(&state.settings, config, &what);
     if (result == 0) state.kept_settings = true;
@@ -215,7 +220,7 @@ static int begin(const struct tw_config *config)
         result = segment ? 0 : TW_ERR_MEMORY;
     }
     if (result == 0) {
-        const char *dir = tw__setting(&state.settings, TW__SETTING_DIR);
+        dir = tw__setting(&state.settings, TW__SETTING_DIR);
         const struct tw__segment_options options = {
             .dir = *dir ? dir : NULL,
             .service = state.settings.service,
@@ -230,7 +235,7 @@ static int begin(const struct tw_config *config)
     if (result < 0) {
         free(segment); /* never published */
         state.phase = FAILED;
-        problem(result, what);
+        problem(result, what, result == TW_ERR_RANGE ? "" : dir);
         set_gate();
         return result;
     }

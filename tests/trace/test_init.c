@@ -569,6 +569,7 @@ static int tells_once(void)
     config.off = true;
     config.arena_bytes = 0;
     for (int i = 0; i < 3; i++) MUST(tw_init(&config) == TW_ERR_OFF);
+    MUST(strcmp(told.text, "recording is off: switched off by configuration") == 0);
     MUST(told.calls == 3 && told.last == TW_ERR_OFF);
     config = telling();
     config.dir = dir;
@@ -615,7 +616,7 @@ static int as_nobody(void)
     config.dir = inside; /* in a folder of root's, mode 0700: cannot be made */
     MUST(setgid(NOBODY) == 0 && setuid(NOBODY) == 0);
     MUST(tw_init(&config) == TW_ERR_PERMISSION);
-    MUST(told.calls == 1 && told.last == TW_ERR_PERMISSION);
+    MUST(told.calls == 1 && told.last == TW_ERR_PERMISSION && strstr(told.text, inside));
     MUST(is_off_because_of(TW_ERR_PERMISSION) == 0);
     config.dir = "/dev/shm"; /* others may write there: a trap could be waiting */
     MUST(tw_init(&config) == TW_ERR_PERMISSION);
@@ -651,7 +652,7 @@ static int full_at_start(void)
     config.dir = place;
     config.arena_bytes = 1 << 20;
     MUST(tw_init(&config) == TW_ERR_SPACE);
-    MUST(told.calls == 1 && strstr(told.text, "tmpfs"));
+    MUST(told.calls == 1 && strstr(told.text, "tmpfs") && strstr(told.text, place));
     MUST(is_off_because_of(TW_ERR_SPACE) == 0);
     MUST(files_in(place) == 0); /* nothing is left behind, and its memory neither */
     MUST(tw_init(&config) == TW_ERR_SPACE);
