@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <malloc.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,8 +50,13 @@ static int check(const struct tw__settings *settings)
     tw__settings_explain(settings, &out);
     int code = tw__out_write(&out);
     tw__buf_fini(&out);
+    const char *user = tw__settings_get(settings, "user");
     if (tw__server_check(settings, why) < 0) {
         tw__complain("serve: %s", why);
+        return TW__EXIT_USAGE;
+    }
+    if (user && !getpwnam(user)) {
+        tw__complain("serve: user: there is no %s", user);
         return TW__EXIT_USAGE;
     }
     return code;
@@ -90,7 +96,8 @@ static void wait_for_the_end(struct tw__server *server, const sigset_t *signals)
 /* Of SIGALRM, too: it says so, as nobody has asked for that. */
 static void end_at_once(int number)
 {
-    static const char text[] = "trackway: serve: the end took too long; it is cut off here, what was acknowledged is kept\n";
+    static const char text[] =
+        "trackway: serve: the end took too long; it is cut off here, what was acknowledged is kept\n";
     ssize_t n = number == SIGALRM ? write(STDERR_FILENO, text, sizeof text - 1) : 0;
     (void)n;
     _exit(TW__EXIT_FAILED);
@@ -124,7 +131,7 @@ static int run(struct tw__settings *settings)
     if (code < 0) {
         tw__complain("serve: %s", why);
         tw__server_close(server);
-        return TW__EXIT_FAILED;
+        return code == TW_ERR_SYNTAX ? TW__EXIT_USAGE : TW__EXIT_FAILED;
     }
     code = announce(server, settings);
     if (code == TW__EXIT_OK) {

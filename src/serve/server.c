@@ -16,6 +16,7 @@
 #include "base/os.h"
 #include "ingest/listen.h"
 #include "serve/api.h"
+#include "serve/mistakes.h"
 #include "wire/json.h"
 
 enum { DRAIN_LOOK_NS = 10000000 };
@@ -113,6 +114,7 @@ static int prepare(const struct tw__settings *settings, struct tw__tokens *token
     int code = read_token(settings, "write-token", tokens->write, why);
     if (code == 0) code = read_token(settings, "read-token", tokens->read, why);
     if (code == 0) code = check_tls(settings, tls, why);
+    if (code == 0) code = tw__settings_mistakes(settings, why);
     if (code == 0) code = check_durability(settings, &level, why);
     if (code == 0) code = check_address(settings, "http", tokens->read[0] != '\0', true, why);
     for (const struct tw__door_kind *const *kind = tw__door_kinds; code == 0 && *kind; kind++)

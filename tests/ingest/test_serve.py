@@ -257,9 +257,20 @@ def settings_come_from_flag_environment_and_file_in_that_order(folder):
     assert done.returncode == 0, done.stderr
     assert (rows["keep-for"], rows["threads"], rows["body-max"]) == (["1d", "file"], ["4", "environment"], ["4MiB", "flag"]), done.stdout
     for arguments, word in ((["--keep-for", "soon"], "keep-for"), (["--http", "here"], "http"), (["--write-token", "x" * 9], "write-token"),
-                            (["--nonsense"], "nonsense"), (["--drop", "duration>"], "drop"), (["--tls-cert", "x"], "tls-key")):
+                            (["--nonsense"], "nonsense"), (["--drop", "duration>"], "drop"), (["--tls-cert", "x"], "tls-key"),
+                            (["--tls-cert", config, "--tls-key", "/nowhere/key"], "tls-key: /nowhere/key"), (["--user", "no-such-user"], "no-such-user"),
+                            (["--xray-rules", "/nowhere/rules"], "xray-rules: /nowhere/rules"), (["--body-max", "0"], "body-max"),
+                            (["--connections", "0"], "connections"), (["--zipkin", "127.0.0.1:4318"], "otlp-http and zipkin are both at 127.0.0.1:4318"),
+                            (["--http", ":2000", "--insecure-listen"], "http and xray")):
         done = subprocess.run([TRACKWAY, "serve", "--check", *arguments], capture_output=True, text=True)
         assert done.returncode == 2 and word in done.stderr, (arguments, done.stderr)
+    for arguments in (["--fdb", "127.0.0.1:4318"], ["--zipkin", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0"], ["--zipkin", "127.0.0.2:4318"],
+                      ["--xray", "off", "--xray-rules", "/nowhere/rules"]):
+        done = subprocess.run([TRACKWAY, "serve", "--check", *arguments], capture_output=True, text=True)
+        assert done.returncode == 0, (arguments, done.stderr)
+    for arguments in (["--durability", "sometimes"], ["--drop", "duration>"], ["--body-max", "0"]):
+        done = subprocess.run([TRACKWAY, "serve", "--data", folder, *arguments], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 2, (arguments, done.stderr)
 
 
 def a_drain_answers_what_is_under_way(folder):

@@ -1,0 +1,80 @@
+/* mistakes: see the header. Nothing is opened or bound here: a port that another program has is found when it is wanted. */
+#include "serve/mistakes.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ingest/listen.h"
+#include "serve/doors.h"
+
+enum { PLACES_MAX = 12 };
+
+struct place {
+    const char *name, *text;
+    struct tw__listen_address address;
+    bool stream, datagram;
+};
+
+static void add(struct place *places, size_t *count, const struct tw__settings *settings, struct place place)
+{
+    place.text = tw__settings_get(settings, place.name);
+    if (*count < PLACES_MAX && place.text && tw__listen_parse(place.text, &place.address) == 0)
+        places[(*count)++] = place;
+}
+
+static bool meet(const struct place *a, const struct place *b)
+{
+    bool same_host = !a->address.host[0] || !b->address.host[0] || strcmp(a->address.host, b->address.host) == 0;
+    return a->address.port && a->address.port == b->address.port && same_host &&
+           ((a->stream && b->stream) || (a->datagram && b->datagram));
+}
+
+static int check_places(const struct tw__settings *settings, char why[TW_WHY_MAX])
+{
+    struct place places[PLACES_MAX];
+    size_t count = 0;
+    add(places, &count, settings, (struct place){.name = "http", .stream = true});
+    for (const struct tw__door_kind *const *kind = tw__door_kinds; *kind; kind++)
+        if ((*kind)->stream || (*kind)->datagram)
+            add(places, &count, settings,
+                (struct place){.name = (*kind)->name, .stream = (*kind)->stream, .datagram = (*kind)->datagram});
+    for (size_t i = 1; i < count; i++)
+        for (size_t k = 0; k < i; k++)
+            if (meet(&places[i], &places[k])) {
+                (void)snprintf(why, TW_WHY_MAX, "%s and %s are both at %.60s: one of them needs another, or off",
+                               places[k].name, places[i].name, places[i].text);
+                return TW_ERR_SYNTAX;
+            }
+    return 0;
+}
+
+static int check_file(const struct tw__settings *settings, const char *name, char why[TW_WHY_MAX])
+{
+    const char *path = tw__settings_get(settings, name);
+    if (!path || access(path, R_OK) == 0) return 0;
+    (void)snprintf(why, TW_WHY_MAX, "%s: %.100s cannot be read: %.60s", name, path, strerror(errno));
+    return TW_ERR_PERMISSION;
+}
+
+static int check_limits(const struct tw__settings *settings, char why[TW_WHY_MAX])
+{
+    static const char *const needed[] = {"body-max", "connections"};
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
+        if (tw__settings_number(settings, needed[i])) continue;
+        (void)snprintf(why, TW_WHY_MAX, "%s: 0 would let nothing through; leave it out for the default", needed[i]);
+        return TW_ERR_SYNTAX;
+    }
+    return 0;
+}
+
+int tw__settings_mistakes(const struct tw__settings *settings, char why[TW_WHY_MAX])
+{
+    int code = check_limits(settings, why);
+    if (code == 0) code = check_places(settings, why);
+    if (code == 0) code = check_file(settings, "tls-cert", why);
+    if (code == 0) code = check_file(settings, "tls-key", why);
+    if (code == 0 && tw__settings_get(settings, "xray")) code = check_file(settings, "xray-rules", why);
+    return code;
+}
