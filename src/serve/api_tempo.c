@@ -11,6 +11,7 @@
  * Source   backend-and-ui.md section 4.2; grafana/tempo docs, api.
  */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -183,8 +184,10 @@ static void put_attribute(struct tw__json *json, struct tw_text key, const struc
         int len = tag->type == TW_TYPE_INT ? snprintf(number, sizeof number, "%" PRId64, tag->value.i)
                                            : snprintf(number, sizeof number, "%" PRIu64, tag->value.u);
         tw__json_text(json, "intValue", (struct tw_text){number, (size_t)len});
-    } else if (tag->type == TW_TYPE_DOUBLE) {
+    } else if (tag->type == TW_TYPE_DOUBLE && isfinite(tag->value.d)) {
         tw__json_f64(json, "doubleValue", tag->value.d);
+    } else if (tag->type == TW_TYPE_DOUBLE) {
+        tw__json_cstr(json, "doubleValue", isnan(tag->value.d) ? "NaN" : tag->value.d > 0 ? "Infinity" : "-Infinity");
     } else if (tag->type == TW_TYPE_BOOL) {
         tw__json_bool(json, "boolValue", tag->value.u != 0);
     } else {

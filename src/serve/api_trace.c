@@ -6,6 +6,7 @@
  *
  * Spans stand in walking order, parents before children; times are ns from the begin of the trace.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,8 +40,10 @@ static void put_tag(struct tw__json *json, const struct tw_tag_value *tag)
     if (tag->type == TW_TYPE_INT || tag->type == TW_TYPE_UINT)
         tw__json_text(json, "value",
                       tw__value_text(tag, scratch)); /* a number beyond 2^53 does not survive every reader */
-    else if (tag->type == TW_TYPE_DOUBLE)
+    else if (tag->type == TW_TYPE_DOUBLE && isfinite(tag->value.d))
         tw__json_f64(json, "value", tag->value.d);
+    else if (tag->type == TW_TYPE_DOUBLE)
+        tw__json_text(json, "value", tw__value_text(tag, scratch)); /* nan, inf, -inf: JSON has no numbers for them */
     else if (tag->type == TW_TYPE_BOOL)
         tw__json_bool(json, "value", tag->value.u != 0);
     else if (tag->type == TW_TYPE_BYTES)

@@ -127,6 +127,17 @@ def values_have_types_and_are_those_that_the_query_leaves(folder):
             assert all(sum(sample["value"] for sample in s["samples"]) == 1 for s in series), series
 
 
+def doubles_that_json_has_no_numbers_for_are_told(folder):
+    with Collector(folder) as collector:
+        odd = span(40, 0, "odd", 0, 5)
+        odd["attributes"] = [{"key": key, "value": {"doubleValue": key}} for key in ("NaN", "Infinity", "-Infinity")]
+        collector.send({"resourceSpans": [resource("other", odd)]})
+        tags = collector.get(f"/api/tw/traces/{TRACE}/spans")["spans"][0]["tags"]
+        assert [(tag["type"], tag["value"]) for tag in tags] == [("double", "nan"), ("double", "inf"), ("double", "-inf")], tags
+        found = collector.get("/api/search?" + quoted(q="{} | select(span.NaN, span.Infinity, span.-Infinity)"))["traces"][0]
+        assert found["spanSets"][0]["spans"][0]["attributes"] == odd["attributes"], found
+
+
 def spans_of_no_kind_and_traces_in_every_form_are_found(folder):
     with Collector(folder) as collector:
         nameless = span(30, 0, "of no kind", 0, 5, kind=0, trace="00000000000000000000000000003039")
@@ -177,5 +188,5 @@ def metrics_are_counts_over_time(folder):
 
 if __name__ == "__main__":
     sys.exit(run_tests(a_trace_by_id_is_protobuf_or_json, searches_of_grafana_find_by_traceql, tags_and_values_complete_a_query, values_have_types_and_are_those_that_the_query_leaves,
-                       spans_of_no_kind_and_traces_in_every_form_are_found,
+                       doubles_that_json_has_no_numbers_for_are_told, spans_of_no_kind_and_traces_in_every_form_are_found,
                        metrics_are_counts_over_time))
