@@ -121,8 +121,15 @@ static void read_query(struct tw__ask *ask, const char *text, struct tw__traceql
     int code = tw__traceql_parse(text ? text : "", text ? strlen(text) : 0, traceql, &refusal);
     if (code == TW_ERR_MEMORY) (void)tw__ask_failed(ask, code);
     if (code < 0) tw__ask_refuse(ask, 400, "invalid TraceQL query: at %zu: %s", refusal.at, refusal.text);
-    tw__buf_char(&traceql->where, 0);
-    if (!ask->failed && traceql->where.len > 1) tw__ask_where(ask, traceql->where.ptr, search);
+    if (ask->failed || traceql->where.len == 0) return;
+    /* Where the mistake is in our form of the query helps nobody who wrote the other. */
+    code = tw__where_new(traceql->where.ptr, traceql->where.len, &ask->where, &refusal);
+    if (code == TW_ERR_MEMORY)
+        (void)tw__ask_failed(ask, code);
+    else if (code < 0)
+        tw__ask_refuse(ask, 400, "invalid TraceQL query: %s", refusal.text);
+    else
+        tw__where_apply(ask->where, search);
 }
 
 /* key=value of a tag; a value that may be meant as a number is looked for as either. */

@@ -82,6 +82,9 @@ def searches_of_grafana_find_by_traceql(folder):
         for q in ("{ name = }", "{ name = 1", "{ nothing = 1 }", "{} | max(duration)", "{} >> {}", "{ (name=`a` }", "{} | count() > 1.2.3"):
             status, text = collector.ask("/api/search?" + quoted(q=q))
             assert status == 400 and b"invalid TraceQL query: at" in text, (q, status, text)
+        for q, why in (("{ kind = sever }", b"no such kind; there are internal"), ("{ duration > 5 }", b"of which unit?"), ('{ name =~ "a(" }', b"expression")):
+            status, text = collector.ask("/api/search?" + quoted(q=q))
+            assert status == 400 and b"invalid TraceQL query: " in text and why in text and b"where" not in text, (q, status, text)
 
 
 def tags_and_values_complete_a_query(folder):
