@@ -89,7 +89,7 @@ struct tw_propagation tw_propagation_default(void);
  * Threads  [any thread], also while others extract and inject: each takes the old lists or the new. */
 void tw_propagation_set_default(const struct tw_formats *read, const struct tw_formats *write);
 
-/* What has been counted for the process. */
+/* What has been counted for the process, in a child since the fork. Its recording has it too: trackway stats. */
 void tw_propagation_drops(struct tw_drops *out);
 
 /* What the sender said about sampling, where the sampled flag of the context cannot say it. */

@@ -19,6 +19,7 @@
  */
 
 #include <trackway/context.h>
+#include <trackway/propagate.h>
 #include <trackway/span.h>
 
 #ifdef __cplusplus
@@ -136,6 +137,7 @@ struct tw_process {
     uint32_t threads, threads_total; /* attached now (or at death), and ever */
     uint32_t open_spans;
     struct tw_losses losses;
+    struct tw_drops drops;  /* of headers of others: not understood, or no room (<trackway/propagate.h>) */
     struct tw_text sampler; /* how it samples by configuration; empty: everything */
     struct tw_text notice;  /* what was asked for and is not, or cannot be; empty: nothing */
     bool rate_asked;        /* a rate was asked for while it ran (<trackway/sampling.h>) */

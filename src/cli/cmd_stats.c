@@ -133,6 +133,19 @@ static void print_process(struct tw__buf *out, const struct tw__look *look, cons
 #undef LINE
 }
 
+/* What of headers of others was not read, or not sent on. */
+static void print_drops(struct tw__buf *out, const struct tw__look *look, const struct tw_drops *drops)
+{
+    struct tw__buf text = {0};
+#define ADD(name, words)                                                                                               \
+    if (drops->name) tw__buf_fmt(&text, "%s%llu %s", text.len ? "; " : "", (unsigned long long)drops->name, words);
+    TW_DROP_TABLE(ADD)
+#undef ADD
+    add_line(out, look, "headers dropped", text.len ? tw__buf_text(&text) : tw__text_of("none"));
+    out->failed |= text.failed;
+    tw__buf_fini(&text);
+}
+
 /* How it samples, what cannot be, and a line for each exporter. */
 static void print_exporters(struct tw__buf *out, const struct tw__look *look, const struct tw__source *source)
 {
@@ -179,6 +192,7 @@ int tw__cmd_stats(const struct tw__args *args)
         } else {
             if (i) tw__buf_char(&out, '\n');
             print_process(&out, &args->look, &sources.items[i].process);
+            print_drops(&out, &args->look, &sources.items[i].process.drops);
             print_exporters(&out, &args->look, &sources.items[i]);
         }
     }

@@ -13,6 +13,7 @@
  * reading all formats and comparing (two traces in one request have no right answer, so the configured order is it).
  */
 #include "propagate/config.h"
+#include "propagate/formats.h"
 
 void tw_carried_init(struct tw_carried *carried)
 {
@@ -50,7 +51,7 @@ int tw_extract(const struct tw_propagation *how, tw_carrier_get get, void *carri
                struct tw_carried *carried)
 {
     const struct tw_formats list = how ? how->read : tw__propagation_list(TW__LIST_READ);
-    const struct tw__reading from = {get, carrier, how && how->drops ? how->drops : &tw__process_drops};
+    const struct tw__reading from = {get, carrier, how && how->drops ? how->drops : tw__process_drops()};
     int result = TW_EXTRACT_NONE;
     uint8_t winner = TW_FORMAT_NONE;
     bool b3_read = false;

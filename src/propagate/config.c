@@ -7,6 +7,7 @@
  * Invariant: a list holds each format at most once, so TW_FORMATS_MAX places are enough.
  */
 #include "propagate/config.h"
+#include "propagate/formats.h"
 
 static const char *const names[] = {[TW_FORMAT_NONE] = "none",
 #define NAME(name, value, text) [name] = text,
@@ -46,8 +47,27 @@ void tw_propagation_set_default(const struct tw_formats *read, const struct tw_f
     if (write) set_list(TW__LIST_WRITE, write);
 }
 
-/* Added to by any thread, read by any, each word whole (relaxed). */
-struct tw_drops tw__process_drops;
+static struct tw_drops own_drops, *drops_at = &own_drops;
+
+struct tw_drops *tw__process_drops(void)
+{
+    return tw__load_acquire(&drops_at); /* pairs with tw__process_drops_to */
+}
+
+void tw__process_drops_to(struct tw_drops *there)
+{
+    const struct tw_drops *from = tw__process_drops();
+    tw__store_release(&drops_at, there); /* pairs with tw__process_drops */
+#define ADD(name, text) (void)tw__add_relaxed(&there->name, tw__load_relaxed(&from->name));
+    TW_DROP_TABLE(ADD)
+#undef ADD
+}
+
+void tw__process_drops_forget(void)
+{
+    own_drops = (struct tw_drops){0};
+    tw__store_release(&drops_at, &own_drops); /* pairs with tw__process_drops */
+}
 
 struct tw_propagation tw_propagation_default(void)
 {
@@ -57,7 +77,8 @@ struct tw_propagation tw_propagation_default(void)
 
 void tw_propagation_drops(struct tw_drops *out)
 {
-#define LOAD(name, text) out->name = tw__load_relaxed(&tw__process_drops.name);
+    const struct tw_drops *drops = tw__process_drops();
+#define LOAD(name, text) out->name = tw__load_relaxed(&drops->name);
     TW_DROP_TABLE(LOAD)
 #undef LOAD
 }

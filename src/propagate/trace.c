@@ -10,6 +10,7 @@
 #include <trackway/trace.h>
 
 #include "propagate/config.h"
+#include "propagate/formats.h"
 
 _Static_assert((int)TW_TRACE_REST_MAX == (int)TW_CARRIED_XRAY_MAX, "what a header may hold besides");
 _Static_assert((int)TW_TRACE_HEADER_MAX == (int)TW__XRAY_TEXT_MAX, "the longest header");
@@ -23,14 +24,14 @@ int tw_trace_parse(const char *text, size_t len, struct tw_trace *out)
     if (value.len == 0) return TW_ERR_NOT_FOUND;
     if (memchr(value.at, '=', value.len)) {
         struct tw__xray_rest rest = {.text = trace.rest};
-        known = tw__xray_parse_rest(value, &tw__process_drops, &trace.context, &rest) != TW_EXTRACT_NONE;
+        known = tw__xray_parse_rest(value, tw__process_drops(), &trace.context, &rest) != TW_EXTRACT_NONE;
         trace.rest_len = rest.len;
         decided = rest.decided;
     } else {
         known = tw_traceparent_parse(value.at, value.len, &trace.context) == 0;
     }
     if (!known) {
-        tw__drop(&tw__process_drops, value);
+        tw__drop(tw__process_drops(), value);
         return TW_ERR_NOT_FOUND;
     }
     if (decided) trace.sample = trace.context.flags & TW_FLAG_SAMPLED ? TW_SAMPLE_ON : TW_SAMPLE_OFF;

@@ -8,6 +8,7 @@
  * wrote it).
  */
 #include "propagate/config.h"
+#include "propagate/formats.h"
 
 _Static_assert((int)TW_TRACE_VALUE_MAX == (int)TW__XRAY_TEXT_MAX, "X-Ray's is the longest");
 
@@ -37,7 +38,7 @@ int tw_trace_value_parse(const char *text, size_t len, struct tw_context *contex
     if (carried) tw_carried_init(carried);
     if (value.len == 0) return TW_EXTRACT_NONE;
     if (memchr(value.at, '=', value.len)) {
-        result = tw__xray_parse(value, &tw__process_drops, context, carried);
+        result = tw__xray_parse(value, tw__process_drops(), context, carried);
         format = TW_FORMAT_XRAY;
     } else if (tw_traceparent_parse(value.at, value.len, context) == 0) {
         result = TW_EXTRACT_PARENT;
@@ -47,7 +48,7 @@ int tw_trace_value_parse(const char *text, size_t len, struct tw_context *contex
         format = TW_FORMAT_B3;
     }
     if (result == TW_EXTRACT_NONE) {
-        if (malformed) tw__drop(&tw__process_drops, value);
+        if (malformed) tw__drop(tw__process_drops(), value);
         return result;
     }
     if (carried) carried->format = format;

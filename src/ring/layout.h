@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <trackway/propagate.h>
 #include <trackway/tag.h>
 
 #define TW__MAGIC "TRACKWAY"
@@ -109,7 +110,8 @@ struct tw__header {
     struct tw__calibration calibrations[TW__CALIBRATIONS];
     char service[128], host[64], command[256]; /* NUL-terminated, cut to fit */
     uint64_t live_off;         /* struct tw__live_page; 0: there is none */
-    uint8_t pad[280];
+    uint8_t pad[216];
+    struct tw_drops drops; /* of headers of others; a u64 each, order of TW_DROP_TABLE */
     /* 1296: about what is sent */
     struct tw__export_causes causes[TW__EXPORT_WORDS];
     uint64_t sample_asked;     /* written by the process or from outside: TW__SAMPLE_ASKED | threshold; 0: as configured */
@@ -294,6 +296,7 @@ static_assert(offsetof(struct tw__header, state) == 160, "header");
 static_assert(offsetof(struct tw__header, live_off) == 1008, "header");
 static_assert(sizeof(struct tw__live_page) == TW__LIVE_BYTES && sizeof(struct tw__live_entry) == 2048, "live traces");
 static_assert(offsetof(struct tw__live_entry, ref) == 72 && offsetof(struct tw__live_entry, rules) == 1024, "live traces");
+static_assert(offsetof(struct tw__header, drops) == 1232, "header");
 static_assert(offsetof(struct tw__header, causes) == 1296 && offsetof(struct tw__header, sample_asked) == 1392, "header");
 static_assert(offsetof(struct tw__header, exporters) == 1536, "header");
 static_assert(offsetof(struct tw__header, next_ticket) == 2048, "header");

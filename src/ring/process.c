@@ -20,7 +20,7 @@
 #include "ring/view.h"
 
 /* The inverse of 0x5851F42D modulo 2^64: what an id has gone forward, turned into how often. */
-#define ID_STEP UINT64_C(0x5851F42D)
+#define ID_STEP         UINT64_C(0x5851F42D)
 #define ID_STEP_INVERSE UINT64_C(0x30F1DFC5FBCC7BA5)
 
 static_assert(ID_STEP * ID_STEP_INVERSE == 1, "inverse");
@@ -76,7 +76,8 @@ static bool maps_it(const struct tw_reader *reader, uint32_t pid)
 enum tw_process_state tw__view_process_state(const struct tw_reader *reader)
 {
     const struct tw__header *head = &reader->head;
-    if (tw__load_acquire(&tw__view_header(reader)->state) == TW__SEGMENT_CLOSED) return TW_PROCESS_EXITED; /* pairs with close */
+    if (tw__load_acquire(&tw__view_header(reader)->state) == TW__SEGMENT_CLOSED)
+        return TW_PROCESS_EXITED; /* pairs with close */
     if (!reader->same_boot || head->pid_ns == 0 || head->pid_ns != tw__os_pid_ns()) return TW_PROCESS_FOREIGN;
     if (head->start_ticks == 0 || start_ticks_of(head->pid) != head->start_ticks) return TW_PROCESS_DEAD;
     return maps_it(reader, head->pid) ? TW_PROCESS_LIVE : TW_PROCESS_DEAD;
@@ -93,6 +94,13 @@ static void add_losses(struct tw_losses *sum, const uint64_t losses[16])
 #define ADD(name, text) sum->name += tw__load_relaxed(&losses[i++]);
     TW_LOSS_TABLE(ADD)
 #undef ADD
+}
+
+static void take_drops(struct tw_drops *out, const struct tw_drops *drops)
+{
+#define TAKE(name, text) out->name = tw__load_relaxed(&drops->name);
+    TW_DROP_TABLE(TAKE)
+#undef TAKE
 }
 
 /* Spans begun in a slot: each begin and each end adds a step to id, so half of the steps, rounded up. While a slot holds an
@@ -139,7 +147,8 @@ static void read_blocks(const struct tw_reader *reader, struct tw_process *out, 
 }
 
 /* The newest time in a chunk that is open. */
-static void newest_of_open(const struct tw_reader *reader, const struct tw__chunk_info *info, uint64_t *bytes, uint64_t *newest)
+static void newest_of_open(const struct tw_reader *reader, const struct tw__chunk_info *info, uint64_t *bytes,
+                           uint64_t *newest)
 {
     if (!tw__chunk_copy(reader, info, TW__CHUNK_HEAD_BYTES, bytes)) return;
     for (uint32_t at = TW__CHUNK_HEAD_BYTES, len; at < info->end; at += len) {
@@ -243,6 +252,7 @@ int tw_reader_process(struct tw_reader *reader, struct tw_process *out)
                                .overwritten_bytes = tw__load_relaxed(&h->overwritten_bytes),
                                .threads_total = tw__load_relaxed(&h->threads_total)};
     add_losses(&out->losses, h->losses);
+    take_drops(&out->drops, &h->drops);
     read_sampling(reader, out);
     read_blocks(reader, out, &newest);
     read_chunks(reader, out, &newest, &oldest);

@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "base/os.h"
+#include "propagate/config.h"
 #include "ring/control.h"
 #include "trace/attach.h"
 #include "trace/call_rules.h"
@@ -167,6 +168,7 @@ static void forget_parent(void)
     tw__attach_forget();
     tw__recorder_after_fork();
     tw__call_rules_after_fork();
+    tw__process_drops_forget();
     tw__runtime.segment = NULL;
     tw__log_changed();
     if (state.phase == RECORDING || state.phase == FAILED) state.phase = NOT_BEGUN;
@@ -251,6 +253,7 @@ static int begin(const struct tw_config *config)
     tw__store_relaxed(&tw__runtime.context_missing, (uint32_t)state.settings.context_missing);
     tw__store_relaxed(&tw__runtime.generation, tw__runtime.generation + 1);
     segment->generation = tw__runtime.generation;
+    tw__process_drops_to(&segment->header->drops);
     tw__store_release(&tw__runtime.segment, segment); /* pairs with tw__runtime_segment */
     state.phase = RECORDING;
     tw__log_configure(state.settings.log_level);

@@ -22,6 +22,15 @@ static void write_losses(struct tw__json *json, const struct tw_losses *losses)
     tw__json_close(json, '}');
 }
 
+static void write_drops(struct tw__json *json, const struct tw_drops *drops)
+{
+    tw__json_open(json, "header_drops", '{');
+#define WRITE(name, text) tw__json_u64(json, #name, drops->name);
+    TW_DROP_TABLE(WRITE)
+#undef WRITE
+    tw__json_close(json, '}');
+}
+
 void tw__json_process(struct tw__json *json, const struct tw_process *process)
 {
     tw__json_u64(json, "pid", process->pid);
@@ -45,6 +54,7 @@ void tw__json_process(struct tw__json *json, const struct tw_process *process)
     tw__json_u64(json, "open_spans", process->open_spans);
     tw__json_u64(json, "lost", tw__losses_sum(&process->losses));
     write_losses(json, &process->losses);
+    write_drops(json, &process->drops);
     tw__json_text(json, "sampler", process->sampler);
     if (process->rate_asked) tw__json_f64(json, "sample_rate", process->rate);
     if (process->notice.len) tw__json_text(json, "notice", process->notice);

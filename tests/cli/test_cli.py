@@ -199,6 +199,7 @@ def a_live_process_is_seen_by_every_command():
     assert "days=3650" in run("open")[0]
     stats = run("stats")[0]
     assert "texts cut: longer than can be kept" in stats and "spans_begun" in stats
+    assert "  headers dropped    none\n" in stats
     dumped = rows("dump")
     assert dumped[0]["kind"] == "process" and sum(r["kind"] == "span" for r in dumped) >= 316
     times = [r.get("begin_ns", r.get("time_ns")) for r in dumped[1:]]

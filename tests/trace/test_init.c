@@ -24,8 +24,8 @@ static const char *dir;
 static int per_test_setup(void **state)
 {
     (void)state;
-    static const char *const ours[] = {"TRACKWAY", "TRACKWAY_SERVICE", "OTEL_SERVICE_NAME", "TRACKWAY_ARENA", "TRACKWAY_KEEP",
-                                       "TRACKWAY_PAYLOAD", "TRACKWAY_RANDOM_IDS", "TRACKWAY_DIR"};
+    static const char *const ours[] = {"TRACKWAY",      "TRACKWAY_SERVICE", "OTEL_SERVICE_NAME",   "TRACKWAY_ARENA",
+                                       "TRACKWAY_KEEP", "TRACKWAY_PAYLOAD", "TRACKWAY_RANDOM_IDS", "TRACKWAY_DIR"};
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) (void)unsetenv(ours[i]);
     dir = private_dir();
     return setenv("TRACKWAY_DIR", dir, 1);
@@ -220,6 +220,67 @@ static void sites_of_before_have_their_names_after_every_new_beginning(void **st
     in_child(again_and_again);
 }
 
+static bool bad_header(void *carrier, const char *name, unsigned index, const char **value, size_t *len)
+{
+    const char *bad = carrier;
+    if (index > 0 || strcmp(name, "traceparent") != 0) return false;
+    *value = bad;
+    *len = strlen(bad);
+    return true;
+}
+
+static void meet_a_bad_header(void)
+{
+    char bad[] = "00-nothing";
+    struct tw_context context;
+    struct tw_carried carried;
+    (void)tw_extract(NULL, bad_header, bad, &context, &carried);
+}
+
+/* From the bytes, as docs/format/segment.md has them, in the file of the process. */
+static uint64_t traceparents_dropped(void)
+{
+    char path[512];
+    uint64_t found = 0;
+    if (tw_recorder_path(path, sizeof path) <= 0) return UINT64_MAX;
+    int fd = open(path, O_RDONLY);
+    if (pread(fd, &found, sizeof found, 1232) != (ssize_t)sizeof found) found = UINT64_MAX;
+    close(fd);
+    return found;
+}
+
+static int drops_in_a_child_too(void)
+{
+    struct tw_drops drops;
+    meet_a_bad_header();
+    MUST(tw_init(NULL) == 0);
+    MUST(traceparents_dropped() == 1);
+    meet_a_bad_header();
+    MUST(traceparents_dropped() == 2);
+    pid_t pid = fork();
+    if (pid == 0) {
+        meet_a_bad_header();
+        tw_event("begins a recording");
+        bool own = traceparents_dropped() == 1;
+        tw_propagation_drops(&drops);
+        _exit(own && drops.traceparent == 1 ? 0 : 1);
+    }
+    int status = 1;
+    MUST(waitpid(pid, &status, 0) == pid && status == 0);
+    tw_propagation_drops(&drops);
+    MUST(drops.traceparent == 2 && traceparents_dropped() == 2);
+    MUST(tw_shutdown(SECOND) == 0);
+    meet_a_bad_header();
+    MUST(tw_init(NULL) == 0 && traceparents_dropped() == 3);
+    return 0;
+}
+
+static void what_is_dropped_of_headers_stands_in_the_recording_of_the_process_that_met_them(void **state)
+{
+    (void)state;
+    in_child(drops_in_a_child_too);
+}
+
 static atomic_bool stop;
 
 static void *records_on(void *data)
@@ -277,7 +338,8 @@ static void *exits_after_the_end(void *data)
     (void)data;
     (void)tw_span_begin("open");
     atomic_store(&begun, true);
-    while (!atomic_load(&stop)) {}
+    while (!atomic_load(&stop)) {
+    }
     return NULL;
 }
 
@@ -287,7 +349,8 @@ static int threads_that_end_later(void)
     struct tw_config config = small_config();
     MUST(tw_init(&config) == 0);
     MUST(pthread_create(&thread, NULL, exits_after_the_end, NULL) == 0);
-    while (!atomic_load(&begun)) {}
+    while (!atomic_load(&begun)) {
+    }
     MUST(tw_shutdown(SECOND) == 0);
     MUST(tw_init(&config) == 0);
     atomic_store(&stop, true);
@@ -385,8 +448,8 @@ static int arena_sizes(void)
     static const struct {
         const char *text;
         uint64_t bytes;
-    } good[] = {{"512K", 512 << 10}, {"1M", 1 << 20}, {"1048576", 1 << 20}, {"2m", 2 << 20}, {"600kB", 600 << 10},
-                {"3MiB", 3 << 20},   {"", 16 << 20}};
+    } good[] = {{"512K", 512 << 10},  {"1M", 1 << 20},   {"1048576", 1 << 20}, {"2m", 2 << 20},
+                {"600kB", 600 << 10}, {"3MiB", 3 << 20}, {"", 16 << 20}};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         struct tw_stats stats;
         MUST(setenv("TRACKWAY_ARENA", good[i].text, 1) == 0);
@@ -397,8 +460,10 @@ static int arena_sizes(void)
     static const struct {
         const char *text;
         int error;
-    } bad[] = {{"abc", TW_ERR_SYNTAX}, {"M", TW_ERR_SYNTAX},   {"-1", TW_ERR_SYNTAX},   {"1MM", TW_ERR_SYNTAX},
-               {" 1M", TW_ERR_SYNTAX}, {"0", TW_ERR_RANGE},    {"511K", TW_ERR_RANGE},  {"5G", TW_ERR_RANGE},
+    } bad[] = {{"abc", TW_ERR_SYNTAX},  {"M", TW_ERR_SYNTAX},
+               {"-1", TW_ERR_SYNTAX},   {"1MM", TW_ERR_SYNTAX},
+               {" 1M", TW_ERR_SYNTAX},  {"0", TW_ERR_RANGE},
+               {"511K", TW_ERR_RANGE},  {"5G", TW_ERR_RANGE},
                {"1.5M", TW_ERR_SYNTAX}, {"99999999999999999999999", TW_ERR_RANGE}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char text[256];
@@ -685,7 +750,8 @@ static int full_later(void)
     (void)snprintf(filler, sizeof filler, "%s/filler", place);
     int fd = open(filler, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     static char bytes[4096];
-    while (write(fd, bytes, sizeof bytes) > 0) {}
+    while (write(fd, bytes, sizeof bytes) > 0) {
+    }
     MUST(close(fd) == 0);
 
     for (int i = 0; i < 50000; i++) tw_span_end(tw_span_begin("the arena has its memory")); /* twice around */
@@ -850,6 +916,7 @@ int main(void)
         ALONE(the_first_span_sets_everything_up),
         ALONE(of_several_inits_the_first_wins),
         ALONE(a_shorter_config_of_an_older_program_is_taken),
+        ALONE(what_is_dropped_of_headers_stands_in_the_recording_of_the_process_that_met_them),
         ALONE(sites_of_before_have_their_names_after_every_new_beginning),
         ALONE(recording_may_end_and_begin_while_other_threads_record),
         ALONE(a_thread_may_exit_after_its_segment),
