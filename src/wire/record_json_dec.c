@@ -20,7 +20,8 @@ struct reading {
     struct tw_context *parents;
     size_t parent_count, parent_cap;
     struct tw_text kind, level, message;
-    bool has_time, has_trace, has_span, is_call;
+    bool has_time, has_trace, has_span;
+    bool no_result; /* of a call: null */
 };
 
 /* -- numbers and names */
@@ -111,6 +112,17 @@ static int tag_member(struct tw__json_in *in, void *target)
     if (code == 0 && !done) code = tw__json_in_tag(in, &r->tags, key);
     if (code == 0 && r->tags.count > before) r->tags.items[before].full_len = r->tags.items[before].text.len;
     return code;
+}
+
+/* A call without a result has null for one, which is no tag otherwise. */
+static int call_member(struct tw__json_in *in, void *target)
+{
+    struct reading *r = target;
+    const struct tw_tag_value null = {.key = {"response", 8}, .type = TW_TYPE_STR, .text = {"null", 4}, .full_len = 4};
+    if (!tw__json_is(&in->json, "response") || tw__json_in_peek(in) != TW__JSON_NULL) return tag_member(in, target);
+    int code = tw__json_in_skip(in);
+    r->no_result = true;
+    return code < 0 ? code : tw__tag_list_add(in->pool, &r->tags, &null);
 }
 
 struct cut {
@@ -246,7 +258,7 @@ static int member(struct tw__json_in *in, void *target)
     if (!taken) code = enum_member(in, r, &taken);
     if (taken) return code;
     if (tw__json_is(&in->json, "tags")) return tw__json_in_object(in, tag_member, r);
-    if (tw__json_is(&in->json, "call")) return tw__json_in_object(in, tag_member, r);
+    if (tw__json_is(&in->json, "call")) return tw__json_in_object(in, call_member, r);
     if (tw__json_is(&in->json, "cut")) return cut_tags(in, r);
     if (tw__json_is(&in->json, "further_parents")) return tw__json_in_list(in, parent, r);
     if (tw__json_is(&in->json, "line")) return small_number(in, &record->line);
@@ -272,6 +284,24 @@ static int add_log(struct tw__pool *pool, struct reading *r)
     return code;
 }
 
+/* A result is the JSON text of a value, so that a text has its quotes, unless only its beginning was kept. */
+static int restore_result(struct tw__pool *pool, struct reading *r)
+{
+    struct tw_tag_value *result = NULL;
+    struct tw__buf quoted = {0};
+    for (size_t i = 0; i < r->tags.count; i++) {
+        struct tw_tag_value *tag = &r->tags.items[i];
+        if (tw__text_is(tag->key, "response")) result = tag;
+        if (tw__text_is(tag->key, "response_truncated") && tag->type == TW_TYPE_BOOL && tag->value.u) return 0;
+    }
+    if (!result || result->type != TW_TYPE_STR || result->cut || r->no_result) return 0;
+    tw__json_text(&(struct tw__json){.out = &quoted}, NULL, result->text);
+    result->text = (struct tw_text){quoted.failed ? NULL : tw__pool_copy(pool, quoted.ptr, quoted.len), quoted.len};
+    result->full_len = quoted.len;
+    tw__buf_fini(&quoted);
+    return result->text.ptr ? 0 : TW_ERR_MEMORY;
+}
+
 static int finish(struct tw__pool *pool, struct reading *r, const char **why)
 {
     struct tw_record *record = &r->out->record;
@@ -290,6 +320,7 @@ static int finish(struct tw__pool *pool, struct reading *r, const char **why)
     if (!is_span) record->end_ns = record->time_ns;
     *why = "out of memory";
     if (record->kind == TW_RECORD_LOG && add_log(pool, r) < 0) return TW_ERR_MEMORY;
+    if (record->kind == TW_RECORD_RESPONSE && restore_result(pool, r) < 0) return TW_ERR_MEMORY;
     record->pid = r->out->process.pid;
     record->tags = r->tags.items;
     record->tag_count = r->tags.count;

@@ -168,6 +168,22 @@ def our_own_calls_are_understood(folder):
     assert found["bad_lines"] == 0 and found["lines"] == len(lines.splitlines()) > 4, found
 
 
+def what_calls_answered_is_shown_as_the_recording_shows_it(folder):
+    data = os.path.join(folder, "data")
+    run = lambda story, *words: subprocess.run([TRACKWAY, *words], capture_output=True, text=True, timeout=60, check=True, env=story.env).stdout
+    answers = lambda text: [line.split(" response ", 1)[1] for line in text.splitlines() if " response " in line]
+    with Story(folder, CALLS) as story:
+        ingest("-", "--data", data, stdin=story.dump())
+        found = []
+        with Collector(folder, "none") as collector:
+            for line in run(story, "traces", "--json").splitlines():
+                trace = json.loads(line)["trace_id"]
+                here, there = (answers(run(story, "show", trace, *more)) for more in ([], ["--server", collector.where["http"]]))
+                assert here == there, (here, there)
+                found += here
+    assert any(answer.startswith('"Hello, ') for answer in found) and "null" in found, found
+
+
 def what_store_export_writes_comes_in_again(folder):
     one, two = os.path.join(folder, "one"), os.path.join(folder, "two")
     with Story(folder) as story:
@@ -216,5 +232,5 @@ def what_cannot_be_is_said(folder):
 if __name__ == "__main__":
     sys.exit(run_tests(a_dump_gives_the_spans_that_the_collector_reads_itself, a_running_collector_takes_the_same,
                        lines_of_the_exporter_file_are_understood, calls_of_both_profiles_are_paired_and_chains_join,
-                       our_own_calls_are_understood, what_store_export_writes_comes_in_again,
+                       our_own_calls_are_understood, what_calls_answered_is_shown_as_the_recording_shows_it, what_store_export_writes_comes_in_again,
                        bad_lines_are_told_counted_and_harm_nothing, the_token_for_writing_is_asked_for, what_cannot_be_is_said))
