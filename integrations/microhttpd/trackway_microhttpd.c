@@ -6,8 +6,7 @@
  * after each call and put on whichever thread makes the next. A detached span with an attached context would do for
  * children, but the handler could not tag tw_span_current().
  *
- *     MHD's request pointer -> struct state { ..., user } <- what the handler gets as its request pointer is
- * &state->user
+ *     MHD's request pointer -> struct state { ..., user } <- the handler's request pointer is &state->user
  *
  * Hence the handler's pointer leads back to the state, and it needs no table and no thread-local to find its span.
  *

@@ -117,8 +117,9 @@ int tw__filter_compile(const char *text, size_t len, const struct tw__filter_sch
 void tw__filter_free(struct tw__filter *filter);
 
 /* Whether a record passes. get is asked for the fields of the conditions that are reached, in order, until the answer
- * is known; the same key twice in a row is asked for once. Threads  [any thread] [async-signal-safe] when get is Cost
- * linear in conditions and in the length of texts; no allocation, no recursion. */
+ * is known; the same key twice in a row is asked for once.
+ * Threads  [any thread] [async-signal-safe] when get is
+ * Cost     linear in conditions and in the length of texts; no allocation, no recursion. */
 bool tw__filter_match(const struct tw__filter *filter, tw__field_get *get, const void *source);
 
 /* One condition against one value; value NULL: the field is not there. */
@@ -137,8 +138,8 @@ enum tw__known { TW__KNOWN_NOT, TW__KNOWN_ABSENT, TW__KNOWN_VALUE };
 typedef enum tw__known tw__field_known(const void *source, const struct tw__field_key *key, struct tw__field *out);
 
 /* The verdict on a site: YES for each of its records, NO for none, DEPENDS on the record. What is static (module,
- * function, level) is answered by known; its answers are the same for every record of the site. Threads, cost: as
- * tw__filter_match. */
+ * function, level) is answered by known; its answers are the same for every record of the site.
+ * Threads, cost: as tw__filter_match. */
 enum tw__verdict tw__filter_site(const struct tw__filter *filter, tw__field_known *known, const void *source);
 
 /* Adds what stands for a text between double quotes. regex: behind ~ and !~, where a backslash is the expression's own. */
@@ -160,8 +161,9 @@ enum {
 };
 
 /* Reads what selects levels: warning (and more severe), =info, !=info, <info, <=info, =<info, >info, >=info, =>info, a
- * leading ! for everything else; none is above all of them, so that <none is all. Returns  the set, 0 to 255, or
- * TW_ERR_SYNTAX.  Threads  [any thread] [async-signal-safe] */
+ * leading ! for everything else; none is above all of them, so that <none is all.
+ * Returns  the set, 0 to 255, or TW_ERR_SYNTAX.
+ * Threads  [any thread] [async-signal-safe] */
 int tw__levels_parse(const char *text, size_t len);
 
 /* The number of a level's name, 0 emergency to 7 debug; also warn, err, crit, emerg, panic. TW_ERR_NOT_FOUND otherwise.
