@@ -1,8 +1,5 @@
-/* store_rivals: what the same spans cost otherwise.
- *
- * As rows of one SQLite table with two indexes, (trace) and (service, begin, duration), tags as one text. And before any store:
- * the same spans as OTLP requests of 512, unpacked by protobuf-c and freed, and nothing else; beside it our own decoder, which
- * makes the batch that the store is given.
+/* store_rivals: what the same spans cost otherwise: as rows of one SQLite table with two indexes, (trace) and (service, begin,
+ * duration), tags as one text.
  */
 #include <stdio.h>
 #include <unistd.h>
@@ -11,15 +8,8 @@
 
 #include "bench.h"
 #include "store_parts.h"
-#include "wire/otlp_dec.h"
-#include "wire/otlp_spans.h"
-#ifdef BENCH_PROTOBUF_C
-#include "trace.pb-c.h"
-#endif
 
-enum { RIVAL_SPANS = 200000, REQUEST_SPANS = 512, REQUESTS = 128, ROUNDS = 3 };
-
-/* -- rows */
+enum { RIVAL_SPANS = 200000 };
 
 static void put_tags(const struct tw__span *span, char *text, size_t cap, size_t *len)
 {
@@ -95,84 +85,7 @@ static void bench_rows(struct generator *generator, const char *folder)
     (void)unlink(path);
 }
 
-/* -- decoding */
-
-static int throw_away(void *data, struct tw__spans *spans)
-{
-    *(size_t *)data += spans->count;
-    return 0;
-}
-
-static void decode_ours(const struct tw__buf *requests, size_t count)
-{
-    struct tw__spans spans = {0};
-    size_t seen = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct tw__otlp_dec dec = {.spans = &spans, .door = TW__DOOR_OTLP_HTTP, .take = throw_away, .data = &seen};
-        int error = tw__otlp_dec(&dec, requests[i].ptr, requests[i].len);
-        tw__pool_fini(&dec.kept);
-        if (error) store_fail("decoding", error);
-    }
-    tw__spans_fini(&spans);
-    if (seen != count * REQUEST_SPANS) store_fail("decoding", TW_ERR_CORRUPT);
-}
-
-static void decode_protobuf_c(const struct tw__buf *requests, size_t count)
-{
-#ifdef BENCH_PROTOBUF_C
-    for (size_t i = 0; i < count; i++) {
-        Otlp__ExportTraceServiceRequest *request =
-            otlp__export_trace_service_request__unpack(NULL, requests[i].len, (const uint8_t *)requests[i].ptr);
-        if (!request) store_fail("protobuf-c", TW_ERR_CORRUPT);
-        otlp__export_trace_service_request__free_unpacked(request, NULL);
-    }
-#else
-    (void)requests;
-    (void)count;
-#endif
-}
-
-static void bench_decoder(const char *name, void (*decode)(const struct tw__buf *requests, size_t count),
-                          const struct tw__buf *requests, double bytes)
-{
-    double best = 1e9;
-    for (unsigned round = 0; round < ROUNDS; round++) {
-        double begin = store_seconds(CLOCK_THREAD_CPUTIME_ID);
-        decode(requests, REQUESTS);
-        double cpu = store_seconds(CLOCK_THREAD_CPUTIME_ID) - begin;
-        if (cpu < best) best = cpu;
-    }
-    char note[96];
-    (void)snprintf(note, sizeof note, "%.2f M spans/s a core; OTLP of %.0f B a span, decoded only",
-                   REQUESTS * REQUEST_SPANS / best / 1e6, bytes / (REQUESTS * REQUEST_SPANS));
-    (void)bench_report(&(struct bench_row){
-        .name = name, .value = best / (REQUESTS * REQUEST_SPANS) * 1e9, .unit = "ns", .note = note});
-}
-
-static void bench_decoding(struct generator *generator)
-{
-    static struct tw__buf requests[REQUESTS];
-    struct tw__spans spans = {0};
-    double bytes = 0;
-    for (size_t i = 0; i < REQUESTS; i++) {
-        if (generator_fill(generator, &spans, REQUEST_SPANS, true) < 0) store_fail("generator", TW_ERR_MEMORY);
-        tw__otlp_spans(&spans, &requests[i]);
-        if (requests[i].failed) store_fail("encoding", TW_ERR_MEMORY);
-        bytes += (double)requests[i].len;
-    }
-    tw__spans_fini(&spans);
-#ifdef BENCH_PROTOBUF_C
-    bench_decoder("rival.protobuf_c", decode_protobuf_c, requests, bytes);
-#else
-    (void)decode_protobuf_c;
-    bench_skip("rival.protobuf_c", "libprotobuf-c is not installed");
-#endif
-    bench_decoder("rival.our_decoder", decode_ours, requests, bytes);
-    for (size_t i = 0; i < REQUESTS; i++) tw__buf_fini(&requests[i]);
-}
-
 void store_bench_rivals(struct generator *generator, const char *folder)
 {
     if (bench_wanted("rival.sqlite_rows")) bench_rows(generator, folder);
-    if (bench_wanted("rival.protobuf_c") || bench_wanted("rival.our_decoder")) bench_decoding(generator);
 }
