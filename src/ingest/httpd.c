@@ -1,47 +1,22 @@
 /* httpd: libmicrohttpd behind a table of routes. Its threads wait with epoll and call the handlers themselves, so a
  * slow query holds one thread of its own server and no other door.
  *
- * A request is an exchange: head -> checks (route, host, origin, token, length) -> body, counted as it grows -> undone
- * gzip -> handler -> reply. What fails a check is answered at once when its body is long, else after the body has been
- * read, so that the connection can be used again.
- *
- * Invariant: waiting_bytes is the memory of all bodies under way, compressed and not; beyond the limit a request is
- * answered with 503. A certificate is replaced by a second libmicrohttpd on the same socket: the first keeps its
- * connections until they end, or the next reload. Rejected: its own threads-per-connection (memory), gnutls' callback
- * for certificates (a second TLS library in our code).
+ * A certificate is replaced by a second libmicrohttpd on the same socket: the first keeps its connections until they end, or the
+ * next reload. Rejected: its own threads-per-connection (memory), gnutls' callback for certificates (a second TLS library in
+ * our code).
  */
 #include "ingest/httpd.h"
 
-#include <arpa/inet.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <strings.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-#include <microhttpd.h>
-
-#include "base/clock.h"
-#include "base/os.h"
-#include "ingest/inflate.h"
-#include "ingest/sources.h"
-#include "ingest/under_way.h"
-#include "wire/json.h"
+#include "ingest/http_exchange.h"
 
 enum {
-    CONNECTION_BYTES = 64 << 10, /* of libmicrohttpd, for head and reading */
-    IDLE_S = 60,                 /* without a byte in either direction */
-    REQUEST_S = 120,             /* for a whole request */
-    READ_REFUSED = 16 << 20,     /* of a body that is refused: who has not sent it all does not read the answer */
-    KEEP_BYTES = 4 << 20,        /* of an inflater's memory between requests */
-    PIECE_BYTES = 64 << 10,
+    IDLE_S = 60, /* without a byte in either direction */
     PEM_MAX = 1 << 20
-};
-
-struct machine {
-    struct tw__inflate inflate;
-    struct machine *next;
 };
 
 struct tw__httpd {
@@ -49,503 +24,9 @@ struct tw__httpd {
     struct MHD_Daemon *daemon, *before; /* before: with the certificate before */
     char *certificate, *key;            /* texts that daemon uses; */
     char *certificate_before, *key_before;
-    struct tw__sources *sources;
-    uint32_t connections;   /* atomic */
-    uint32_t draining;      /* atomic */
-    uint64_t waiting_bytes; /* atomic */
-    struct tw__under_way under_way;
-    pthread_mutex_t lock; /* of machines */
-    struct machine *machines;
+    uint32_t connections; /* atomic */
+    struct tw__http_exchanges exchanges;
 };
-
-struct exchange {
-    struct tw__httpd *server;
-    const struct tw__route *route;
-    struct tw__request request;
-    struct tw__buf body;
-    size_t counted_bytes; /* in waiting_bytes */
-    enum tw__packing packing;
-    unsigned refused; /* status */
-    size_t passed_over_bytes;
-    const char *why;
-    uint64_t began_ns;
-};
-
-struct stream {
-    struct tw__httpd *server;
-    struct tw__reply reply;
-    size_t at;
-    bool ended;
-};
-
-/* -- what handlers call */
-
-const char *tw__request_header(const struct tw__request *request, const char *name)
-{
-    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
-}
-
-struct search {
-    const char *name, *found;
-    size_t index;
-};
-
-static enum MHD_Result search_one(void *data, enum MHD_ValueKind kind, const char *name, const char *value)
-{
-    struct search *search = data;
-    (void)kind;
-    if (strcmp(name, search->name) != 0 || search->index-- != 0) return MHD_YES;
-    search->found = value ? value : "";
-    return MHD_NO;
-}
-
-const char *tw__request_query(const struct tw__request *request, const char *name, size_t index)
-{
-    struct search search = {.name = name, .index = index};
-    (void)MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, search_one, &search);
-    return search.found;
-}
-
-struct visit {
-    void (*fn)(void *data, const char *name, const char *value);
-    void *data;
-};
-
-static enum MHD_Result visit_one(void *data, enum MHD_ValueKind kind, const char *name, const char *value)
-{
-    struct visit *visit = data;
-    (void)kind;
-    visit->fn(visit->data, name, value ? value : "");
-    return MHD_YES;
-}
-
-void tw__request_queries(const struct tw__request *request, void (*fn)(void *data, const char *name, const char *value),
-                         void *data)
-{
-    struct visit visit = {fn, data};
-    (void)MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, visit_one, &visit);
-}
-
-void tw__reply_error(struct tw__reply *reply, unsigned status, const char *message)
-{
-    struct tw__json json = {.out = &reply->body};
-    tw__buf_reset(&reply->body);
-    reply->status = status;
-    reply->type = "application/json";
-    tw__json_open(&json, NULL, '{');
-    tw__json_cstr(&json, "error", message);
-    tw__json_close(&json, '}');
-    tw__json_line(&json);
-}
-
-/* -- checks */
-
-static bool ends_with(const char *text, size_t len, const char *end)
-{
-    size_t tail = strlen(end);
-    return len >= tail && strncasecmp(text + len - tail, end, tail) == 0;
-}
-
-/* Whether Host names this machine by number or as localhost: any other name may have been made to point here. */
-static bool host_is_here(const char *host)
-{
-    struct in_addr v4;
-    char number[INET_ADDRSTRLEN];
-    size_t len = host ? strcspn(host, ":") : 0;
-    if (!host || host[0] == '[') return true;
-    if (ends_with(host, len, "localhost") && (len == 9 || host[len - 10] == '.')) return true;
-    if (len >= sizeof number) return false;
-    memcpy(number, host, len);
-    number[len] = '\0';
-    return inet_pton(AF_INET, number, &v4) == 1;
-}
-
-static bool origin_is_host(const char *origin, const char *host)
-{
-    const char *name = strstr(origin, "://");
-    return host && name && strcasecmp(name + 3, host) == 0;
-}
-
-static bool matches(const struct tw__route *route, const char *path, const char **rest)
-{
-    size_t len = strlen(route->path);
-    bool star = len && route->path[len - 1] == '*';
-    if (star && strncmp(route->path, path, len - 1) == 0) {
-        *rest = path + len - 1;
-        return true;
-    }
-    *rest = "";
-    return !star && strcmp(route->path, path) == 0;
-}
-
-static bool method_fits(const struct tw__route *route, const char *method)
-{
-    return strcmp(route->method, method) == 0 || (strcmp(route->method, "GET") == 0 && strcmp(method, "HEAD") == 0);
-}
-
-static void refuse(struct exchange *exchange, unsigned status, const char *why)
-{
-    exchange->refused = status;
-    exchange->why = why;
-}
-
-static void find_route(struct exchange *exchange)
-{
-    bool path_known = false;
-    for (const struct tw__route *route = exchange->server->config.routes; route->method; route++) {
-        const char *rest;
-        if (!matches(route, exchange->request.path, &rest)) continue;
-        path_known = true;
-        if (!method_fits(route, exchange->request.method)) continue;
-        exchange->route = route;
-        exchange->request.rest = rest;
-        return;
-    }
-    refuse(exchange, path_known ? 405 : 404, path_known ? "not with this method" : "there is nothing here");
-}
-
-static void check_encoding(struct exchange *exchange)
-{
-    const char *encoding = tw__request_header(&exchange->request, "Content-Encoding");
-    if (!encoding || !*encoding || strcasecmp(encoding, "identity") == 0) return;
-    if (strcasecmp(encoding, "gzip") == 0 || strcasecmp(encoding, "x-gzip") == 0)
-        exchange->packing = TW__PACKING_GZIP;
-    else if (strcasecmp(encoding, "deflate") == 0)
-        exchange->packing = TW__PACKING_DEFLATE;
-    else
-        refuse(exchange, 415, "this Content-Encoding is not understood; gzip, deflate and identity are");
-}
-
-static uint64_t content_length(const struct exchange *exchange)
-{
-    const char *text = tw__request_header(&exchange->request, "Content-Length");
-    return text ? strtoull(text, NULL, 10) : 0;
-}
-
-static void check_head(struct exchange *exchange)
-{
-    const struct tw__httpd *server = exchange->server;
-    const struct tw__request *request = &exchange->request;
-    const char *host = tw__request_header(request, "Host"), *origin = tw__request_header(request, "Origin");
-    bool reads = strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
-    find_route(exchange);
-    if (exchange->refused) return;
-    if (server->config.loopback && !host_is_here(host)) {
-        refuse(exchange, 403, "the Host header names another machine");
-    } else if (origin && !reads && !origin_is_host(origin, host)) {
-        refuse(exchange, 403, "not from pages of other origins");
-    } else if (!tw__tokens_allow(server->config.tokens, exchange->route->role,
-                                 tw__request_header(request, "Authorization"))) {
-        tw__stat_add(&server->config.stats->unauthorised, 1);
-        refuse(exchange, 401, "a token is needed: Authorization: Bearer TOKEN");
-    } else if (content_length(exchange) > exchange->route->body_max_bytes) {
-        tw__stat_add(&server->config.stats->too_large, 1);
-        refuse(exchange, 413, "the body is larger than the limit");
-    } else {
-        check_encoding(exchange);
-    }
-}
-
-/* -- bodies */
-
-static bool reserve(struct exchange *exchange, size_t bytes)
-{
-    struct tw__httpd *server = exchange->server;
-    uint64_t before = tw__add_relaxed(&server->waiting_bytes, bytes);
-    exchange->counted_bytes += bytes;
-    if (before + bytes <= server->config.waiting_max_bytes || exchange->counted_bytes <= CONNECTION_BYTES) return true;
-    tw__stat_add(&server->config.stats->refused_memory, 1);
-    refuse(exchange, 503, "too much is waiting already; try again later");
-    return false;
-}
-
-static void take_piece(struct exchange *exchange, const char *bytes, size_t len)
-{
-    if (exchange->refused) return;
-    if (len > exchange->route->body_max_bytes - exchange->body.len) {
-        tw__stat_add(&exchange->server->config.stats->too_large, 1);
-        refuse(exchange, 413, "the body is larger than the limit");
-        return;
-    }
-    size_t before = exchange->body.cap;
-    tw__buf_add(&exchange->body, bytes, len);
-    if (exchange->body.failed)
-        refuse(exchange, 503, "out of memory; try again later");
-    else if (exchange->body.cap > before)
-        (void)reserve(exchange, exchange->body.cap - before);
-}
-
-static struct machine *take_machine(struct tw__httpd *server)
-{
-    (void)pthread_mutex_lock(&server->lock);
-    struct machine *machine = server->machines;
-    if (machine) server->machines = machine->next;
-    (void)pthread_mutex_unlock(&server->lock);
-    return machine ? machine : calloc(1, sizeof *machine);
-}
-
-static void give_machine(struct tw__httpd *server, struct machine *machine)
-{
-    if (!machine) return;
-    tw__inflate_trim(&machine->inflate, KEEP_BYTES);
-    (void)pthread_mutex_lock(&server->lock);
-    machine->next = server->machines;
-    server->machines = machine;
-    (void)pthread_mutex_unlock(&server->lock);
-}
-
-static void unpack(struct exchange *exchange, struct machine *machine)
-{
-    struct tw__httpd *server = exchange->server;
-    size_t before = machine->inflate.cap;
-    int code = tw__inflate(&machine->inflate, exchange->packing, exchange->request.body,
-                           exchange->route->body_max_bytes, &exchange->request.body);
-    if (code == TW_ERR_SPACE) {
-        tw__stat_add(&server->config.stats->too_large, 1);
-        refuse(exchange, 413, "the body is larger than the limit once it is decompressed");
-    } else if (code == TW_ERR_MEMORY) {
-        tw__stat_add(&server->config.stats->failures, 1);
-        refuse(exchange, 503, "out of memory; try again later");
-    } else if (code < 0) {
-        tw__stat_add(&server->config.stats->bad, 1);
-        refuse(exchange, 400, "the body is not what Content-Encoding says");
-    } else if (machine->inflate.cap > before) {
-        (void)reserve(exchange, machine->inflate.cap - before);
-    }
-}
-
-/* -- replies */
-
-static ssize_t stream_read(void *data, uint64_t position, char *out, size_t max)
-{
-    struct stream *stream = data;
-    struct tw__buf *body = &stream->reply.body;
-    tw__under_way_moved(&stream->server->under_way);
-    (void)position;
-    while (stream->at == body->len) {
-        if (stream->ended) return MHD_CONTENT_READER_END_OF_STREAM;
-        tw__buf_reset(body);
-        stream->at = 0;
-        tw__under_way_handle(&stream->server->under_way);
-        stream->ended = !stream->reply.next(stream->reply.state, body);
-        tw__under_way_handled(&stream->server->under_way);
-        if (body->failed) return MHD_CONTENT_READER_END_WITH_ERROR;
-    }
-    size_t len = body->len - stream->at < max ? body->len - stream->at : max;
-    memcpy(out, body->ptr + stream->at, len);
-    stream->at += len;
-    return (ssize_t)len;
-}
-
-static void stream_free(void *data)
-{
-    struct stream *stream = data;
-    if (stream->reply.done) stream->reply.done(stream->reply.state);
-    tw__buf_fini(&stream->reply.body);
-    free(stream);
-}
-
-static struct MHD_Response *make_response(struct tw__httpd *server, struct tw__reply *reply)
-{
-    if (reply->next) {
-        struct stream *stream = calloc(1, sizeof *stream);
-        if (!stream) {
-            if (reply->done) reply->done(reply->state);
-            return NULL;
-        }
-        stream->server = server;
-        stream->reply = *reply;
-        stream->at = stream->reply.body.len;
-        *reply = (struct tw__reply){.status = reply->status};
-        struct MHD_Response *made =
-            MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PIECE_BYTES, stream_read, stream, stream_free);
-        if (!made) stream_free(stream);
-        return made;
-    }
-    if (reply->fixed.ptr)
-        return MHD_create_response_from_buffer(reply->fixed.len, (void *)(uintptr_t)reply->fixed.ptr,
-                                               MHD_RESPMEM_PERSISTENT);
-    struct MHD_Response *made =
-        reply->body.len ? MHD_create_response_from_buffer(reply->body.len, reply->body.ptr, MHD_RESPMEM_MUST_FREE)
-                        : MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
-    if (made && reply->body.len) reply->body = (struct tw__buf){0};
-    return made;
-}
-
-static void add_header(struct MHD_Response *response, const char *name, const char *value)
-{
-    if (value) (void)MHD_add_response_header(response, name, value);
-}
-
-static const char POLICY[] = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-                             "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-                             "frame-ancestors 'none'";
-
-static void add_headers(struct exchange *exchange, struct tw__reply *reply, struct MHD_Response *response)
-{
-    char number[16];
-    add_header(response, "Content-Type", reply->type);
-    add_header(response, "Content-Encoding", reply->encoding);
-    add_header(response, "ETag", reply->etag);
-    add_header(response, "X-Content-Type-Options", "nosniff");
-    if (reply->retry_after_s) {
-        (void)snprintf(number, sizeof number, "%u", reply->retry_after_s);
-        add_header(response, "Retry-After", number);
-    }
-    if (reply->status == 401) add_header(response, "WWW-Authenticate", "Basic realm=\"trackway\", charset=\"UTF-8\"");
-    if (reply->status == 405) {
-        const char *rest;
-        for (const struct tw__route *route = exchange->server->config.routes; route->method; route++)
-            if (matches(route, exchange->request.path, &rest)) add_header(response, "Allow", route->method);
-    }
-    if (!exchange->route || exchange->route->role != TW__ROLE_WRITE) {
-        add_header(response, "Cache-Control", reply->cache ? reply->cache : "no-store");
-        add_header(response, "Content-Security-Policy", POLICY);
-        add_header(response, "Cross-Origin-Resource-Policy", "same-origin");
-        add_header(response, "Referrer-Policy", "no-referrer");
-    }
-    if (tw__load_relaxed(&exchange->server->draining)) add_header(response, "Connection", "close");
-}
-
-static bool is_current(const struct exchange *exchange, const struct tw__reply *reply)
-{
-    const char *have = reply->etag ? tw__request_header(&exchange->request, "If-None-Match") : NULL;
-    return have && reply->status == 200 && strstr(have, reply->etag);
-}
-
-static enum MHD_Result answer(struct exchange *exchange, struct tw__reply *reply)
-{
-    if (reply->body.failed) {
-        tw__stat_add(&exchange->server->config.stats->failures, 1);
-        tw__buf_fini(&reply->body);
-        if (reply->done) reply->done(reply->state);
-        *reply = (struct tw__reply){.status = 503, .retry_after_s = 1};
-    }
-    if (reply->status == 0) reply->status = 200;
-    if (is_current(exchange, reply)) {
-        reply->status = 304;
-        reply->fixed = (struct tw_text){"", 0};
-    }
-    struct tw__reply head = *reply; /* make_response takes the body away */
-    struct MHD_Response *response = make_response(exchange->server, reply);
-    if (!response) return MHD_NO;
-    add_headers(exchange, &head, response);
-    enum MHD_Result result = MHD_queue_response(exchange->request.connection, head.status, response);
-    MHD_destroy_response(response);
-    tw__buf_fini(&reply->body);
-    return result;
-}
-
-static enum MHD_Result answer_refusal(struct exchange *exchange)
-{
-    struct tw__reply reply = {0};
-    const struct tw__httpd_config *config = &exchange->server->config;
-    if (config->refuse)
-        config->refuse(&exchange->request, exchange->refused, exchange->why, &reply);
-    else
-        tw__reply_error(&reply, exchange->refused, exchange->why);
-    reply.status = exchange->refused;
-    if (reply.status == 503 || reply.status == 429) reply.retry_after_s = 1;
-    return answer(exchange, &reply);
-}
-
-/* -- a request from beginning to end */
-
-static const struct sockaddr *source_of(struct MHD_Connection *connection)
-{
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    return info ? info->client_addr : NULL;
-}
-
-static enum MHD_Result finish(struct exchange *exchange)
-{
-    struct tw__httpd *server = exchange->server;
-    struct machine *machine = NULL;
-    const struct sockaddr *source = source_of(exchange->request.connection);
-    exchange->request.body = (struct tw_text){exchange->body.ptr ? exchange->body.ptr : "", exchange->body.len};
-    tw__stat_add(&server->config.stats->requests, 1);
-    tw__stat_add(&server->config.stats->bytes, exchange->body.len);
-    if (!exchange->refused && source &&
-        !tw__sources_charge(server->sources, source, exchange->body.len, tw__clock_mono_ns())) {
-        tw__stat_add(&server->config.stats->refused_rate, 1);
-        refuse(exchange, 429, "this source sends faster than it may; try again later");
-    }
-    if (!exchange->refused && exchange->packing != TW__PACKING_NONE && exchange->body.len) {
-        machine = take_machine(server);
-        if (machine)
-            unpack(exchange, machine);
-        else
-            refuse(exchange, 503, "out of memory; try again later");
-    }
-    enum MHD_Result result;
-    if (exchange->refused) {
-        result = answer_refusal(exchange);
-    } else {
-        struct tw__reply reply = {0};
-        exchange->route->handle(server->config.context, &exchange->request, &reply);
-        result = answer(exchange, &reply);
-    }
-    give_machine(server, machine);
-    return result;
-}
-
-static struct exchange *begin(struct tw__httpd *server, struct MHD_Connection *connection, const char *path,
-                              const char *method)
-{
-    struct exchange *exchange = calloc(1, sizeof *exchange);
-    if (!exchange) return NULL;
-    *exchange = (struct exchange){.server = server, .began_ns = tw__clock_mono_ns()};
-    exchange->request = (struct tw__request){.method = method, .path = path, .rest = "", .connection = connection};
-    exchange->request.body = (struct tw_text){"", 0};
-    tw__under_way_begin(&server->under_way);
-    check_head(exchange);
-    return exchange;
-}
-
-static enum MHD_Result on_request(void *data, struct MHD_Connection *connection, const char *path, const char *method,
-                                  const char *version, const char *bytes, size_t *len, void **state)
-{
-    struct tw__httpd *server = data;
-    struct exchange *exchange = *state;
-    (void)version;
-    if (!exchange) {
-        exchange = begin(server, connection, path, method);
-        if (!exchange) return MHD_NO;
-        *state = exchange;
-        bool expects = tw__request_header(&exchange->request, "Expect") != NULL;
-        if (exchange->refused && (expects || content_length(exchange) > READ_REFUSED)) return finish(exchange);
-        return MHD_YES;
-    }
-    if (*len) {
-        take_piece(exchange, bytes, *len);
-        tw__under_way_moved(&server->under_way);
-        if (exchange->refused) exchange->passed_over_bytes += *len;
-        *len = 0;
-        if (exchange->passed_over_bytes > READ_REFUSED) return MHD_NO;
-        if (tw__clock_mono_ns() - exchange->began_ns < REQUEST_S * UINT64_C(1000000000)) return MHD_YES;
-        tw__stat_add(&server->config.stats->late, 1);
-        return MHD_NO;
-    }
-    tw__under_way_handle(&server->under_way);
-    enum MHD_Result result = finish(exchange);
-    tw__under_way_handled(&server->under_way);
-    return result;
-}
-
-static void on_completed(void *data, struct MHD_Connection *connection, void **state,
-                         enum MHD_RequestTerminationCode code)
-{
-    struct tw__httpd *server = data;
-    struct exchange *exchange = *state;
-    (void)connection;
-    (void)code;
-    if (!exchange) return;
-    (void)tw__add_relaxed(&server->waiting_bytes, (uint64_t)0 - exchange->counted_bytes);
-    tw__buf_fini(&exchange->body);
-    free(exchange);
-    *state = NULL;
-    tw__under_way_end(&server->under_way);
-}
 
 /* The place of a connection in sources, plus one, is its socket context. */
 static void on_connection(void *data, struct MHD_Connection *connection, void **state,
@@ -553,8 +34,8 @@ static void on_connection(void *data, struct MHD_Connection *connection, void **
 {
     struct tw__httpd *server = data;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        const struct sockaddr *source = source_of(connection);
-        int place = source ? tw__sources_enter(server->sources, source) : 0;
+        const struct sockaddr *source = tw__http_source(connection);
+        int place = source ? tw__sources_enter(server->exchanges.sources, source) : 0;
         *state = (void *)(uintptr_t)(place < 0 ? 0 : place + 1);
         (void)tw__add_relaxed(&server->connections, 1U);
         tw__stat_add(&server->config.stats->connections, 1);
@@ -566,7 +47,7 @@ static void on_connection(void *data, struct MHD_Connection *connection, void **
         }
         return;
     }
-    if (*state) tw__sources_leave(server->sources, (int)((uintptr_t)*state - 1));
+    if (*state) tw__sources_leave(server->exchanges.sources, (int)((uintptr_t)*state - 1));
     (void)tw__sub_release(&server->connections, 1U);
 }
 
@@ -602,7 +83,7 @@ static struct MHD_Daemon *start(struct tw__httpd *server, int fd, const char *ce
         {MHD_OPTION_LISTEN_SOCKET, fd, NULL},
         {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)config->connections_max + 8 * (intptr_t)config->threads, NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, NULL},
-        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES, NULL},
+        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, TW__HTTP_CONNECTION_BYTES, NULL},
         {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
         {config->threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (intptr_t)config->threads, NULL},
         {MHD_OPTION_END, 0, NULL},
@@ -612,8 +93,9 @@ static struct MHD_Daemon *start(struct tw__httpd *server, int fd, const char *ce
         {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)key},
         {MHD_OPTION_END, 0, NULL},
     };
-    return MHD_start_daemon(flags, 0, on_accept, server, on_request, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
-                            server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_ARRAY, options,
+    return MHD_start_daemon(flags, 0, on_accept, server, tw__http_exchange_on, &server->exchanges,
+                            MHD_OPTION_NOTIFY_COMPLETED, tw__http_exchange_end, &server->exchanges,
+                            MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_ARRAY, options,
                             MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 }
 
@@ -637,9 +119,9 @@ int tw__httpd_open(const struct tw__httpd_config *config, struct tw__httpd **out
     if (!server) return TW_ERR_MEMORY;
     server->config = *config;
     if (server->config.threads == 0) server->config.threads = 1;
-    (void)pthread_mutex_init(&server->lock, NULL);
-    server->sources = tw__sources_new(config->source_connections_max, config->source_rate_bytes);
-    if (!server->sources) goto close;
+    tw__http_exchanges_init(&server->exchanges, &server->config);
+    server->exchanges.sources = tw__sources_new(config->source_connections_max, config->source_rate_bytes);
+    if (!server->exchanges.sources) goto close;
     code = read_tls(server, &server->certificate, &server->key, why);
     if (code < 0) goto close;
     server->daemon = start(server, config->fd, server->certificate, server->key);
@@ -670,7 +152,7 @@ static void stop_before(struct tw__httpd *server)
 int tw__httpd_reload(struct tw__httpd *server, char why[TW_WHY_MAX])
 {
     char *certificate, *key;
-    if (!server->config.tls || tw__load_relaxed(&server->draining)) return 0;
+    if (!server->config.tls || tw__load_relaxed(&server->exchanges.draining)) return 0;
     int code = read_tls(server, &certificate, &key, why);
     if (code < 0) return code;
     int fd = dup(server->config.fd);
@@ -697,16 +179,16 @@ int tw__httpd_reload(struct tw__httpd *server, char why[TW_WHY_MAX])
 
 void tw__httpd_drain(struct tw__httpd *server)
 {
-    if (tw__load_relaxed(&server->draining)) return;
-    tw__under_way_moved(&server->under_way);
-    tw__store_release(&server->draining, 1U); /* read by add_headers, which needs no order */
+    if (tw__load_relaxed(&server->exchanges.draining)) return;
+    tw__under_way_moved(&server->exchanges.under_way);
+    tw__store_release(&server->exchanges.draining, 1U); /* read by http_exchange.c, add_headers, which needs no order */
     int fd = MHD_quiesce_daemon(server->daemon);
     if (fd >= 0) (void)close(fd);
 }
 
 bool tw__httpd_idle(struct tw__httpd *server)
 {
-    return tw__under_way_done(&server->under_way);
+    return tw__under_way_done(&server->exchanges.under_way);
 }
 
 void tw__httpd_close(struct tw__httpd *server)
@@ -714,13 +196,8 @@ void tw__httpd_close(struct tw__httpd *server)
     if (!server) return;
     stop_before(server);
     if (server->daemon) MHD_stop_daemon(server->daemon);
-    for (struct machine *machine = server->machines, *next; machine; machine = next) {
-        next = machine->next;
-        tw__inflate_fini(&machine->inflate);
-        free(machine);
-    }
-    tw__sources_free(server->sources);
-    (void)pthread_mutex_destroy(&server->lock);
+    tw__http_exchanges_fini(&server->exchanges);
+    tw__sources_free(server->exchanges.sources);
     free(server->certificate);
     free(server->key);
     free(server);
