@@ -35,7 +35,8 @@ static void draw(const struct tw_batch *batch, const struct tw_batch_trace *trac
     tw__links_scan(links, records);
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         struct tw__buf out = {0};
-        const struct tw__waterfall_options options = {&ways[i].look, links, ways[i].all, ways[i].brief};
+        const struct tw__waterfall_options options = {
+            .look = &ways[i].look, .links = links, .all = ways[i].all, .brief = ways[i].brief};
         if (tw__waterfall_print(batch, trace, &options, &out) != 0) abort();
         must_be_harmless(&out);
         tw__buf_fini(&out);

@@ -10,9 +10,8 @@ struct tw__waterfall_options {
     const struct tw_links *links; /* NULL: edges between traces are shown by their ids alone */
     bool all;                     /* every child, event and tag; nothing folded or shortened */
     bool brief;                   /* no tags of spans */
-    int (*flush)(
-        struct tw__buf *out); /* called after each row; may empty out. What it returns, if not 0, ends the picture.
-                                          NULL: out gets it whole */
+    /* Called after each row; may empty out. What it returns, if not 0, ends the picture. NULL: out gets it whole. */
+    int (*flush)(struct tw__buf *out);
 };
 
 /* Appends the picture. trace belongs to batch; its spans are folded meanwhile and unfolded again.
