@@ -42,6 +42,7 @@ const title = async () => (await page.locator(".details h2").innerText()).trim()
 const spoken = () => page.locator("#spoken").innerText();
 
 const { unpack } = await import(new URL("../../ui/src/skeleton.js", import.meta.url));
+const format = await import(new URL("../../ui/src/format.js", import.meta.url));
 const packed = async (trace) => (await fetch(`${url}/api/tw/traces/${trace}?form=packed`)).arrayBuffer();
 
 const tests = {
@@ -61,6 +62,20 @@ const tests = {
     const whole = await packed(STORY);
     for (let length = 0; length < whole.byteLength; length++) assert.throws(() => unpack(whole.slice(0, length)), String(length));
     assert.throws(() => unpack(Uint8Array.of(...new Uint8Array(whole), 0).buffer), /cut off/);
+  },
+
+  async the_axes_have_round_numbers_and_enough_of_them() {
+    const at = new Date(2026, 10, 28, 2, 2, 17, 345).getTime();
+    for (let span = 3; span < 400 * 86400e3; span *= 1.37) {
+      const times = format.roundTimes(at, span, 6);
+      assert.ok(times.length >= 2 && times.length <= 7, `${span} ms: ${times.length}`);
+      assert.ok(times.every((t) => t >= at && t < at + span));
+    }
+    const clocks = (minutes) => format.roundTimes(at, minutes * 60e3, 6).map((t) => new Date(t).toTimeString().slice(0, 8));
+    assert.deepEqual(clocks(60), ["02:10:00", "02:20:00", "02:30:00", "02:40:00", "02:50:00", "03:00:00"]);
+    assert.deepEqual(clocks(2), ["02:02:30", "02:03:00", "02:03:30", "02:04:00"]);
+    assert.deepEqual(format.roundDurations(700, 3e6), [1e3, 1e4, 1e5, 1e6]);
+    assert.deepEqual(format.roundDurations(3e5, 3e6), [5e5, 1e6, 2e6]);
   },
 
   async what_was_found_is_listed_to_scale_with_services_and_errors() {

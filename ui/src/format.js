@@ -64,3 +64,23 @@ export function condition(key, value, type) {
   const text = String(value);
   return `${plainKey}=${type === "string" || !/^[\w.+-]+$/.test(text) ? `"${text.replace(/["\\]/g, "\\$&")}"` : text}`;
 }
+
+/* Round times of the day, or days, as this place has them, about count of them in the span ms that begin at from: a list of ms. */
+export function roundTimes(from, span, about) {
+  const minute = 60e3,
+    day = 1440 * minute,
+    raw = span / Math.max(1, about);
+  const sizes = [...[1, 2, 5, 10, 15, 30].map((n) => n * 1e3), ...[1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720].map((n) => n * minute), day, 2 * day, 7 * day];
+  const step = raw < 1e3 ? steps(span * 1e6, about) / 1e6 : (sizes.find((size) => size >= raw) ?? Math.ceil(raw / day) * day);
+  const shift = new Date(from).getTimezoneOffset() * minute;
+  const list = [];
+  for (let t = Math.ceil((from - shift) / step) * step + shift; t < from + span; t += step) list.push(t);
+  return list;
+}
+
+/* Powers of ten between two durations, with twice and five times them where those are close together. */
+export function roundDurations(low, high) {
+  const list = [];
+  for (let ten = 1; ten <= high; ten *= 10) list.push(...(high > 60 * low ? [ten] : [ten, 2 * ten, 5 * ten]));
+  return list.filter((ns) => ns >= low && ns <= high);
+}

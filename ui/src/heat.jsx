@@ -14,10 +14,11 @@ const LEFT = 58,
   ERRORS = 5;
 
 /* The API's cells begin at a power of two and its quarters: which one, and back. */
-const row = (ns) => {
+const place = (ns) => {
   const power = Math.floor(Math.log2(Math.max(1, ns)));
-  return 4 * power + Math.floor(4 * (Math.max(1, ns) / 2 ** power - 1));
+  return 4 * power + 4 * (Math.max(1, ns) / 2 ** power - 1);
 };
+const row = (ns) => Math.floor(place(ns));
 const floor = (k) => 2 ** (k >> 2) * (1 + (k & 3) / 4);
 
 function layout(heat, width) {
@@ -50,10 +51,12 @@ function draw(canvas, heat, drag) {
   /* axis of durations */
   g.fillStyle = colors.muted;
   g.textAlign = "right";
-  const every = Math.max(1, Math.round(26 / at.cell));
-  for (let k = at.low; k <= at.high; k += every) {
-    const y = at.plot - (k - at.low + 0.5) * at.cell;
-    if (k >= 0) g.fillText(format.duration(floor(k)), LEFT - 8, Math.max(7, y));
+  let free = Infinity; /* above the last text */
+  for (const ns of format.roundDurations(floor(Math.max(0, at.low)), floor(at.high + 1))) {
+    const y = at.plot - (place(ns) - at.low) * at.cell;
+    if (y > free || y < 6) continue;
+    g.fillText(format.duration(ns), LEFT - 8, y);
+    free = y - 16;
   }
   /* cells */
   heat.columns.forEach((column, c) => {
@@ -74,10 +77,17 @@ function draw(canvas, heat, drag) {
   g.fillStyle = colors.line;
   g.fillRect(LEFT, at.plot + ERRORS + 2, at.width, 1);
   g.fillStyle = colors.muted;
-  g.textAlign = "left";
-  const span = at.step * heat.columns.length,
-    labels = Math.max(2, Math.floor(at.width / 150));
-  for (let i = 0; i < labels; i++) g.fillText(format.clockShort(at.from + (span * i) / labels, span), LEFT + (at.width * i) / labels, HEIGHT - 8);
+  g.textAlign = "center";
+  const span = at.step * heat.columns.length;
+  for (const t of format.roundTimes(at.from, span, at.width / 130)) {
+    const x = LEFT + ((t - at.from) / span) * at.width,
+      text = format.clockShort(t, span),
+      half = g.measureText(text).width / 2;
+    g.fillStyle = colors.line;
+    g.fillRect(Math.round(x), at.plot + ERRORS + 2, 1, 5);
+    g.fillStyle = colors.muted;
+    if (x + half <= width) g.fillText(text, x, HEIGHT - 7);
+  }
   if (drag) {
     g.fillStyle = colors.accent;
     g.globalAlpha = 0.18;
