@@ -150,7 +150,7 @@ function part({ since, until }) {
   return `${format.clockShort(from, to - from)} to ${format.clockShort(to, to - from)}`;
 }
 
-/* "where: at 14: why": the query again, and a caret below the byte. */
+/* "where: at 14: why": the query again, a caret below the byte, and why. */
 function Trouble({ error, text }) {
   const found = /^where: at (\d+): (.*)$/s.exec(error.message);
   if (!found || !text)
@@ -165,8 +165,9 @@ function Trouble({ error, text }) {
     <div id="where-error" class="trouble" role="alert">
       <pre>
         {`${from ? "…" : ""}${text.slice(from, from + 110).replace(/\s/g, " ")}\n${" ".repeat(before.length - from + (from ? 1 : 0))}`}
-        <b>^ {found[2]}</b>
+        <b>^</b>
       </pre>
+      <p>{found[2]}</p>
     </div>
   );
 }

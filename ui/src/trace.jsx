@@ -483,7 +483,7 @@ export function TraceView({ id }) {
         <div class="empty" role="alert">
           <h2>{error.status === 404 ? "No such trace" : "The trace cannot be shown"}</h2>
           <p>
-            {error.status === 404 ? "It was never here, or is older than what is kept. " : `${error.message} `}
+            <code>{id}</code> {error.status === 404 ? "was never here, or is older than what is kept." : error.message}{" "}
             {error.status !== 404 && (
               <a href={location.href} onClick={(event) => (event.preventDefault(), location.reload())}>
                 Try again

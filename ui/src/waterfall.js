@@ -195,7 +195,11 @@ export class Waterfall {
     g.globalAlpha = 1;
     const numbers = groupNumbers(trace, members);
     if (numbers.critical && this.state.path) this.under(members, y);
-    this.beside(`${format.duration(numbers.total)}, median ${format.duration(numbers.median)}${numbers.errors ? `, ${format.plural(numbers.errors, "error")}` : ""}`, this.scale.x(trace.begin[i]), end, y, true);
+    const total = format.duration(numbers.total),
+      all = `${total}, median ${format.duration(numbers.median)}${numbers.errors ? `, ${format.plural(numbers.errors, "error")}` : ""}`,
+      x = this.scale.x(trace.begin[i]),
+      room = Math.max(this.width - Math.max(end, this.left), x - this.left) - 10;
+    this.beside(this.widthOf(all) < room ? all : total, x, end, y, true);
   }
 
   under(members, y) {
