@@ -62,11 +62,11 @@ static void add_state(struct tw__table *table, const struct tw_process *process,
         tw__buf_fmt(&text, "live, up %s%s", up.text, process->recording ? "" : ", recording off");
     } else if (process->state == TW_PROCESS_DEAD) {
         ink = TW__INK_RED;
-        tw__buf_fmt(&text, "died, last seen %s ago", seen.text);
+        tw__buf_fmt(&text, "died, seen %s ago", seen.text);
     } else if (process->state == TW_PROCESS_EXITED) {
         tw__buf_fmt(&text, "exited %s ago", seen.text);
     } else {
-        tw__buf_fmt(&text, "foreign, last seen %s ago", seen.text);
+        tw__buf_fmt(&text, "foreign, seen %s ago", seen.text);
     }
     tw__table_cell(table, ink, tw__buf_text(&text));
     table->text.failed |= text.failed;

@@ -56,16 +56,18 @@ static void print_info(const struct tw__store_info *info, const char *folder, st
     tw__buf_fmt(out, "folder      %s\n", folder);
     tw__buf_fmt(out, "spans       %" PRIu64 ", of them %" PRIu64 " waiting for a block\n", info->spans,
                 info->recent_spans);
-    tw__buf_fmt(out, "blocks      %" PRIu64 " in %" PRIu64 " partitions\n", info->blocks, info->partitions);
-    tw__buf_fmt(out, "disk        %s, of it %s journal", tw__human_bytes(info->disk_bytes).text,
-                tw__human_bytes(info->journal_disk_bytes).text);
+    tw__buf_fmt(out, "blocks      %" PRIu64 " in %" PRIu64 " partition%s\n", info->blocks, info->partitions,
+                info->partitions == 1 ? "" : "s");
+    tw__buf_fmt(out, "disk        %s, of it %s%s of journal", tw__human_bytes(info->disk_bytes).text,
+                tw__human_bytes(info->journal_disk_bytes).text, info->journal_disk_bytes < 1000 ? " bytes" : "");
     if (in_blocks) tw__buf_fmt(out, "; %.1f bytes a span", (double)blocks_bytes / (double)in_blocks);
     tw__buf_char(out, '\n');
     if (!info->spans) return;
     tw__buf_fmt(out, "begun       %s to %s\n", tw__human_date(info->oldest_ns).text,
                 tw__human_date(info->newest_ns).text);
     if (info->damaged_blocks)
-        tw__buf_fmt(out, "damaged     %" PRIu64 " blocks; trackway store check\n", info->damaged_blocks);
+        tw__buf_fmt(out, "damaged     %" PRIu64 " block%s; trackway store check\n", info->damaged_blocks,
+                    info->damaged_blocks == 1 ? "" : "s");
 }
 
 static int info(struct tw__store *store, const struct tw__args *args, const char *folder)

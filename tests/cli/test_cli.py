@@ -263,7 +263,7 @@ def after_a_kill_the_open_spans_are_shown_as_at_death():
     kill(process)
     ps, = rows("ps")
     assert ps["state"] == "dead" and ps["open_spans"] == 2 and ps["spans_per_s"] is None, ps
-    assert "died, last seen" in run("ps")[0]
+    assert "died, seen" in run("ps")[0]
     assert [r["process"] for r in rows("open")] == ["dead", "dead"]
     picture = run("show", ids["report"])[0]
     assert "OPEN at death" in picture and "2 open" in picture
