@@ -62,9 +62,9 @@ def rows(*args, **more):
     return [json.loads(line, object_pairs_hook=strict, parse_constant=refuse) for line in run(*args, "--json", **more)[0].splitlines()]
 
 
-def story(*args, service="shop"):
+def story(*args, service="shop", arena="16M"):
     """Starts prog_story and waits until it is ready. Returns the process and its traces by name."""
-    process = subprocess.Popen([STORY, *args], stdout=subprocess.PIPE, env=environment(TRACKWAY_SERVICE=service), text=True)
+    process = subprocess.Popen([STORY, *args], stdout=subprocess.PIPE, env=environment(TRACKWAY_SERVICE=service, TRACKWAY_ARENA=arena), text=True)
     processes.append(process)
     traces = {}
     for line in process.stdout:
@@ -395,6 +395,18 @@ def a_closed_pipe_ends_it_quietly_and_a_full_disk_does_not():
         with open("/dev/full", "wb") as full:
             done = subprocess.run([TRACKWAY, *args], stdout=full, stderr=subprocess.PIPE, env=environment(), timeout=60)
         assert done.returncode == 1 and b"cannot write" in done.stderr, (args, done)
+    kill(process)
+
+
+def a_trace_of_more_records_than_are_read_at_once_is_there_once_and_in_order():
+    count = 210001
+    process, ids = story("many", str(count), arena="64M")
+    shown, dumped = run("show", ids["many"], "--json")[0], run("dump", "--trace", ids["many"], "--json")[0]
+    spans = re.findall(r'"span_id":"([0-9a-f]{16})"', shown)
+    assert len(spans) == count and set(spans) == set(re.findall(r'"span_id":"([0-9a-f]{16})"', dumped)), len(spans)
+    assert re.findall(r'"depth":(\d+)', shown)[:12] == list("012222222221")
+    begins = re.findall(r'"begin_ns":(\d+)', shown)
+    assert begins == sorted(begins)
     kill(process)
 
 
