@@ -99,7 +99,7 @@ static const struct tw__column columns[] = {
     {.title = "LINES", .right = true},
     {.title = "LOST", .right = true, .rank = 3},
     {.title = "PROCESSES", .right = true, .rank = 4},
-    {.title = "FILE", .min = 12, .rank = 1},
+    {.title = "FILE", .path = true, .min = 12, .rank = 1},
     {.title = "FILTER", .min = 8, .rank = 2},
     {.title = "PROBLEM", .min = 8, .rank = 5},
 };

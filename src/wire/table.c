@@ -142,7 +142,8 @@ static void print_cell(const struct tw__column *column, const struct tw__look *l
     unsigned pad = columns < width ? width - columns : 0;
     if (column->right) tw__buf_fill(out, ' ', pad);
     tw__term_ink(out, look, ink);
-    (void)tw__term_text(out, look, text, width, column->paste ? TW__CUT_HARD : TW__CUT_MARK);
+    enum tw__cut cut = column->paste ? TW__CUT_HARD : column->path ? TW__CUT_FRONT : TW__CUT_MARK;
+    (void)tw__term_text(out, look, text, width, cut);
     tw__term_plain(out, look, ink);
     if (!column->right && !last) tw__buf_fill(out, ' ', pad);
 }
@@ -171,7 +172,8 @@ static void print_row(struct tw__table *table, const struct cell *cells, const u
         print_cell(column, look, text, cells ? cells[i].ink : TW__INK_DIM, width, i == last, out);
         room -= width;
     }
-    while (out->len > begin && out->ptr[out->len - 1] == ' ') out->len--; /* an empty last cell, or titles of processes */
+    while (out->len > begin && out->ptr[out->len - 1] == ' ')
+        out->len--; /* an empty last cell, or titles of processes */
     tw__buf_char(out, '\n');
 }
 

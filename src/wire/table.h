@@ -18,6 +18,7 @@ enum { TW__TABLE_COLUMNS = 16 };
 struct tw__column {
     const char *title;
     bool right;    /* aligned */
+    bool path;     /* cut at the front: the end tells more */
     bool paste;    /* cut without an ellipsis, and not so short that two different cells look the same: can be pasted */
     unsigned min;  /* may shrink to this, and further where nothing else is left; 0: not at all */
     unsigned rank; /* 0: always there; else left out when there is no room, the highest first */

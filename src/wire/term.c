@@ -79,11 +79,28 @@ unsigned tw__term_columns(struct tw_text text)
     return columns;
 }
 
+/* What is left of a text behind an ellipsis in max columns. */
+static struct tw_text end_of(struct tw_text text, unsigned max)
+{
+    size_t at = 0;
+    for (unsigned columns = tw__term_columns(text); columns >= max && at < text.len;) {
+        struct glyph g = next_glyph(text.ptr + at, text.len - at);
+        at += g.in;
+        columns -= g.columns;
+    }
+    return (struct tw_text){text.ptr + at, text.len - at};
+}
+
 unsigned tw__term_text(struct tw__buf *out, const struct tw__look *look, struct tw_text text, unsigned max,
                        enum tw__cut cut)
 {
     unsigned columns = 0, keep_columns = 0;
     size_t keep_len = out->len; /* where to come back to, so that the ellipsis still fits */
+    if (cut == TW__CUT_FRONT && max && tw__term_columns(text) > max) {
+        text = end_of(text, max);
+        tw__buf_cstr(out, look->utf8 ? "\xe2\x80\xa6" : "~");
+        columns = 1;
+    }
     for (size_t at = 0; at < text.len;) {
         struct glyph g = next_glyph(text.ptr + at, text.len - at);
         if (g.columns > max - columns) {

@@ -74,6 +74,17 @@ static void cuts_to_columns_and_never_inside_a_character(void **state)
     tw__buf_reset(&out);
     assert_int_equal(tw__term_text(&out, &ascii, tw__text_of("0123456789"), 4, TW__CUT_HARD), 4);
     assert_buf(&out, "0123");
+    static const struct {
+        const char *text, *shown;
+        unsigned max, columns;
+    } paths[] = {{"/tmp/cart.log", "\xe2\x80\xa6" "cart.log", 9, 9}, {"cart.log", "cart.log", 8, 8}, {"cart.log", "", 0, 0},
+                 {"cart.log", "\xe2\x80\xa6", 1, 1}, {"\xe6\x97\xa5\xe6\x9c\xac", "\xe2\x80\xa6\xe6\x9c\xac", 3, 3},
+                 {"\xe6\x97\xa5\xe6\x9c\xac", "\xe2\x80\xa6", 2, 1}, {"a\033b", "\xe2\x80\xa6" "b", 3, 2}};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        tw__buf_reset(&out);
+        assert_int_equal(tw__term_text(&out, &utf8, tw__text_of(paths[i].text), paths[i].max, TW__CUT_FRONT), paths[i].columns);
+        assert_buf(&out, paths[i].shown);
+    }
     tw__buf_fini(&out);
 }
 
