@@ -27,7 +27,7 @@ static const struct tw__column columns[] = {
     {.title = "THREAD", .min = 8, .rank = 5},
     {.title = "NAME", .min = 14},
     {.title = "TRACE", .paste = true, .min = 12, .rank = 1},
-    {.title = "TAGS", .min = 8, .rank = 6},
+    {.title = "TAGS", .min = 16, .rank = 6},
 };
 
 static int oldest_first(const void *left, const void *right)
