@@ -1,29 +1,40 @@
 /* sort: see the header.
  *
- * Rows go by a number mixed from their trace id: a radix sort on its upper bits leaves runs of one trace, mostly, which are
- * sorted by begin. Which trace comes first does not matter, that they stand together does: the number decides, and where two
- * traces have the same one (once in ten thousand million tables, or when somebody tries) the ids do. Longer runs go through
- * qsort: O(n log n) at worst. Then the rows are copied, in their order, and everything after walks over them from the first to
- * the last.
+ *     row -> number of its trace, in the order in which traces came -> place, by counting -> by begin within its trace
+ *
+ * Which trace comes first does not matter to who reads a block. Since they come in their order of time, rows, values and texts are
+ * read from the first to the last, more or less, here and by everything after; in the order of a hash of their ids each of them
+ * was another page. Traces are looked up in a table by a hash with a seed that nobody knows. Then the rows are copied, in their
+ * order. Runs of more than RUN go through qsort: O(n log n) at worst.
  */
 #include "store/sort.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/os.h"
 #include "store/hash.h"
 
-enum { SHORT = 32, DIGIT = 11, AHEAD = 12, PIECE = 8, RUN_BITS = 8, RUN = 1 << RUN_BITS };
+enum { SHORT = 32, AHEAD = 12, PIECE = 8, RUN_BITS = 8, RUN = 1 << RUN_BITS };
 
 struct item {
-    uint64_t mixed, start_ns;
+    uint64_t start_ns;
     const struct tw__row *at;
 };
 
+/* Traces by hash. */
+struct trace_slot {
+    uint32_t hash, number; /* number + 1; 0: free */
+};
+
 struct room {
-    struct item *items; /* as many as are sorted */
-    uint32_t *counts;   /* one for each digit */
+    struct item *items; /* RUN */
     uint64_t *keys;     /* 2 * RUN */
+    struct trace_slot *slots;
+    size_t mask;
+    uint32_t *trace_of; /* of each row, its number */
+    uint32_t *first_of; /* of each trace, its first row; then where its next row goes */
+    uint32_t *count_of; /* of each trace */
 };
 
 static uint64_t word_of(const uint8_t *bytes)
@@ -33,44 +44,42 @@ static uint64_t word_of(const uint8_t *bytes)
     return word;
 }
 
-static uint64_t mix(const uint8_t id[16])
-{
-    uint64_t mixed = word_of(id) * UINT64_C(0x9e3779b97f4a7c15) + word_of(id + 8) * UINT64_C(0xc2b2ae3d27d4eb4f);
-    mixed ^= mixed >> 29;
-    return mixed * UINT64_C(0xff51afd7ed558ccd);
-}
-
-static bool comes_after(const struct item *one, const struct item *two)
-{
-    if (one->mixed != two->mixed) return one->mixed > two->mixed;
-    if (one->start_ns != two->start_ns) return one->start_ns > two->start_ns;
-    return one->at > two->at;
-}
-
 static int compare(const void *a, const void *b)
 {
-    return comes_after(a, b) ? 1 : comes_after(b, a) ? -1 : 0;
-}
-
-static int compare_ids(const void *a, const void *b)
-{
     const struct item *one = a, *two = b;
-    int order = memcmp(one->at->trace_id, two->at->trace_id, sizeof one->at->trace_id);
-    return order ? order : compare(a, b);
+    if (one->start_ns != two->start_ns) return one->start_ns > two->start_ns ? 1 : -1;
+    return one->at > two->at ? 1 : one->at < two->at ? -1 : 0;
 }
 
-static void radix(const struct item *items, struct item *out, size_t count, unsigned shift, uint32_t *counts)
+/* -- together */
+
+/* Numbers of the rows' traces. Returns how many there are. */
+static uint32_t find_traces(const struct tw__row *all, const uint32_t *rows, size_t count, struct room *room)
 {
-    const unsigned mask = (1 << DIGIT) - 1;
-    memset(counts, 0, (mask + 1) * sizeof *counts);
-    for (size_t i = 0; i < count; i++) counts[items[i].mixed >> shift & mask]++;
-    uint32_t sum = 0;
-    for (size_t d = 0; d <= mask; d++) {
-        uint32_t here = counts[d];
-        counts[d] = sum;
-        sum += here;
+    uint64_t seed;
+    uint32_t traces = 0;
+    tw__os_random(&seed, sizeof seed);
+    for (size_t i = 0; i < count; i++) {
+        const struct tw__row *row = &all[rows[i]];
+        if (i > 0 && tw__same_trace(row, &all[rows[i - 1]])) {
+            room->count_of[room->trace_of[i] = room->trace_of[i - 1]]++;
+            continue;
+        }
+        uint32_t hash = (uint32_t)tw__hash_seeded(row->trace_id, sizeof row->trace_id, seed);
+        size_t at = hash & room->mask;
+        for (; room->slots[at].number; at = (at + 1) & room->mask)
+            if (room->slots[at].hash == hash &&
+                tw__same_trace(row, &all[rows[room->first_of[room->slots[at].number - 1]]]))
+                break;
+        if (room->slots[at].number == 0) {
+            room->first_of[traces] = (uint32_t)i;
+            room->count_of[traces] = 0;
+            room->slots[at] = (struct trace_slot){hash, ++traces};
+        }
+        room->trace_of[i] = room->slots[at].number - 1;
+        room->count_of[room->trace_of[i]]++;
     }
-    for (size_t i = 0; i < count; i++) out[counts[items[i].mixed >> shift & mask]++] = items[i];
+    return traces;
 }
 
 static void sort_short(uint64_t *keys, size_t count)
@@ -98,17 +107,16 @@ static void merge(const uint64_t *keys, uint64_t *out, size_t count, size_t len)
     }
 }
 
-/* Sorts up to RUN items of one number by begin and place. Begins further apart than 2^56 ns are left to qsort. */
+/* Sorts up to RUN items of a trace. Begins further apart than 2^56 ns are left to qsort. */
 static bool sort_run(struct item *items, size_t count, const struct room *room)
 {
     uint64_t *keys = room->keys, *from = keys, *to = keys + RUN, least = items[0].start_ns, most = least;
     for (size_t i = 1; i < count; i++) {
-        if (items[i].mixed != items[0].mixed) return false;
         if (items[i].start_ns < least) least = items[i].start_ns;
         if (items[i].start_ns > most) most = items[i].start_ns;
     }
     if ((most - least) >> (64 - RUN_BITS)) return false;
-    /* The radix sort kept the order of places. */
+    /* They stand in the order of places. */
     for (size_t i = 0; i < count; i++) keys[i] = (items[i].start_ns - least) << RUN_BITS | i;
     for (size_t i = 0; i < count; i += PIECE) sort_short(keys + i, count - i < PIECE ? count - i : PIECE);
     for (size_t len = PIECE; len < count; len *= 2) {
@@ -122,31 +130,33 @@ static bool sort_run(struct item *items, size_t count, const struct room *room)
     return true;
 }
 
-static void sort(struct item *items, size_t count, const struct room *room)
+static void sort(const struct tw__recent *recent, const uint32_t *rows, size_t count, struct room *room,
+                 struct item *items)
 {
-    radix(items, room->items, count, 64 - 2 * DIGIT, room->counts);
-    radix(room->items, items, count, 64 - DIGIT, room->counts);
-    for (size_t from = 0, to; from < count; from = to) {
-        for (to = from + 1; to < count && items[to].mixed >> (64 - 2 * DIGIT) == items[from].mixed >> (64 - 2 * DIGIT);)
-            to++;
-        if (to - from > 1 && (to - from > RUN || !sort_run(items + from, to - from, room)))
-            qsort(items + from, to - from, sizeof *items, compare);
+    uint32_t traces = find_traces(recent->rows, rows, count, room), sum = 0;
+    for (uint32_t t = 0; t < traces; t++) {
+        room->first_of[t] = sum;
+        sum += room->count_of[t];
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct tw__row *row = &recent->rows[rows[i]];
+        items[room->first_of[room->trace_of[i]]++] = (struct item){row->start_ns, row};
+    }
+    for (size_t from = 0, t = 0, n; t < traces; from += n, t++) {
+        n = room->count_of[t];
+        if (n > 1 && (n > RUN || !sort_run(items + from, n, room))) qsort(items + from, n, sizeof *items, compare);
     }
 }
 
-/* Copies the rows. false: two traces have the same number. */
-static bool copy(const struct item *items, size_t count, struct tw__row *out)
+static void copy(const struct item *items, size_t count, struct tw__row *out)
 {
-    bool told_apart = true;
     for (size_t i = 0; i < count; i++) {
         if (i + AHEAD < count) {
             __builtin_prefetch(items[i + AHEAD].at);
             __builtin_prefetch((const char *)items[i + AHEAD].at + 64);
         }
         out[i] = *items[i].at;
-        if (i > 0 && items[i].mixed == items[i - 1].mixed) told_apart &= tw__same_trace(&out[i], &out[i - 1]);
     }
-    return told_apart;
 }
 
 /* -- folding */
@@ -234,38 +244,45 @@ static int fold(struct tw__row *rows, const struct item *items, size_t *count)
     return 0;
 }
 
-/* Sorted rows of a table into out. */
-static void sort_into(const struct tw__recent *recent, const uint32_t *rows, size_t count, struct item *items,
-                      const struct room *room, struct tw__row *out)
+static bool take_room(struct room *room, size_t count)
 {
-    if (count == 0) return;
-    for (size_t i = 0; i < count; i++) {
-        const struct tw__row *row = &recent->rows[rows[i]];
-        items[i] = (struct item){mix(row->trace_id), row->start_ns, row};
-    }
-    sort(items, count, room);
-    if (copy(items, count, out)) return;
-    qsort(items, count, sizeof *items, compare_ids);
-    (void)copy(items, count, out);
+    size_t slots = 64;
+    while (slots < 2 * count) slots *= 2;
+    *room = (struct room){.items = malloc(RUN * sizeof *room->items),
+                          .keys = malloc(2 * RUN * sizeof *room->keys),
+                          .slots = calloc(slots, sizeof *room->slots),
+                          .mask = slots - 1,
+                          .trace_of = malloc((count + 1) * sizeof *room->trace_of),
+                          .first_of = malloc((count + 1) * sizeof *room->first_of),
+                          .count_of = malloc((count + 1) * sizeof *room->count_of)};
+    return room->items && room->keys && room->slots && room->trace_of && room->first_of && room->count_of;
+}
+
+static void free_room(struct room *room)
+{
+    free(room->items);
+    free(room->keys);
+    free(room->slots);
+    free(room->trace_of);
+    free(room->first_of);
+    free(room->count_of);
 }
 
 int tw__sort_rows(const struct tw__recent *recent, const uint32_t *rows, size_t count, struct tw__row **out,
                   size_t *kept)
 {
-    struct item *items = malloc((2 * count + 1) * sizeof *items);
+    struct item *items = malloc((count + 1) * sizeof *items);
     struct tw__row *sorted = malloc((count + 1) * sizeof *sorted);
-    struct room room = {.counts = malloc((1 << DIGIT) * sizeof *room.counts),
-                        .keys = malloc(2 * RUN * sizeof *room.keys)};
+    struct room room;
     int error = TW_ERR_MEMORY;
     *kept = count;
-    if (items && sorted && room.counts && room.keys) {
-        room.items = items + count;
-        sort_into(recent, rows, count, items, &room, sorted);
+    if (take_room(&room, count) && items && sorted) {
+        sort(recent, rows, count, &room, items);
+        copy(items, count, sorted);
         error = fold(sorted, items, kept);
     }
     free(items);
-    free(room.counts);
-    free(room.keys);
+    free_room(&room);
     if (error)
         free(sorted);
     else
