@@ -1,10 +1,11 @@
 /* bench_calls: what a call costs: its span, the request record and the response record.
  *
- * Five arguments (two texts, two numbers, a double), context data of one member, a result of one text; two of the arguments
- * are sensitive. Beside it the same without rules, with rules for truncation, as an error whose texts are searched for what was
- * hidden, with the arguments as one JSON text, and switched off. The floor is B of floor.h. The rival is what a program does
- * that writes the two lines itself: snprintf into memory, nothing hidden, without a uuid of its own.
- * nameko-tracer takes 41 to 61 us for such a pair (Python 3.11, measured elsewhere, so it stands in a note only).
+ * Five arguments (two texts, two numbers, a double), context data of one member, a result of one text; two of the
+ * arguments are sensitive. Beside it the same without rules, with rules for truncation, as an error whose texts are
+ * searched for what was hidden, with the arguments as one JSON text, and switched off. The floor is B of floor.h. The
+ * rival is what a program does that writes the two lines itself: snprintf into memory, nothing hidden, without a uuid
+ * of its own. nameko-tracer takes 41 to 61 us for such a pair (Python 3.11, measured elsewhere, so it stands in a note
+ * only).
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,10 +1,12 @@
 /* bench_export: what exporters cost the program, and how much one of them gets through.
  *
- *     export.beside      spans by a thread that does nothing else, while the exporters' thread sends what it can of them on the other
- *                        processor; baseline: the same without an exporter, in turns
- *     export.datagrams   processor time of the exporters' thread for a span of 7 elements, read, encoded and sent over loopback;
+ *     export.beside      spans by a thread that does nothing else, while the exporters' thread sends what it can of
+ *                        them on the other processor; baseline: the same without an exporter, in turns
+ *     export.datagrams   processor time of the exporters' thread for a span of 7 elements, read, encoded and sent over
+ *                        loopback;
  *                        baseline: sending as many bytes in as large batches, and nothing else
- *     export.lost        of spans made at 300,000 a second and sent to a receiver on the same machine: not received, for any reason
+ *     export.lost        of spans made at 300,000 a second and sent to a receiver on the same machine: not received,
+ *                        for any reason
  *
  * The receiver is a process of its own. What the kernel dropped it counts itself (SO_RXQ_OVFL).
  */

@@ -1,8 +1,9 @@
 /* bench_filter: what a filter costs for each record it looks at, and how many lines a format writes.
  *
- * 1,024 log records, of which a few in a hundred match, are filtered again and again. The floor under each row is the same
- * condition written in C over the same records, behind one call. The rival of the regular expressions is regexec of libc, that of the lines one
- * snprintf of the same line, for which every value has been fetched and turned into text before.
+ * 1,024 log records, of which a few in a hundred match, are filtered again and again. The floor under each row is the
+ * same condition written in C over the same records, behind one call. The rival of the regular expressions is regexec
+ * of libc, that of the lines one snprintf of the same line, for which every value has been fetched and turned into text
+ * before.
  *
  * Linked with the library's insides: filters are not exported.
  */

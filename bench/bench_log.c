@@ -1,8 +1,8 @@
-/* bench_log: what a log line costs its thread, matched by nobody, recorded, beside a live trace of another module, and under one that
- * takes it; and how many lines a live trace writes a second.
+/* bench_log: what a log line costs its thread, matched by nobody, recorded, beside a live trace of another module, and
+ * under one that takes it; and how many lines a live trace writes a second.
  *
- * Linked with libtrackway.so as a user's program is. What the rows mean: README.md. A row that misses its limit is measured again,
- * up to three times in all, and the last measurement counts.
+ * Linked with libtrackway.so as a user's program is. What the rows mean: README.md. A row that misses its limit is
+ * measured again, up to three times in all, and the last measurement counts.
  *
  * Usage: bench_log [--json] [--only NAME] [--rounds N]. Exit 1 when a limit is exceeded.
  */
@@ -150,8 +150,8 @@ static double at_a_pace(void (*run)(unsigned n), struct bench_samples *writer)
     return bench_now_ns() - begin;
 }
 
-/* Lines at a pace that the reader has to keep up with: the processor time of everything but this thread, per line; and what a line
- * costs this thread, beside one at the same pace that nobody reads. */
+/* Lines at a pace that the reader has to keep up with: the processor time of everything but this thread, per line; and
+ * what a line costs this thread, beside one at the same pace that nobody reads. */
 static bool measure_lines(bool print)
 {
     static const char *const formats[] = {NULL, "json"};
@@ -218,7 +218,8 @@ static bool run_log(void)
     return pass;
 }
 
-/* An arena that holds half a second of it, so that a reader that other work keeps from the processor does not miss anything. */
+/* An arena that holds half a second of it, so that a reader that other work keeps from the processor does not miss
+ * anything. */
 static bool run_live(void)
 {
     tw_span root = begin(64 << 20);

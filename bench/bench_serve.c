@@ -1,8 +1,8 @@
 /* bench_serve: how many spans a second of its own processor time the collector takes in, from the socket to the durable
  * store and its blocks.
  *
- * For each door a collector is started on an empty folder (serve_collector.c), given so many spans of the generator, and ended. One
- * second of its processor time is one second of a core.
+ * For each door a collector is started on an empty folder (serve_collector.c), given so many spans of the generator,
+ * and ended. One second of its processor time is one second of a core.
  *
  *     otlp-*      requests of 512 spans over two connections, here
  *     xray, fdb   datagrams at a pace (serve_datagrams.c)

@@ -1,9 +1,9 @@
 /* bench_store: the store beside what it could have been.
  *
- * Spans of the generator are written, in batches of STORE_BATCH, into a new folder; then they are asked for. What is counted
- * is the process's own processor time, all threads, less what the generator took: the machine is shared, and the target is
- * spans a second of one core. Queries are counted in the asking thread's processor time for the same reason; what the wall
- * clock said stands in the note.
+ * Spans of the generator are written, in batches of STORE_BATCH, into a new folder; then they are asked for. What is
+ * counted is the process's own processor time, all threads, less what the generator took: the machine is shared, and
+ * the target is spans a second of one core. Queries are counted in the asking thread's processor time for the same
+ * reason; what the wall clock said stands in the note.
  *
  *     bench_store                                   1 M spans, some seconds
  *     TRACKWAY_BENCH_SPANS=10000000                 what the targets are about

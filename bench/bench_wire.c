@@ -1,8 +1,9 @@
 /* bench_wire: how fast spans become what exporters send.
  *
- * One span with eight attributes, an event and a parent is encoded again and again: into requests of four megabytes (otlp),
- * into datagrams (fdb, 7 and 12 elements), into documents (xray). Beside each stands the floor under it: as many bytes,
- * copied. The limits are spans a second, so the value is the least of the turns: whatever else runs on the machine only adds.
+ * One span with eight attributes, an event and a parent is encoded again and again: into requests of four megabytes
+ * (otlp), into datagrams (fdb, 7 and 12 elements), into documents (xray). Beside each stands the floor under it: as
+ * many bytes, copied. The limits are spans a second, so the value is the least of the turns: whatever else runs on the
+ * machine only adds.
  *
  * Linked with the library's insides: the codecs are not exported.
  */

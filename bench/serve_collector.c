@@ -1,5 +1,5 @@
-/* serve_collector: see serve.h. A collector is started on an empty folder and ended with SIGTERM. Its processor time is what the
- * kernel says after its end, all of it: start, threads, journal, blocks, end. Memory is the largest it had. */
+/* serve_collector: see serve.h. A collector is started on an empty folder and ended with SIGTERM. Its processor time is
+ * what the kernel says after its end, all of it: start, threads, journal, blocks, end. Memory is the largest it had. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>

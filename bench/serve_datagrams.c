@@ -1,9 +1,11 @@
-/* serve_datagrams: see serve.h. Datagrams are made before, and sent by one thread at a pace, 32 with one system call. They go round:
- * each time their trace ids are others. None may be lost: neither by the kernel, whose drops the collector counts, nor in it.
+/* serve_datagrams: see serve.h. Datagrams are made before, and sent by one thread at a pace, 32 with one system call.
+ * They go round: each time their trace ids are others. None may be lost: neither by the kernel, whose drops the
+ * collector counts, nor in it.
  *
- * FoundationDB: the generator's spans in the layout of 7.2 to 7.4; and spans as FoundationDB's own are, of one attribute. First at
- * the pace that is wanted, for the cost; then faster and faster until something is lost.
- * X-Ray: documents as the Node SDK sends them: a segment alone, and one with two subsegments, annotations and metadata, in turns.
+ * FoundationDB: the generator's spans in the layout of 7.2 to 7.4; and spans as FoundationDB's own are, of one
+ * attribute. First at the pace that is wanted, for the cost; then faster and faster until something is lost. X-Ray:
+ * documents as the Node SDK sends them: a segment alone, and one with two subsegments, annotations and metadata, in
+ * turns.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -123,7 +125,8 @@ static size_t two_seconds(double rate)
     return (size_t)(2 * rate) / AT_ONCE * AT_ONCE;
 }
 
-/* The cost at the pace that is wanted; then the fastest pace without loss: faster than that, or slower when some were lost. */
+/* The cost at the pace that is wanted; then the fastest pace without loss: faster than that, or slower when some were
+ * lost. */
 static bool rows(const char *name, const char *door, const char *what, double wanted, const double *faster)
 {
     char loss_name[64], note[128] = "the fastest that was tried";

@@ -1,5 +1,5 @@
-/* serve_decode: see serve.h. The parts of the way that can be had alone: the same requests decoded by our own walk and thrown away,
- * which is the floor; decoded by protobuf-c, the rival; and what counting spans for /metrics costs. */
+/* serve_decode: see serve.h. The parts of the way that can be had alone: the same requests decoded by our own walk and
+ * thrown away, which is the floor; decoded by protobuf-c, the rival; and what counting spans for /metrics costs. */
 #include <stdio.h>
 #include <string.h>
 

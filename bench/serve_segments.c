@@ -1,7 +1,7 @@
-/* serve_segments: see serve.h. A process records spans of nine tags in bursts, and measures what a span costs it: alone, and while
- * the collector reads its segment; in turns, each several times, the least of each. On one processor of its own, so that the
- * collector has another. Its time is its thread's own, so what the kernel gave to others in between does not count: what counts
- * are the lines of memory that the reader takes away. */
+/* serve_segments: see serve.h. A process records spans of nine tags in bursts, and measures what a span costs it:
+ * alone, and while the collector reads its segment; in turns, each several times, the least of each. On one processor
+ * of its own, so that the collector has another. Its time is its thread's own, so what the kernel gave to others in
+ * between does not count: what counts are the lines of memory that the reader takes away. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -22,8 +22,8 @@ static inline double store_seconds(clockid_t clock)
 
 void store_fail(const char *what, int error) __attribute__((noreturn));
 
-/* Writes count spans and flushes. Returns processor seconds of the whole process less the generator's; *writer: those of
- * this thread; *wall: what the wall clock said, with the generator. */
+/* Writes count spans and flushes. Returns processor seconds of the whole process less the generator's; *writer: those
+ * of this thread; *wall: what the wall clock said, with the generator. */
 double store_fill(struct tw__store *store, struct generator *from, size_t count, double *wall, double *writer);
 
 /* Trace ids of all that was written, some of each batch. */

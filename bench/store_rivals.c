@@ -1,5 +1,5 @@
-/* store_rivals: what the same spans cost otherwise: as rows of one SQLite table with two indexes, (trace) and (service, begin,
- * duration), tags as one text.
+/* store_rivals: what the same spans cost otherwise: as rows of one SQLite table with two indexes, (trace) and (service,
+ * begin, duration), tags as one text.
  */
 #include <stdio.h>
 #include <unistd.h>

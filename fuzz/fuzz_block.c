@@ -1,5 +1,6 @@
-/* Blocks of any bytes: read whole, asked for values and tags, and again in part. A u32 says where the head ends and the tail
- * begins. Checks are put right first, or nothing would get past them; whatever comes out must be in itself sound. */
+/* Blocks of any bytes: read whole, asked for values and tags, and again in part. A u32 says where the head ends and the
+ * tail begins. Checks are put right first, or nothing would get past them; whatever comes out must be in itself
+ * sound. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* A call's record with any tags: a byte of looks, then tags: which key, which type, a length, so many bytes. Every form but the
- * message is JSON, and all but the pretty one are one line. */
+/* A call's record with any tags: a byte of looks, then tags: which key, which type, a length, so many bytes. Every form
+ * but the message is JSON, and all but the pretty one are one line. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,5 @@
-/* Whatever an ELF file says of itself, looking for functions and objects in it touches nothing outside, and names end. */
+/* Whatever an ELF file says of itself, looking for functions and objects in it touches nothing outside, and names
+ * end. */
 #include <string.h>
 
 #include "base/elf.h"

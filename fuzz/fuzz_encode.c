@@ -1,6 +1,6 @@
-/* A span made of the input, in all forms that exporters send. Whatever the texts are, what comes out fits into the room, and
- * a request's lengths add up. The first byte says kind, status, and how small the room is; then tags: a byte of type, key and
- * value up to a zero byte each. */
+/* A span made of the input, in all forms that exporters send. Whatever the texts are, what comes out fits into the
+ * room, and a request's lengths add up. The first byte says kind, status, and how small the room is; then tags: a byte
+ * of type, key and value up to a zero byte each. */
 #include <stdlib.h>
 
 #include "wire/fdb.h"

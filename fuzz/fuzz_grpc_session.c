@@ -1,5 +1,6 @@
 /* One connection's bytes, in pieces: the first byte says how many come at a time, the second whether the preface and a
- * SETTINGS frame are put in front. Whatever comes, calls are answered at most once, and the accounts are even at the end. */
+ * SETTINGS frame are put in front. Whatever comes, calls are answered at most once, and the accounts are even at the
+ * end. */
 #include <stdlib.h>
 #include <string.h>
 

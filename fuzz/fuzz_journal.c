@@ -1,5 +1,5 @@
-/* Journals of any bytes, through a file, as the store reads them; lengths and checks of records are put right first. What was
- * taken is read as spans. */
+/* Journals of any bytes, through a file, as the store reads them; lengths and checks of records are put right first.
+ * What was taken is read as spans. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

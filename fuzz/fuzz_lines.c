@@ -1,5 +1,5 @@
-/* Lines of any form, in a window with what came before them; the first byte chooses whether it is a door. What is handed on is
- * read to its last byte. */
+/* Lines of any form, in a window with what came before them; the first byte chooses whether it is a door. What is
+ * handed on is read to its last byte. */
 #include <stdlib.h>
 #include <string.h>
 

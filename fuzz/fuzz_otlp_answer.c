@@ -1,4 +1,5 @@
-/* What a receiver of spans answers, as both messages. What is read lies in the input; what is refused changes nothing. */
+/* What a receiver of spans answers, as both messages. What is read lies in the input; what is refused changes
+ * nothing. */
 #include <stdlib.h>
 
 #include "wire/otlp.h"

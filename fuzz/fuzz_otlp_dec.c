@@ -1,5 +1,6 @@
 /* Requests to export spans: the first byte chooses the form ('j': JSON, else protobuf). Everything that is handed on is
- * read to its last byte, has valid ids, and keeps the limits. JSON that is valid has the same spans when it is cut into pieces. */
+ * read to its last byte, has valid ids, and keeps the limits. JSON that is valid has the same spans when it is cut into
+ * pieces. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* Whatever the bytes of a segment (segment_input.h), opening, describing and reading it touches nothing outside, and what is
- * delivered is whole. */
+/* Whatever the bytes of a segment (segment_input.h), opening, describing and reading it touches nothing outside, and
+ * what is delivered is whole. */
 #include <trackway/live.h>
 
 #include "segment_input.h"

@@ -1,5 +1,5 @@
-/* What people and programs are shown of a segment of any bytes: pictures that cannot steer a terminal, JSON to the letter,
- * spans that the collector's store can take. */
+/* What people and programs are shown of a segment of any bytes: pictures that cannot steer a terminal, JSON to the
+ * letter, spans that the collector's store can take. */
 #include "segment_input.h"
 
 #include "ingest/segment_spans.h"

@@ -1,7 +1,7 @@
 /* The payment: an entrypoint whose requests and responses are recorded as calls.
  *
- * What it gets and gives is in the recording for everybody who may look at it, but the card's number is not: it is named as
- * sensitive once, here, and then stays out of arguments and headers, and out of the error that quotes it.
+ * What it gets and gives is in the recording for everybody who may look at it, but the card's number is not: it is
+ * named as sensitive once, here, and then stays out of arguments and headers, and out of the error that quotes it.
  */
 #include "pay.h"
 

@@ -23,8 +23,9 @@ struct tw__line_in {
 };
 
 /* Takes what it can of *left bytes at *bytes, and moves both.
- * Returns  1 and a line without its end, borrowed until the next call or for as long as the bytes; 0: all was taken; TW_ERR_RANGE or
- *          TW_ERR_MEMORY: the line is too long, or was not kept: said once, what follows it is read on. */
+ * Returns  1 and a line without its end, borrowed until the next call or for as long as the bytes; 0: all was taken;
+ *          TW_ERR_RANGE or TW_ERR_MEMORY: the line is too long, or was not kept: said once, what follows it is read
+ *          on. */
 int tw__line_in_next(struct tw__line_in *in, const char **bytes, size_t *left, const char **line, size_t *len);
 /* At the end of the stream: whether a last line stands there that had no end. */
 bool tw__line_in_last(struct tw__line_in *in, const char **line, size_t *len);

@@ -9,7 +9,8 @@
  * hold. */
 bool tw__number_read(const char *text, size_t len, struct tw__field *out);
 
-/* A number and one of ns, us, ms, s, m, h, d, or several with the larger units first, as in 1m30s: nanoseconds as an INT. */
+/* A number and one of ns, us, ms, s, m, h, d, or several with the larger units first, as in 1m30s: nanoseconds as an
+ * INT. */
 bool tw__duration_read(const char *text, size_t len, struct tw__field *out);
 
 #endif

@@ -4,14 +4,15 @@
  *        ^ counters, for who looks from outside                                  |
  *        `-----------------------------------------------------------------------'
  *
- * Every INTERVAL_NS, and whenever somebody waits in tw_flush, it reads what came since the last time. It is one reader among
- * others: it holds nothing of the writers, and what was overwritten before it came is counted as missed. It reads READ_BYTES at a time and hands
- * them on before it reads more, so that its memory does not grow with the arena, and the end is noticed in between; everything else in a round
- * is bounded by STEP_NS for each exporter. All signals are blocked in it. It exists only while exporters are configured, or sampling is asked
- * of X-Ray (xray_client).
+ * Every INTERVAL_NS, and whenever somebody waits in tw_flush, it reads what came since the last time. It is one reader
+ * among others: it holds nothing of the writers, and what was overwritten before it came is counted as missed. It reads
+ * READ_BYTES at a time and hands them on before it reads more, so that its memory does not grow with the arena, and the
+ * end is noticed in between; everything else in a round is bounded by STEP_NS for each exporter. All signals are
+ * blocked in it. It exists only while exporters are configured, or sampling is asked of X-Ray (xray_client).
  *
- * A flush is answered when a pass over the arena that began after it was asked has ended. When more than READ_BYTES wait, an event that another
- * thread recorded may come a read later than the span it belongs to; it goes the way of events whose span is not exported.
+ * A flush is answered when a pass over the arena that began after it was asked has ended. When more than READ_BYTES
+ * wait, an event that another thread recorded may come a read later than the span it belongs to; it goes the way of
+ * events whose span is not exported.
  *
  * fork: the child's runtime begins anew and with it a thread of its own; sockets and files are opened again.
  */
@@ -269,9 +270,9 @@ static void end_early(void)
     tw__export_end(TW__EXIT_TIMEOUT_NS);
 }
 
-/* The runtime ends the exporters in a destructor, which runs after everything that was registered with atexit. Who must end before
- * what its libraries have registered there registers after them: the last comes first. What is recorded later than that is not
- * sent any more. */
+/* The runtime ends the exporters in a destructor, which runs after everything that was registered with atexit. Who must
+ * end before what its libraries have registered there registers after them: the last comes first. What is recorded
+ * later than that is not sent any more. */
 static void end_before_others(const struct tw__exporter_class *class)
 {
     static bool registered;
@@ -298,7 +299,8 @@ static int open_one(struct crew *crew, const struct tw__exporter_class *class, c
     return opened;
 }
 
-/* Opens what the list names. An unknown name is an error that lists the names; one that cannot open leaves the others. */
+/* Opens what the list names. An unknown name is an error that lists the names; one that cannot open leaves the
+ * others. */
 static int open_named(struct crew *crew, const struct tw__settings *settings, const char **what)
 {
     int result = 0;
@@ -439,8 +441,8 @@ void tw__export_end(uint64_t timeout_ns)
     close_crew(crew);
 }
 
-/* In a forked child: the parent's thread was somewhere in the middle of all this. Descriptors are closed; memory, which may be half
- * way through a change, is left where it is. What had not yet been sent, the parent sends. */
+/* In a forked child: the parent's thread was somewhere in the middle of all this. Descriptors are closed; memory, which
+ * may be half way through a change, is left where it is. What had not yet been sent, the parent sends. */
 void tw__export_forget(void)
 {
     static const pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

@@ -60,8 +60,8 @@ struct tw__exporter_class {
      */
     bool (*flush)(struct tw__exporter *self, uint64_t until_ns);
     void (*reopen)(struct tw__exporter *self); /* may be NULL */
-    /* In a forked child, with the thread it belonged to in the middle of anything: closes descriptors, without a byte to
-     * anybody, and leaves the memory alone. */
+    /* In a forked child, with the thread it belonged to in the middle of anything: closes descriptors, without a byte
+     * to anybody, and leaves the memory alone. */
     void (*forget)(struct tw__exporter *self);
     void (*close)(struct tw__exporter *self);
 };

@@ -1,13 +1,15 @@
 /* file: one JSON object a line with everything, appended to a file.
  *
- * Each line is written whole or not at all: what a write leaves over is kept for the next, up to HELD_MAX; beyond that whole
- * batches are dropped and counted, so a full disk costs spans and nothing else. Rotation: when the file has reached
- * TRACKWAY_FILE_MAX, by the line that does, it is renamed to <name>.1 (replacing the one before) and begun anew; tw_export_reopen follows a rotation
- * by others. The file is made with mode 0600: tags may hold what not everybody should read.
+ * Each line is written whole or not at all: what a write leaves over is kept for the next, up to HELD_MAX; beyond that
+ * whole batches are dropped and counted, so a full disk costs spans and nothing else. Rotation: when the file has
+ * reached TRACKWAY_FILE_MAX, by the line that does, it is renamed to <name>.1 (replacing the one before) and begun
+ * anew; tw_export_reopen follows a rotation by others. The file is made with mode 0600: tags may hold what not
+ * everybody should read.
  *
- * Several processes may share a file. Its size is then what all have written, who renames it holds a lock on it, and everybody looks
- * before a write whether the name is still that of the file that is open: who wrote on into <name>.1 would see that replaced,
- * and who renamed by a count of his own would replace it with a file that has just been begun. */
+ * Several processes may share a file. Its size is then what all have written, who renames it holds a lock on it, and
+ * everybody looks before a write whether the name is still that of the file that is open: who wrote on into <name>.1
+ * would see that replaced, and who renamed by a count of his own would replace it with a file that has just been
+ * begun. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

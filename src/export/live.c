@@ -4,14 +4,15 @@
  *     -> events: a log is one; a span two, its begin from its slot while it is open, or with its end from its record
  *     -> those until `now`, in order of time -> filter -> format -> file; later ones wait for the next step
  *
- * What waits is what came while the step read: a begin that was not seen then may lie before it. So lines of one thread are in
- * order, whatever came meanwhile. A begin is written once: begun remembers the open spans that have been told.
+ * What waits is what came while the step read: a begin that was not seen then may lie before it. So lines of one thread
+ * are in order, whatever came meanwhile. A begin is written once: begun remembers the open spans that have been told.
  *
- * What could not be kept is said in the file, as a line with the number: records overwritten before they were read, lines over the
- * rate, lines that a full disk did not take.
+ * What could not be kept is said in the file, as a line with the number: records overwritten before they were read,
+ * lines over the rate, lines that a full disk did not take.
  *
- * Limits: 4,096 processes. Rejected: a thread per live trace (a step of all of them is a fraction of a millisecond when there is
- * nothing to do); matching inside of tw_reader_read on undecoded records (the reader's layers would turn around).
+ * Limits: 4,096 processes. Rejected: a thread per live trace (a step of all of them is a fraction of a millisecond when
+ * there is nothing to do); matching inside of tw_reader_read on undecoded records (the reader's layers would turn
+ * around).
  */
 #include "export/live.h"
 
@@ -317,7 +318,8 @@ static void name_function(struct tw__live *live, struct tw__live_event *event)
 static void write_event(struct tw__live *live, struct tw__live_event *event)
 {
     const struct tw__line_source source = {.event = event, .get = tw__live_field, .each = tw__live_each};
-    const struct tw__line_options options = {.utc = live->setup.utc, .color = live->setup.color, .one_line = true, .clock = &live->clock};
+    const struct tw__line_options options = {
+        .utc = live->setup.utc, .color = live->setup.color, .one_line = true, .clock = &live->clock};
     live->scratch.of = NULL;
     bool call = event->kind == TW__LIVE_CALL || event->kind == TW__LIVE_RETURN;
     if (call && !live->wanted.calls) return; /* recorded for another live trace */

@@ -22,8 +22,8 @@ void tw__live_free(struct tw__live *live);
  * Returns  0, or what tw_reader_open and tw_live_seat_take return, with why. */
 int tw__live_watch(struct tw__live *live, const char *path, char *why);
 
-/* Reads what is new and writes what passes. Returns false when the live trace has ended: by a limit, because somebody asked,
- * because nothing is left to watch. *busy: there was something. */
+/* Reads what is new and writes what passes. Returns false when the live trace has ended: by a limit, because somebody
+ * asked, because nothing is left to watch. *busy: there was something. */
 bool tw__live_step(struct tw__live *live, bool *busy);
 
 /* Ends it: a last step, and the reason as a line in the file when it is not empty. */

@@ -1,8 +1,8 @@
 /* live_event: see the header.
  *
- * A name that means something of every record is a field: a switch answers it. Anything else is a tag, looked for by name, the
- * last one first: the metadata of a line goes before its thread's. pid is a field, unless the program has a tag of that name.
- * The message is made when somebody asks for it, once.
+ * A name that means something of every record is a field: a switch answers it. Anything else is a tag, looked for by
+ * name, the last one first: the metadata of a line goes before its thread's. pid is a field, unless the program has a
+ * tag of that name. The message is made when somebody asks for it, once.
  */
 #include "export/live_event.h"
 

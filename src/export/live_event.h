@@ -46,7 +46,8 @@ struct tw__live_event {
     struct tw_text called, object; /* of CALL and RETURN: the names of what the record has the address of */
 };
 
-/* The names of fields, for filters and formats: the schema of the one, the resolver of the other. What is no field is a tag. */
+/* The names of fields, for filters and formats: the schema of the one, the resolver of the other. What is no field is a
+ * tag. */
 uint32_t tw__live_field_id(const void *data, const char *name, size_t len);
 extern const struct tw__filter_schema tw__live_schema;
 
@@ -58,8 +59,9 @@ bool tw__live_each(const void *event, size_t index, struct tw__field_key *key, s
 /* 0 emergency to 7 debug: a log's own; error for what failed; else info. */
 unsigned tw__live_level(const struct tw__live_event *event);
 
-/* What a filter can match among logs that have not been recorded: alternatives, each of levels, a module and a function (""
- * any). No more than it could match is missing; more may be in it. calls: whether it names function entries and exits. */
+/* What a filter can match among logs that have not been recorded: alternatives, each of levels, a module and a function
+ * ("" any). No more than it could match is missing; more may be in it. calls: whether it names function entries and
+ * exits. */
 enum { TW__LIVE_RULES_MAX = 8, TW__LIVE_RULE_TEXT = 60 };
 struct tw__live_wanted {
     size_t count;

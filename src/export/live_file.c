@@ -1,8 +1,9 @@
 /* live_file: see the header.
  *
- * Lines are appended with O_APPEND, a batch in one write, under a lock on the file that all live traces take: several may share
- * one. What a full disk lets in of a line is taken out again, under the same lock, so that a file never ends in half a line of ours.
- * A file of another kind than a plain one (a device, a pipe) is refused: it could make the reader wait.
+ * Lines are appended with O_APPEND, a batch in one write, under a lock on the file that all live traces take: several
+ * may share one. What a full disk lets in of a line is taken out again, under the same lock, so that a file never ends
+ * in half a line of ours. A file of another kind than a plain one (a device, a pipe) is refused: it could make the
+ * reader wait.
  */
 #include "export/live_file.h"
 

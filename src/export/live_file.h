@@ -1,4 +1,5 @@
-/* live_file: where the lines of a live trace go: each whole or not at all, also when others write there, and when the disk is full. */
+/* live_file: where the lines of a live trace go: each whole or not at all, also when others write there, and when the
+ * disk is full. */
 #ifndef TW_EXPORT_LIVE_FILE_H
 #define TW_EXPORT_LIVE_FILE_H
 
@@ -16,7 +17,8 @@ struct tw__live_file {
     char problem[96]; /* of the last write that failed; "" */
 };
 
-/* Opens path for appending, made with mode 0600 if it is not there; NULL: /tmp/<32 hexadecimal digits>.log, which must not be there.
+/* Opens path for appending, made with mode 0600 if it is not there; NULL: /tmp/<32 hexadecimal digits>.log, which must
+ * not be there.
  * Returns  0, TW_ERR_PERMISSION, TW_ERR_SYSTEM, TW_ERR_RANGE (path too long); why (TW_WHY_MAX) in words. */
 int tw__live_file_open(struct tw__live_file *file, const char *path, char *why);
 void tw__live_file_borrow(struct tw__live_file *file, int fd);

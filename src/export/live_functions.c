@@ -2,11 +2,12 @@
  *
  *     /proc/PID/maps: address -> object, place in its file        base/elf: place -> function
  *
- * Both are read when an address is met that nobody knows yet, the maps at most once a second. The object's file is looked for as the
- * process sees it (/proc/PID/root), then as we do: it may have ended. Which file that is, the process decides: it is opened for
- * reading, checked, and gives names.
+ * Both are read when an address is met that nobody knows yet, the maps at most once a second. The object's file is
+ * looked for as the process sees it (/proc/PID/root), then as we do: it may have ended. Which file that is, the process
+ * decides: it is opened for reading, checked, and gives names.
  *
- * Limits: 4,096 executable mappings. An object that was replaced meanwhile (deleted) has no names; its addresses are shown.
+ * Limits: 4,096 executable mappings. An object that was replaced meanwhile (deleted) has no names; its addresses are
+ * shown.
  */
 #include "export/live_functions.h"
 

@@ -1,9 +1,10 @@
 /* live_own: the live traces that a program starts on itself.
  *
- * One thread serves them all. It begins with the first and ends with the last; all signals are blocked in it. It reads the
- * segment through its file, as a reader of another process would: the program's threads never wait for it.
+ * One thread serves them all. It begins with the first and ends with the last; all signals are blocked in it. It reads
+ * the segment through its file, as a reader of another process would: the program's threads never wait for it.
  *
- * The lock is held during a step, so that stopping one means that it is not at work. A child has neither the thread nor the traces.
+ * The lock is held during a step, so that stopping one means that it is not at work. A child has neither the thread nor
+ * the traces.
  */
 #include <errno.h>
 #include <pthread.h>

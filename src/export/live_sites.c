@@ -2,13 +2,16 @@
  *
  *     /proc/PID/maps: files      base/elf_objects: symbols tw__log_N, tw__site_N -> name, module, function
  *
- * Each site is a static object that the macros make. So a program says nothing of its sites before it comes to them: it costs no
- * start-up, and those of a library that is loaded later are seen once it is, and no longer when it has been closed.
+ * Each site is a static object that the macros make. So a program says nothing of its sites before it comes to them: it
+ * costs no start-up, and those of a library that is loaded later are seen once it is, and no longer when it has been
+ * closed.
  *
- * Limits: of files whose symbol table has been stripped nothing is known, nor are lines and levels. Paths beyond a kilobyte are passed by.
+ * Limits: of files whose symbol table has been stripped nothing is known, nor are lines and levels. Paths beyond a
+ * kilobyte are passed by.
  *
- * Rejected: a linker section of sites that the library registers (work at the start of every program, of which most are never watched,
- * and a section that C++ cannot have in inline functions); reading the process's memory (needs the right to debug it).
+ * Rejected: a linker section of sites that the library registers (work at the start of every program, of which most are
+ * never watched, and a section that C++ cannot have in inline functions); reading the process's memory (needs the right
+ * to debug it).
  */
 #include "export/live_sites.h"
 

@@ -1,11 +1,12 @@
-/* live_wanted: which log sites a filter could match, by what is known of a site before it logs: level, module, function.
+/* live_wanted: which log sites a filter could match, by what is known of a site before it logs: level, module,
+ * function.
  *
  *     condition   module = x, function = x     that one              level ...            those levels
  *                 anything else                any site              kind = something but log   none
- *     and         each alternative of one side with each of the other    or    the alternatives of both    not    any site
+ *     and         each alternative of one side with each of the other or the alternatives of both not any site
  *
- * Never too few: whatever is beyond eight alternatives, or not understood, becomes "any site". The filter itself is asked again
- * for every record, so more costs time and nothing else.
+ * Never too few: whatever is beyond eight alternatives, or not understood, becomes "any site". The filter itself is
+ * asked again for every record, so more costs time and nothing else.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -19,7 +19,8 @@
 
 enum { REGISTERED_MAX = 8 };
 
-static const struct tw__exporter_class *const built_in[] = {&tw__exporter_file, &tw__exporter_network_lossy, &tw__exporter_xray};
+static const struct tw__exporter_class *const built_in[] = {&tw__exporter_file, &tw__exporter_network_lossy,
+                                                            &tw__exporter_xray};
 
 static const struct brought {
     const char *name, *library, *symbol;
@@ -105,7 +106,8 @@ const struct tw__exporter_class *tw__exporter_find(const char *text, size_t len,
         if (same_word(text, others[i].name, len)) return load(&others[i], what);
     static char unknown[TW_WHY_MAX];
     const int shown = len < 40 ? (int)len : 40;
-    (void)snprintf(unknown, sizeof unknown, "unknown exporter \"%.*s\"; there are none, file, network_lossy, xray, otlp", shown, text);
+    (void)snprintf(unknown, sizeof unknown,
+                   "unknown exporter \"%.*s\"; there are none, file, network_lossy, xray, otlp", shown, text);
     *what = unknown;
     return NULL;
 }

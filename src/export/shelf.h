@@ -26,7 +26,8 @@ const struct tw_record *tw__shelf_take(struct tw__shelf *shelf, const struct tw_
 void tw__shelf_sweep(struct tw__shelf *shelf);
 void tw__shelf_fini(struct tw__shelf *shelf);
 
-/* A copy of a record in one piece, with before bytes in front that are the caller's (a multiple of 16); free what lies there.
+/* A copy of a record in one piece, with before bytes in front that are the caller's (a multiple of 16); free what lies
+ * there.
  * Returns  the record, NULL on lack of memory; *size gets the bytes of all. */
 struct tw_record *tw__record_copy(const struct tw_record *record, size_t before, size_t *size);
 

@@ -20,7 +20,8 @@ struct tw__filter_build {
     struct tw__regex *regexes[TW__FILTER_LEAVES_MAX]; /* of the leaf of the same number */
     uint16_t entry[TW__FILTER_NODES_MAX], on_true[TW__FILTER_NODES_MAX], on_false[TW__FILTER_NODES_MAX]; /* of nodes */
     size_t used;                                                                                         /* of copy */
-    /* Names and texts without quotes (trace ids: all 32 digits); behind TW__BUILD_COPY_MAX, what the tuple reader takes apart. */
+    /* Names and texts without quotes (trace ids: all 32 digits); behind TW__BUILD_COPY_MAX, what the tuple reader takes
+     * apart. */
     char copy[TW__BUILD_COPY_MAX + TW__FILTER_TEXT_MAX];
 };
 

@@ -142,7 +142,8 @@ typedef enum tw__known tw__field_known(const void *source, const struct tw__fiel
  * Threads, cost: as tw__filter_match. */
 enum tw__verdict tw__filter_site(const struct tw__filter *filter, tw__field_known *known, const void *source);
 
-/* Adds what stands for a text between double quotes. regex: behind ~ and !~, where a backslash is the expression's own. */
+/* Adds what stands for a text between double quotes. regex: behind ~ and !~, where a backslash is the expression's
+ * own. */
 void tw__filter_escape(struct tw__buf *out, const char *text, size_t len, bool regex);
 
 /* -- levels: sets of the eight, as lager's bit masks */

@@ -499,8 +499,8 @@ static bool search(const struct tw__regex *regex, const char *text, size_t len)
     return step(regex, state, END);
 }
 
-/* The same for expressions of up to 64 positions, where the state is a register. Without a state it passes over everything
- * that no match begins with, and an expression that begins with ^ is given up. */
+/* The same for expressions of up to 64 positions, where the state is a register. Without a state it passes over
+ * everything that no match begins with, and an expression that begins with ^ is given up. */
 static bool search_word(const struct tw__regex *regex, const char *text, size_t len)
 {
     const uint64_t *table = regex->table, *follow = regex->follow;

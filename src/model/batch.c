@@ -6,12 +6,12 @@
  *                     link      parents by id; chains that come back are cut; children in order; events to their spans
  *                     sum up    counts, extents, messages
  *
- * Invariant: after build, following parent from any span ends, and every span is reached exactly once from first_top of its
- * trace. This holds for every input: a span that is its own ancestor loses the link that closes the circle.
- * A span in progress and its finished record may both be found (the process died between the two): the finished one wins.
+ * Invariant: after build, following parent from any span ends, and every span is reached exactly once from first_top of
+ * its trace. This holds for every input: a span that is its own ancestor loses the link that closes the circle. A span
+ * in progress and its finished record may both be found (the process died between the two): the finished one wins.
  * Limits: memory is what the records need; nothing recurses, so that a chain of 100,000 spans is as good as a flat one.
- * Rejected: a general arena (all counts are known before the first allocation, so that four arrays do); trees built while
- * adding (the parent often comes from a file that is read later).
+ * Rejected: a general arena (all counts are known before the first allocation, so that four arrays do); trees built
+ * while adding (the parent often comes from a file that is read later).
  */
 #include "model/batch.h"
 
@@ -160,7 +160,8 @@ static uint64_t effective_end(const struct tw_process *process, const struct tw_
     return process->last_ns > record->time_ns ? process->last_ns : record->time_ns;
 }
 
-/* Until the traces have their place in memory, trace holds none: collect gives each span and event its number by map. */
+/* Until the traces have their place in memory, trace holds none: collect gives each span and event its number by
+ * map. */
 static void collect_span(struct tw_batch *batch, const struct added *added)
 {
     const struct tw__kept *record = added->record;
@@ -388,7 +389,8 @@ static int find_message_ids(struct tw_batch *batch)
     return result;
 }
 
-/* Sends first, then each receive finds its send: a receive may carry an earlier time than its send when clocks differ. */
+/* Sends first, then each receive finds its send: a receive may carry an earlier time than its send when clocks
+ * differ. */
 static int join_messages(struct tw_batch *batch)
 {
     struct tw__map sends;

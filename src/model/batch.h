@@ -6,7 +6,8 @@
  *         for (size_t i = 0; i < batch->trace_count; i++) show(&batch->traces[i]);
  *     tw__batch_free(batch);
  *
- * No I/O, no clock. Processes are borrowed and must outlive the batch; records are kept packed (model/kept.h) and may go. */
+ * No I/O, no clock. Processes are borrowed and must outlive the batch; records are kept packed (model/kept.h) and may
+ * go. */
 #ifndef TW_MODEL_BATCH_H
 #define TW_MODEL_BATCH_H
 
@@ -88,7 +89,8 @@ uint64_t tw__batch_duration(const struct tw_batch_span *span);
 /* How long the request took: of its root, or of everything when the root is not in the data. */
 uint64_t tw__batch_trace_duration(const struct tw_batch_trace *trace);
 
-/* The span after this one, parents before children, siblings by time, tops in order; NULL at the end. *depth follows. */
+/* The span after this one, parents before children, siblings by time, tops in order; NULL at the end. *depth
+ * follows. */
 struct tw_batch_span *tw__batch_walk(const struct tw_batch_span *span, size_t *depth);
 
 /* The last tag of that name, or NULL. */

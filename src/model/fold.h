@@ -18,8 +18,9 @@ struct tw__folds {
     size_t count;
 };
 
-/* Folds, under each parent, the children that have the same name, status and status message, have ended, and have neither
- * children nor events nor further parents, when there are more than 8 of them. The first by time stands for the others.
+/* Folds, under each parent, the children that have the same name, status and status message, have ended, and have
+ * neither children nor events nor further parents, when there are more than 8 of them. The first by time stands for the
+ * others.
  * Returns  0 or TW_ERR_MEMORY; then nothing is folded.
  * Cost     O(n log n). */
 int tw__fold_trace(const struct tw_batch_trace *trace, struct tw__folds *out);

@@ -1,9 +1,9 @@
-/* kept: see the header. A record is one piece of the pool: head, tags, arguments, parents. Texts of tags lie behind it, each on
- * its own; of one that was cut, its full length stands in front of the text.
+/* kept: see the header. A record is one piece of the pool: head, tags, arguments, parents. Texts of tags lie behind it,
+ * each on its own; of one that was cut, its full length stands in front of the text.
  *
  * Names come from files that may be hostile: the hash of texts begins with a seed of this run, as in model/map.c.
- * Rejected: texts of tags in the table, too (most are ids, each there once); numbers in place of pointers (every reader of a
- * name would need the table beside it).
+ * Rejected: texts of tags in the table, too (most are ids, each there once); numbers in place of pointers (every reader
+ * of a name would need the table beside it).
  */
 #include "model/kept.h"
 

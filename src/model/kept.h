@@ -1,5 +1,5 @@
-/* kept: records, packed, for as long as a batch of them is looked at: 128 bytes, and 24 for each tag beside its text, where the
- * record and its tags are 250 and 56, and texts that many have (names, keys, threads) once.
+/* kept: records, packed, for as long as a batch of them is looked at: 128 bytes, and 24 for each tag beside its text,
+ * where the record and its tags are 250 and 56, and texts that many have (names, keys, threads) once.
  *
  *     struct tw__keeper keeper = {0};
  *     const struct tw__kept *kept = tw__keeper_add(&keeper, &record);     the record may go
@@ -16,8 +16,8 @@
 
 #include "base/pool.h"
 
-/* The members have the names, and the meaning, that they have in a record. Texts are shared: equal ones are the same pointer.
- * Behind it lie the tags, then the arguments, then the further parents. */
+/* The members have the names, and the meaning, that they have in a record. Texts are shared: equal ones are the same
+ * pointer. Behind it lie the tags, then the arguments, then the further parents. */
 struct tw__kept {
     uint64_t time_ns, end_ns, order;
     uint8_t trace_id[16], span_id[8], parent_id[8];

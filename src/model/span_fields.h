@@ -1,13 +1,14 @@
 /* span_fields: spans as filters see them: which names mean what.
  *
  *     struct tw__filter *filter;
- *     tw__filter_compile("status=error duration>200ms http.status_code>=500", len, &tw__span_schema, &filter, &refusal);
+ *     static const char text[] = "status=error duration>200ms http.status_code>=500";
+ *     tw__filter_compile(text, sizeof text - 1, &tw__span_schema, &filter, &refusal);
  *     struct tw__span_view view;
  *     tw__span_view_record(&view, record, process);
  *     if (tw__filter_match(filter, tw__span_field, &view)) ...
  *
- * A name of the table below is that field; resource.KEY is an attribute of the process; tag.KEY, and every other name, is a
- * tag of the span. docs/filter.md lists the fields for people. */
+ * A name of the table below is that field; resource.KEY is an attribute of the process; tag.KEY, and every other name,
+ * is a tag of the span. docs/filter.md lists the fields for people. */
 #ifndef TW_MODEL_SPAN_FIELDS_H
 #define TW_MODEL_SPAN_FIELDS_H
 
@@ -86,8 +87,8 @@ void tw__span_view_record(struct tw__span_view *view, const struct tw_record *re
                           uint64_t end_ns);
 void tw__span_view_span(struct tw__span_view *view, const struct tw__spans *spans, const struct tw__span *span);
 
-/* Which tag, of the span or of its resource, answers a field of spans from the store; false: none is needed. So that a reader of
- * columns can leave the others undecoded. The text is borrowed from the key, or static. */
+/* Which tag, of the span or of its resource, answers a field of spans from the store; false: none is needed. So that a
+ * reader of columns can leave the others undecoded. The text is borrowed from the key, or static. */
 bool tw__span_field_tag(const struct tw__field_key *key, struct tw_text *tag);
 
 /* A tw__field_get for keys that tw__span_schema resolved. Of a tag that is there twice the last one counts. */

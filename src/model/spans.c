@@ -1,5 +1,5 @@
-/* spans: see the header. The spans are an array of their own, everything else is in the pool: an array in a pool leaves its
- * halves behind when it grows, which for a trace of a million spans were as much again.
+/* spans: see the header. The spans are an array of their own, everything else is in the pool: an array in a pool leaves
+ * its halves behind when it grows, which for a trace of a million spans were as much again.
  *
  * Invariant: every span's resource and scope are indexes below the counts; scope 0 is there as soon as a span is.
  */
@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Beyond HEAP_BYTES an array is as large at once as malloc maps in any case: such grow by moving pages, not bytes, and leave no
- * holes. What is not touched takes no memory. */
+/* Beyond HEAP_BYTES an array is as large at once as malloc maps in any case: such grow by moving pages, not bytes, and
+ * leave no holes. What is not touched takes no memory. */
 enum { CAP_MIN = 16, HEAP_BYTES = 4 << 20, MAPPED_BYTES = 33 << 20 };
 
 const char *tw__door_name(enum tw__door door)

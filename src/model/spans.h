@@ -13,10 +13,9 @@
  * durations and ends before begins stay; ids may be zero. Several parents: parent_id is the tree parent, further causes
  * are links; a link into the span's own trace is as much a cause as the parent is.
  *
- * Owns: its spans; everything else is in the pool, or borrowed from the bytes that a door decoded: those must live until the
- * reset.
- * Arrays may be shared by several spans. A value is not changed once it is in the batch, except by the redaction
- * between decoding and storing, which puts other texts in place.
+ * Owns: its spans; everything else is in the pool, or borrowed from the bytes that a door decoded: those must live
+ * until the reset. Arrays may be shared by several spans. A value is not changed once it is in the batch, except by the
+ * redaction between decoding and storing, which puts other texts in place.
  */
 #ifndef TW_MODEL_SPANS_H
 #define TW_MODEL_SPANS_H
@@ -135,7 +134,8 @@ static inline uint64_t tw__span_duration_ns(const struct tw__span *span)
     return span->open || span->end_ns < span->start_ns ? 0 : span->end_ns - span->start_ns;
 }
 
-/* Until when it is known to have lasted: one in progress until now_ns, unless its process died. Never before its begin. */
+/* Until when it is known to have lasted: one in progress until now_ns, unless its process died. Never before its
+ * begin. */
 static inline uint64_t tw__span_until_ns(const struct tw__span *span, uint64_t now_ns)
 {
     uint64_t until_ns = span->open && span->end_ns == 0 ? now_ns : span->end_ns;

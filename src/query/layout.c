@@ -1,9 +1,10 @@
 /* layout: a trace as a forest in walking order, with its further causes and its critical path.
  *
- *     index by span id -> tree parents, loops cut -> children by begin -> order, depth, size of subtrees -> causes -> path
+ *     index by span id -> tree parents, loops cut -> children by begin -> order, depth, size of subtrees
+ *         -> causes -> path
  *
- * Invariant: whatever the ids say, each span stands once in the order and parent chains end: a span whose chain comes back to
- * itself becomes a top. No recursion: a trace may be a million spans deep.
+ * Invariant: whatever the ids say, each span stands once in the order and parent chains end: a span whose chain comes
+ * back to itself becomes a top. No recursion: a trace may be a million spans deep.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -32,8 +33,8 @@ static uint64_t id_of(const uint8_t id[8])
     return number;
 }
 
-/* Every bit of the id counts: counters as ids, whose changing byte is the last one, would else share a few slots. The mixer
- * of splitmix64. */
+/* Every bit of the id counts: counters as ids, whose changing byte is the last one, would else share a few slots. The
+ * mixer of splitmix64. */
 static uint32_t slot_of(const struct laying *l, uint64_t id)
 {
     id = (id ^ id >> 30) * UINT64_C(0xbf58476d1ce4e5b9);

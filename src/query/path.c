@@ -1,10 +1,10 @@
 /* path: what a trace was waiting for, moment by moment, from its end back to its begin.
  *
- * The walk stands on a span at a time t, first its end. Of everything the span caused (children, and spans that name it as a
- * further parent) the one that ended last, not after t, is what it waited for: from that end to t the span itself was at
- * work; the walk goes into it, and comes back at its begin. A span that was itself waiting for further parents (a link to a
- * span that had ended when it began: a join) leads there first. So the path follows every edge of the graph, and not only
- * those of the tree.
+ * The walk stands on a span at a time t, first its end. Of everything the span caused (children, and spans that name it
+ * as a further parent) the one that ended last, not after t, is what it waited for: from that end to t the span itself
+ * was at work; the walk goes into it, and comes back at its begin. A span that was itself waiting for further parents
+ * (a link to a span that had ended when it began: a join) leads there first. So the path follows every edge of the
+ * graph, and not only those of the tree.
  *
  * Children that run on after their parent count up to the parent's end. A span is entered once, so that the walk ends
  * whatever the times and edges are: O(n log n).
@@ -53,7 +53,8 @@ uint32_t *tw__sorted_by_begin(const struct tw__spans *spans, struct tw__pool *po
     return sorted;
 }
 
-/* What a span caused, the last to end first; and by what else it was caused. Of position i: from first[i] to first[i + 1]. */
+/* What a span caused, the last to end first; and by what else it was caused. Of position i: from first[i] to first[i +
+ * 1]. */
 struct edge {
     uint32_t from, to;
     uint64_t end_ns; /* of to, or of from for causes */

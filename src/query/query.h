@@ -21,10 +21,10 @@ struct tw__search {
     struct tw__store_query spans; /* its order tells by what traces are listed: newest or slowest matching span */
     uint64_t min_trace_ns, max_trace_ns; /* from the first begin to the last end; 0: no condition */
     size_t limit;                        /* traces; 0: 20 */
-    unsigned matched_parts;              /* enum tw__store_part: of the spans in tw__summary.matched; TAGS and RESOURCES */
+    unsigned matched_parts;              /* enum tw__store_part: of tw__summary.matched; TAGS and RESOURCES */
 
-    /* What can be told of a span only when its whole trace is known. Then spans is how candidates are found, and the spans that
-     * match are looked for in the whole trace. */
+    /* What can be told of a span only when its whole trace is known. Then spans is how candidates are found, and the
+     * spans that match are looked for in the whole trace. */
     struct {
         bool (*match)(void *data, const struct tw__spans *trace, size_t index, const struct tw__trace_view *of);
         void *data;      /* match NULL: every span */

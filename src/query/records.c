@@ -1,5 +1,5 @@
-/* records: see the header. A resource becomes a process, a span a record, its events records of their own; links become further
- * parents. Records of a process are in time order, as a reader gives them.
+/* records: see the header. A resource becomes a process, a span a record, its events records of their own; links become
+ * further parents. Records of a process are in time order, as a reader gives them.
  */
 #include <stdlib.h>
 #include <string.h>

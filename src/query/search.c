@@ -1,9 +1,10 @@
 /* search: traces by one of their spans.
  *
- *     find spans -> their traces, in the order of the first span of each -> summary of each whole trace -> conditions on it
+ *     find spans -> their traces, in the order of the first span of each -> summary of each whole trace
+ *         -> conditions on it
  *
- * As many spans are asked for as are likely to be needed, and more if that was wrong, up to what the store gives at once.
- * Limits: WHOLE_MAX traces are looked at, whatever rejects them.
+ * As many spans are asked for as are likely to be needed, and more if that was wrong, up to what the store gives at
+ * once. Limits: WHOLE_MAX traces are looked at, whatever rejects them.
  */
 #include <stdlib.h>
 #include <string.h>

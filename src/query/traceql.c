@@ -1,5 +1,5 @@
-/* traceql: see the header. One pass over the text that writes the filter as it goes; nesting is only of parentheses, which the filter
- * compiler counts and limits.
+/* traceql: see the header. One pass over the text that writes the filter as it goes; nesting is only of parentheses,
+ * which the filter compiler counts and limits.
  */
 #include "query/traceql.h"
 
@@ -44,7 +44,8 @@ static bool is_word(char c)
            c == '.' || c == ':' || c == '/' || c == '@' || c == '$';
 }
 
-/* An attribute's name or intrinsic: letters, digits and some signs; parts may be quoted. Into word, without the quotes. */
+/* An attribute's name or intrinsic: letters, digits and some signs; parts may be quoted. Into word, without the
+ * quotes. */
 static int read_name(struct reader *r, struct tw__buf *word)
 {
     space(r);
@@ -85,7 +86,8 @@ static void put_key(struct tw__buf *out, const char *prefix, const char *name, s
 
 enum field { FIELD_KEY, FIELD_EITHER, FIELD_ROOT, FIELD_UNKNOWN };
 
-/* The key that a name stands for. FIELD_EITHER: of the span or of its resource; the name without its dot is in key's second half. */
+/* The key that a name stands for. FIELD_EITHER: of the span or of its resource; the name without its dot is in key's
+ * second half. */
 static enum field key_of(const struct tw__buf *word, struct tw__buf *key)
 {
     static const struct {

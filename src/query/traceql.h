@@ -3,11 +3,11 @@
  *     { resource.service.name = "front" && span.http.status_code >= 500 } | select(status) | count() > 2
  *  -> (service="front" and tag.http.status_code>=500)
  *
- * One spanset; =, !=, <, <=, >, >=, =~, !~, &&, ||, !, parentheses; scoped and unscoped attributes, intrinsics, with a dot or a
- * colon; nil. After it | select(..), | count() with a comparison, or one metrics function: rate(), count_over_time(),
- * quantile_over_time(duration, q, ...), histogram_over_time(duration), with by(one attribute). min_, max_ and avg_over_time,
- * several spansets and what stands between them are not there.
- * What is not understood is refused with its place: an answer to another question would be worse.
+ * One spanset; =, !=, <, <=, >, >=, =~, !~, &&, ||, !, parentheses; scoped and unscoped attributes, intrinsics, with a
+ * dot or a colon; nil. After it | select(..), | count() with a comparison, or one metrics function: rate(),
+ * count_over_time(), quantile_over_time(duration, q, ...), histogram_over_time(duration), with by(one attribute). min_,
+ * max_ and avg_over_time, several spansets and what stands between them are not there. What is not understood is
+ * refused with its place: an answer to another question would be worse.
  * Source   grafana/tempo docs, TraceQL; backend-and-ui.md section 4.2. */
 #ifndef TW_QUERY_TRACEQL_H
 #define TW_QUERY_TRACEQL_H

@@ -1,10 +1,12 @@
 /* where: what of a filter the store can use, and the rest asked span by span.
  *
- *     service=cart and status=error and (a=1 or b=2)      service, status: columns;  (a=1 or b=2): the callback, on a and b only
+ *     service=cart and status=error and (a=1 or b=2)
+ *         service, status: columns;  (a=1 or b=2): the callback, on a and b only
  *
- * A condition is handed down when the tree has nothing but "and" above it. What is handed down may let more through than the
- * condition (a tag equal to 200 is looked for by its text, in the span and in its resource), never less: the callback
- * decides. So nothing is handed down of which that is not certain, such as numbers that are written in more than one way.
+ * A condition is handed down when the tree has nothing but "and" above it. What is handed down may let more through
+ * than the condition (a tag equal to 200 is looked for by its text, in the span and in its resource), never less: the
+ * callback decides. So nothing is handed down of which that is not certain, such as numbers that are written in more
+ * than one way.
  *
  * Invariant: a search with the filter finds what the same search without finds, less the spans that do not match.
  * Limits: EQUALS_MAX tags are handed down.
@@ -194,8 +196,8 @@ static bool is_order(const struct tw__filter_leaf *leaf)
            leaf->op == TW__FILTER_GE;
 }
 
-/* Takes what must hold, and sees what of the filter is about traces. Children stand before their parents, so one pass from the
- * end knows of each node whether only "and" stands above it. */
+/* Takes what must hold, and sees what of the filter is about traces. Children stand before their parents, so one pass
+ * from the end knows of each node whether only "and" stands above it. */
 static void look(struct tw__where *where)
 {
     const struct tw__filter *filter = where->filter;

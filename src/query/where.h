@@ -2,14 +2,15 @@
  *
  *     struct tw__where *where;
  *     struct tw__search search = {.limit = 20};
- *     if (tw__where_new("service=cart status=error duration>200ms http.status_code>=500", len, &where, &refusal) < 0) ...
+ *     if (tw__where_new("service=cart status=error duration>200ms", len, &where, &refusal) < 0) ...
  *     tw__where_apply(where, &search);
  *     tw__query_search(store, &search, &pool, &found);
  *     tw__where_free(where);
  *
- * Conditions that the store knows how to skip by (service, name, kind, status, duration, root, equal tags, as far as all of
- * the filter must hold them) are handed to it; the whole filter is then asked of the spans that are left. What is about
- * the trace (trace.*) is asked when all of it has been read, but for the name and the service of a root, which are the trace's. */
+ * Conditions that the store knows how to skip by (service, name, kind, status, duration, root, equal tags, as far as
+ * all of the filter must hold them) are handed to it; the whole filter is then asked of the spans that are left. What
+ * is about the trace (trace.*) is asked when all of it has been read, but for the name and the service of a root, which
+ * are the trace's. */
 #ifndef TW_QUERY_WHERE_H
 #define TW_QUERY_WHERE_H
 

@@ -1,11 +1,11 @@
 /* call_json: the members in nameko-tracer's order, under its names.
  *
- * Arguments, results and context data lie in the record as JSON texts. A record may come from a damaged or hostile file, so
- * each is looked at before it goes out as it is; one that is no JSON, or has been cut off by truncation, goes out as a text.
- * Behind the members that nameko-tracer has stand ours: how many values were hidden, whether something was cut, and the ids of
- * trace and span.
- * Differences to nameko-tracer, all towards strict JSON: NaN is null and not NaN; texts of bytes are texts and not b'..'; texts
- * are UTF-8 and not escapes; no spaces behind : and ,. For ELASTIC the original changed the record for whoever came after.
+ * Arguments, results and context data lie in the record as JSON texts. A record may come from a damaged or hostile
+ * file, so each is looked at before it goes out as it is; one that is no JSON, or has been cut off by truncation, goes
+ * out as a text. Behind the members that nameko-tracer has stand ours: how many values were hidden, whether something
+ * was cut, and the ids of trace and span. Differences to nameko-tracer, all towards strict JSON: NaN is null and not
+ * NaN; texts of bytes are texts and not b'..'; texts are UTF-8 and not escapes; no spaces behind : and ,. For ELASTIC
+ * the original changed the record for whoever came after.
  */
 #include "wire/call_json.h"
 

@@ -2,7 +2,8 @@
  *
  *     TW__CALL_JSON      one line of strict JSON
  *     TW__CALL_PRETTY    the same over several lines, indented by 4, keys in order of the alphabet
- *     TW__CALL_ELASTIC   one line; what has no fixed shape is JSON in a text, so that an index's mapping does not grow with it
+ *     TW__CALL_ELASTIC   one line; what has no fixed shape is JSON in a text, so that an index's mapping does not grow
+ *                        with it
  *     TW__CALL_PLAIN     the message of the log record alone */
 #ifndef TW_WIRE_CALL_JSON_H
 #define TW_WIRE_CALL_JSON_H

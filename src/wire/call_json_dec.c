@@ -1,4 +1,5 @@
-/* call_json_dec: see the header. Ids are FNV-1a of the call id, mixed; two calls of one trace would have to collide in 64 bits. */
+/* call_json_dec: see the header. Ids are FNV-1a of the call id, mixed; two calls of one trace would have to collide in
+ * 64 bits. */
 #include "wire/call_json_dec.h"
 
 #include <string.h>

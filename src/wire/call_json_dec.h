@@ -1,9 +1,10 @@
-/* call_json_dec: request and response records of calls, a JSON object each, as spans: nameko-tracer's, under its names of today and
- * those from before 1.0.1, and our own (wire/call_json.h).
+/* call_json_dec: request and response records of calls, a JSON object each, as spans: nameko-tracer's, under its names
+ * of today and those from before 1.0.1, and our own (wire/call_json.h).
  *
- * A response repeats what its request said and tells how long it took, so it is the whole span; a request is the same span, open.
- * Both have the same id, made from the call id; the parent's is made from the call before it in the stack, the trace's from the
- * first one. So chains join across services and files, in whatever order they come. NaN and bytes as b'..' are taken.
+ * A response repeats what its request said and tells how long it took, so it is the whole span; a request is the same
+ * span, open. Both have the same id, made from the call id; the parent's is made from the call before it in the stack,
+ * the trace's from the first one. So chains join across services and files, in whatever order they come. NaN and bytes
+ * as b'..' are taken.
  *
  *     service, hostname                     the sender: service.name, host.name
  *     entrypoint_name                       the span's name is SERVICE.NAME
@@ -25,8 +26,8 @@ struct tw__call_found {
     size_t error_at;
 };
 
-/* Adds the span of one line. Borrows bytes until the batch is reset. no_response: of a request that was waited for in vain: the
- * span stays open, is an ERROR and has the tag call.no_response.
+/* Adds the span of one line. Borrows bytes until the batch is reset. no_response: of a request that was waited for in
+ * vain: the span stays open, is an ERROR and has the tag call.no_response.
  * Returns  0, TW_ERR_SYNTAX, TW_ERR_SPACE, TW_ERR_MEMORY: then nothing is added. */
 int tw__call_json_dec(struct tw__spans *spans, const void *bytes, size_t len, bool no_response,
                       struct tw__call_found *found);

@@ -1,17 +1,17 @@
-/* fdb_dec: see the header. A cursor over the bytes, with a sticky error; what is read into fixed places first and becomes a
- * span only when the datagram has been consumed exactly.
+/* fdb_dec: see the header. A cursor over the bytes, with a sticky error; what is read into fixed places first and
+ * becomes a span only when the datagram has been consumed exactly.
  *
  *     A  97/98  source trace span start duration operation {tags} [parents]
  *     B  9e     trace*2 span parent-trace*2 parent name begin end kind status [links] [events] {attributes}
  *     C  9c     trace*2 span parent name begin end kind status [links] [events] {attributes}     counts in threes
  *     D  9c     the same, counts of elements
  *
- * Links are integers, events begin with a text followed by a double, attributes are a map or texts alone: the three begin with
- * disjoint tags, so that the counts in front of them are only compared with what was found.
+ * Links are integers, events begin with a text followed by a double, attributes are a map or texts alone: the three
+ * begin with disjoint tags, so that the counts in front of them are only compared with what was found.
  *
- * 7.0 writes one length byte too few for texts of 256 bytes and more: of the length only the low 8 bits are known. When a
- * datagram of layout A does not parse, lengths b + 256 k are tried, the deepest text first, until it does; REPAIR_MAX bounds
- * the work, which is 4 texts of any length or many of up to 511 bytes.
+ * 7.0 writes one length byte too few for texts of 256 bytes and more: of the length only the low 8 bits are known. When
+ * a datagram of layout A does not parse, lengths b + 256 k are tried, the deepest text first, until it does; REPAIR_MAX
+ * bounds the work, which is 4 texts of any length or many of up to 511 bytes.
  *
  * Rejected: a MessagePack library (every C packet with links is invalid to it); recursion (nothing here nests).
  */
@@ -401,8 +401,8 @@ static bool is_utf8(struct tw_text value)
     return true;
 }
 
-/* Field by field: a tag that is made elsewhere and copied is read by 16 bytes right after it was written by 8, and the processor
- * waits until those have arrived, 20 ns a tag. */
+/* Field by field: a tag that is made elsewhere and copied is read by 16 bytes right after it was written by 8, and the
+ * processor waits until those have arrived, 20 ns a tag. */
 static void set_tag(struct tw_tag_value *tag, struct tw_text key, struct tw_text value)
 {
     tag->key.ptr = key.ptr;
@@ -535,7 +535,8 @@ static uint32_t resource_of(struct tw__spans *spans, struct tw_text service, str
     size_t looked = 0;
     for (size_t i = spans->resource_count; i-- > 0 && looked < 32; looked++) {
         const struct tw__resource *known = &spans->resources[i];
-        if (known->tag_count == 2 && tw__text_same(known->service, service) && tw__text_same(known->tags[1].text, address))
+        if (known->tag_count == 2 && tw__text_same(known->service, service) &&
+            tw__text_same(known->tags[1].text, address))
             return (uint32_t)i;
     }
     struct tw_tag_value *made = take_tags(spans, 2);

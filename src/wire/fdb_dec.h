@@ -3,10 +3,11 @@
  *     struct tw__fdb_found found;
  *     if (tw__fdb_dec(&spans, bytes, len, &found) < 0) drop(found.why, found.error_at);
  *
- * How one becomes a span: the other way round of wire/fdb.h. Of 7 or 8 elements the trace id is the low half, parents after
- * the first are links into the same trace; the tags span.kind, otel.status_code and otel.status_description go back to where
- * they came from. Who sent it: the resource has service.name from a tag of that name, else fdb-ROLE for operations named
- * ROLE:something as FoundationDB's are, else fdb; and server.address. Values that are not UTF-8 (raw keys) become bytes.
+ * How one becomes a span: the other way round of wire/fdb.h. Of 7 or 8 elements the trace id is the low half, parents
+ * after the first are links into the same trace; the tags span.kind, otel.status_code and otel.status_description go
+ * back to where they came from. Who sent it: the resource has service.name from a tag of that name, else fdb-ROLE for
+ * operations named ROLE:something as FoundationDB's are, else fdb; and server.address. Values that are not UTF-8 (raw
+ * keys) become bytes.
  *
  * Counts that released versions get wrong are not believed: what follows a header is told by its tags.
  * Source   origin 004; fdbclient/Tracing.cpp of 7.0 to 7.4 and main.

@@ -1,8 +1,9 @@
 /* jaeger: traces as Jaeger's query service answers them (its older API, which Grafana and the Jaeger page ask).
  *
- * What a span has becomes: parents CHILD_OF, links FOLLOWS_FROM; kind, status, its message, trace state and scope are tags as
- * Jaeger's own converter writes them (span.kind, otel.status_code, error, otel.status_description, w3c.tracestate,
- * otel.scope.name, otel.scope.version); events are logs, their name the field "event". Times are microseconds, rounded down.
+ * What a span has becomes: parents CHILD_OF, links FOLLOWS_FROM; kind, status, its message, trace state and scope are
+ * tags as Jaeger's own converter writes them (span.kind, otel.status_code, error, otel.status_description,
+ * w3c.tracestate, otel.scope.name, otel.scope.version); events are logs, their name the field "event". Times are
+ * microseconds, rounded down.
  * Source   Jaeger 2.20, internal/uimodel; backend-and-ui.md section 4.1. */
 #ifndef TW_WIRE_JAEGER_H
 #define TW_WIRE_JAEGER_H

@@ -7,8 +7,8 @@
  *     tw__json_close(&json, '}');
  *     tw__json_line(&json);
  *
- * Every call takes the member's name, NULL inside an array. Strict: UTF-8 repaired, integers exact to 64 bits, numbers that
- * JSON cannot say (NaN, infinity) are null. */
+ * Every call takes the member's name, NULL inside an array. Strict: UTF-8 repaired, integers exact to 64 bits, numbers
+ * that JSON cannot say (NaN, infinity) are null. */
 #ifndef TW_WIRE_JSON_H
 #define TW_WIRE_JSON_H
 

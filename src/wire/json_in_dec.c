@@ -1,5 +1,5 @@
-/* json_in_dec: see the header. Invariant: every function that reads a value reads it whole, so that the reader stands before a
- * name or the end again, whatever was found. */
+/* json_in_dec: see the header. Invariant: every function that reads a value reads it whole, so that the reader stands
+ * before a name or the end again, whatever was found. */
 #include "wire/json_in_dec.h"
 
 #include <string.h>
@@ -259,7 +259,8 @@ int tw__json_in_tags(struct tw__json_in *in, struct tw__tag_list *tags)
 
 /* -- numbers */
 
-/* Digits without sign, up to 19 of them counted; how many places the point stands to the right of the last counted one. */
+/* Digits without sign, up to 19 of them counted; how many places the point stands to the right of the last counted
+ * one. */
 struct digits {
     uint64_t value;
     int places; /* value * 10^places */

@@ -1,5 +1,5 @@
-/* json_in: documents whose members come in any order and in any type, read into spans: what the readers of X-Ray, Zipkin and
- * call lines share.
+/* json_in: documents whose members come in any order and in any type, read into spans: what the readers of X-Ray,
+ * Zipkin and call lines share.
  *
  *     struct tw__json_in in;
  *     if (tw__json_in_begin(&in, &spans->pool, bytes, len) < 0) return TW_ERR_MEMORY;
@@ -7,9 +7,9 @@
  *     if (code == 0) code = tw__json_in_end(&in);
  *     tw__json_in_fini(&in);
  *
- * A value that has not the type that is asked for is passed over, as if it were not there: senders are many, and a document is
- * worth more than one of its members. What is no JSON is an error, and stays one. Bytes that are not UTF-8 and Python's NaN are
- * taken. Texts point into the document, or into the pool when they had escapes.
+ * A value that has not the type that is asked for is passed over, as if it were not there: senders are many, and a
+ * document is worth more than one of its members. What is no JSON is an error, and stays one. Bytes that are not UTF-8
+ * and Python's NaN are taken. Texts point into the document, or into the pool when they had escapes.
  */
 #ifndef TW_WIRE_JSON_IN_DEC_H
 #define TW_WIRE_JSON_IN_DEC_H
@@ -28,7 +28,8 @@ struct tw__json_in {
 
 typedef int tw__json_in_fn(struct tw__json_in *in, void *target);
 
-/* Returns 0 or TW_ERR_MEMORY. All others: 0, TW_ERR_SYNTAX, TW_ERR_SPACE (a depth or text beyond the limit), TW_ERR_MEMORY. */
+/* Returns 0 or TW_ERR_MEMORY. All others: 0, TW_ERR_SYNTAX, TW_ERR_SPACE (a depth or text beyond the limit),
+ * TW_ERR_MEMORY. */
 int tw__json_in_begin(struct tw__json_in *in, struct tw__pool *pool, const void *bytes, size_t len);
 void tw__json_in_fini(struct tw__json_in *in);
 /* That nothing but blanks follows. */
@@ -49,9 +50,11 @@ int tw__json_in_name(struct tw__json_in *in, struct tw_text *out);
 /* A text; numbers and booleans as they are written. */
 int tw__json_in_text(struct tw__json_in *in, struct tw_text *out);
 int tw__json_in_bool(struct tw__json_in *in, bool *out);
-/* A number, or a text that is one, times 10^shift (tw__decimal_scaled); where it is none, *out stays. *found unless NULL: it was one. */
+/* A number, or a text that is one, times 10^shift (tw__decimal_scaled); where it is none, *out stays. *found unless
+ * NULL: it was one. */
 int tw__json_in_scaled(struct tw__json_in *in, int shift, uint64_t *out, bool *found);
-/* Hexadecimal digits, at most 2 * count, short ones filled with zeros on the left. *found: there were some, and nothing else. */
+/* Hexadecimal digits, at most 2 * count, short ones filled with zeros on the left. *found: there were some, and nothing
+ * else. */
 int tw__json_in_hex(struct tw__json_in *in, uint8_t *bytes, size_t count, bool *found);
 
 /* Tags in the making. */
@@ -71,8 +74,8 @@ int tw__tag_list_text(struct tw__pool *pool, struct tw__tag_list *tags, const ch
 /* prefix and rest in one, in the pool; ptr NULL without memory. */
 struct tw_text tw__pool_join(struct tw__pool *pool, const char *prefix, struct tw_text rest);
 
-/* Decimal digits with a fraction and an exponent, times 10^shift, rounded to the nearest whole number; false: no such number, or
- * not in u64. Exact, where a double would not be. */
+/* Decimal digits with a fraction and an exponent, times 10^shift, rounded to the nearest whole number; false: no such
+ * number, or not in u64. Exact, where a double would not be. */
 bool tw__decimal_scaled(struct tw_text text, int shift, uint64_t *out);
 
 #endif

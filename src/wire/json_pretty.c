@@ -1,8 +1,8 @@
 /* json_pretty: the text's values as nodes, sorted and written again.
  *
- * Scalars and names stay slices of the text, as they are spelt there. Nodes stand in the order of the text; the children of
- * each container are gathered into its part of one array of pointers and sorted there.
- * Limits: TW__JSON_DEPTH_MAX levels. Names are compared as they are spelt, so that those with escapes may stand elsewhere than
+ * Scalars and names stay slices of the text, as they are spelt there. Nodes stand in the order of the text; the
+ * children of each container are gathered into its part of one array of pointers and sorted there. Limits:
+ * TW__JSON_DEPTH_MAX levels. Names are compared as they are spelt, so that those with escapes may stand elsewhere than
  * Python puts them.
  */
 #include "wire/json_pretty.h"

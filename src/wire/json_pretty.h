@@ -1,4 +1,5 @@
-/* json_pretty: one JSON text over several lines, members in order of their names, as json.dumps(indent=4, sort_keys=True). */
+/* json_pretty: one JSON text over several lines, members in order of their names, as json.dumps(indent=4,
+ * sort_keys=True). */
 #ifndef TW_WIRE_JSON_PRETTY_H
 #define TW_WIRE_JSON_PRETTY_H
 

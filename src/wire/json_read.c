@@ -160,8 +160,8 @@ static size_t put_utf8(char *to, uint32_t cp)
     return n;
 }
 
-/* Bytes of the rest that stand for themselves and need no look: ASCII but quote, backslash and controls. Eight at a time:
- * a byte's high bit is set where it is none of these; a borrow can only set those of bytes behind the first. */
+/* Bytes of the rest that stand for themselves and need no look: ASCII but quote, backslash and controls. Eight at a
+ * time: a byte's high bit is set where it is none of these; a borrow can only set those of bytes behind the first. */
 static size_t plain_run(const char *text, size_t len)
 {
     size_t n = 0;

@@ -224,8 +224,8 @@ static void add_datum(const struct writing *w, const struct tw__line_part *part,
     tw__buf_char(w->out, '"');
 }
 
-/* Sorted by key; of the same key the first, as in lager. Returns how many; *rest: where to go on reading. What comes in order is
- * not moved. */
+/* Sorted by key; of the same key the first, as in lager. Returns how many; *rest: where to go on reading. What comes in
+ * order is not moved. */
 static size_t sorted(const struct writing *w, struct datum data[SORTED_MAX + 1], size_t *rest)
 {
     size_t count = 0, index = 0;

@@ -1,4 +1,5 @@
-/* log_event: a log as exporters and doors hand it on: an event whose attributes say what a reader would have made of it.
+/* log_event: a log as exporters and doors hand it on: an event whose attributes say what a reader would have made of
+ * it.
  *
  *     name         the format's text, the same for all lines of a site: what is counted and grouped
  *     level        "error", "info", ..: as in our JSON lines

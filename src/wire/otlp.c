@@ -6,18 +6,18 @@
  *           0a <n> InstrumentationScope { name, version }
  *           12 <n> Span, 12 <n> Span, ...
  *
- * Lengths come before what they measure. Attributes are measured first, which is a few additions; spans, events and links are
- * written first, behind two bytes kept for the length. For the outer two lengths four bytes are kept, and tw__otlp_end moves
- * the head (everything before the first span, some hundred bytes) up against the spans, so that every varint has its
- * shortest form without a batch being moved:
+ * Lengths come before what they measure. Attributes are measured first, which is a few additions; spans, events and
+ * links are written first, behind two bytes kept for the length. For the outer two lengths four bytes are kept, and
+ * tw__otlp_end moves the head (everything before the first span, some hundred bytes) up against the spans, so that
+ * every varint has its shortest form without a batch being moved:
  *
  *     before   0a .... | resource | 12 .... | scope, spans
  *     after      0a .. |   resource | 12 .. | scope, spans        the request begins a few bytes into the room
  *
- * Invariant: after each call the room holds a prefix that tw__otlp_end completes to a valid request: a span that finds no
- * room is taken back whole.
- * Rejected: protobuf-c (a structure and an allocation per field before the first byte), measuring each span before writing
- * it (the tags would be read twice), lengths padded to four bytes (valid, but larger, and some readers warn).
+ * Invariant: after each call the room holds a prefix that tw__otlp_end completes to a valid request: a span that finds
+ * no room is taken back whole. Rejected: protobuf-c (a structure and an allocation per field before the first byte),
+ * measuring each span before writing it (the tags would be read twice), lengths padded to four bytes (valid, but
+ * larger, and some readers warn).
  */
 #include "wire/otlp.h"
 

@@ -7,9 +7,10 @@
  *     struct tw_text request = tw__otlp_end(&enc);               an ExportTraceServiceRequest of one resource
  *
  * How a record becomes a span: further parents are links; events, marks, messages and thread records are events, with
- * trackway.kind unless plain; the last value of a key is its attribute; an unsigned number beyond 2^63 - 1 becomes text.
- * Text that is not UTF-8 is repaired: receivers refuse the whole request for one bad byte. What exceeds the limits is counted
- * in the span's dropped_*_count. trace_state is not known to a record and stays empty, as does whether a parent is remote.
+ * trackway.kind unless plain; the last value of a key is its attribute; an unsigned number beyond 2^63 - 1 becomes
+ * text. Text that is not UTF-8 is repaired: receivers refuse the whole request for one bad byte. What exceeds the
+ * limits is counted in the span's dropped_*_count. trace_state is not known to a record and stays empty, as does
+ * whether a parent is remote.
  */
 #ifndef TW_WIRE_OTLP_H
 #define TW_WIRE_OTLP_H
@@ -42,8 +43,8 @@ struct tw__otlp_enc {
 void tw__otlp_begin(struct tw__otlp_enc *enc, void *out, size_t cap, const struct tw__otlp_resource *resource);
 
 /* Adds one finished span with its events.
- * Returns  0; TW_ERR_SPACE (no room: the request is as it was. With span_count 0 the span is larger than the room, or the
- *          resource alone was); TW_ERR_STATE (not a finished span; nothing is added).
+ * Returns  0; TW_ERR_SPACE (no room: the request is as it was. With span_count 0 the span is larger than the room, or
+ *          the resource alone was); TW_ERR_STATE (not a finished span; nothing is added).
  * Threads  one encoder is used by one thread at a time
  * Cost     no allocation; 0.2 us for a span with eight attributes. */
 int tw__otlp_span(struct tw__otlp_enc *enc, const struct tw__span_in *span);
@@ -58,7 +59,8 @@ struct tw__otlp_answer {
     struct tw_text message; /* points into the bytes read; may be empty, may be anything */
 };
 
-/* Read the body of a 200 (ExportTraceServiceResponse), and of an error (google.rpc.Status). Empty is valid: all went well.
+/* Read the body of a 200 (ExportTraceServiceResponse), and of an error (google.rpc.Status). Empty is valid: all went
+ * well.
  * Returns  0, or TW_ERR_SYNTAX; then *out is untouched. */
 int tw__otlp_answer_dec(const void *bytes, size_t len, struct tw__otlp_answer *out);
 int tw__otlp_status_dec(const void *bytes, size_t len, struct tw__otlp_answer *out);

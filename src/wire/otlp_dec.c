@@ -3,12 +3,12 @@
  *     request { resource_spans* { resource, scope_spans* { scope, span* { attribute* event* link* status } } } }
  *
  * A message is looked through twice when something has to be known first: a group for its resource, a scope's spans for
- * the scope. A span is looked through once and made in its place in the batch; its arrays begin with room for what spans usually
- * have, grow, and give back what they did not need. Texts are slices of the request.
+ * the scope. A span is looked through once and made in its place in the batch; its arrays begin with room for what
+ * spans usually have, grow, and give back what they did not need. Texts are slices of the request.
  *
  * Invariant: nesting is bounded by the messages' own shape, and by DEPTH_MAX where a value contains values; memory by
- * the limits of the header: a batch's spans, 24 MiB for what is in them, and one span more. Fields that are not known are skipped.
- * Rejected: protobuf-c (0.36 M spans/s against 6 M: an allocation a field).
+ * the limits of the header: a batch's spans, 24 MiB for what is in them, and one span more. Fields that are not known
+ * are skipped. Rejected: protobuf-c (0.36 M spans/s against 6 M: an allocation a field).
  */
 #include "wire/otlp_dec.h"
 
@@ -387,7 +387,8 @@ static int add_resource(struct tw__otlp_dec *dec, struct group *group)
     return group->resource_index == UINT32_MAX ? TW_ERR_MEMORY : 0;
 }
 
-/* The fields that every span has, as every sender writes them. Returns  how many bytes it took; 0: none, take_field has to look. */
+/* The fields that every span has, as every sender writes them. Returns how many bytes it took; 0: none, take_field has
+ * to look. */
 static inline size_t quick_field(struct making *making, const uint8_t *at, size_t left)
 {
     struct tw__span *span = making->span;

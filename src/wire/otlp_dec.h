@@ -6,8 +6,9 @@
  *
  * How an attribute becomes a tag: exact, by its type; lists and maps are JSON text (TW_TYPE_JSON), whose bytes are
  * base64 and whose numbers that JSON cannot say are the texts "NaN", "Infinity", "-Infinity". A span kind that is not
- * known, or not given, is TW__KIND_UNSPECIFIED. Times are what they are; an end of 0 says that the span is in progress. A span is rejected when its trace id is not 16
- * bytes, its span id not 8, its parent's neither 8 nor 0, or one of the first two is zero.
+ * known, or not given, is TW__KIND_UNSPECIFIED. Times are what they are; an end of 0 says that the span is in progress.
+ * A span is rejected when its trace id is not 16 bytes, its span id not 8, its parent's neither 8 nor 0, or one of the
+ * first two is zero.
  */
 #ifndef TW_WIRE_OTLP_DEC_H
 #define TW_WIRE_OTLP_DEC_H

@@ -1,5 +1,5 @@
-/* otlp_json: see the header. Spans of one resource and scope that follow each other share an entry; others get one of their own,
- * which is as valid and needs no sorting.
+/* otlp_json: see the header. Spans of one resource and scope that follow each other share an entry; others get one of
+ * their own, which is as valid and needs no sorting.
  */
 #include "wire/otlp_json.h"
 

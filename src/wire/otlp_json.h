@@ -2,10 +2,11 @@
  *
  *     tw__otlp_json(&spans, 0, spans.count, &out);       {"resourceSpans":[...]}, without a newline
  *
- * As the specification has it: ids in hex, 64-bit numbers as text, enums as numbers, bytes in base64, what JSON cannot say of
- * doubles as "NaN", "Infinity", "-Infinity". Lists and maps (TW_TYPE_JSON) are written as such, other JSON texts as text. Kinds of
- * events that are not plain are in their attribute trackway.kind, as in the protobuf form. An unsigned number beyond 2^63 - 1 is a
- * text; that a value was cut, a span's door, and that it is open (its end is "0") have no place there. */
+ * As the specification has it: ids in hex, 64-bit numbers as text, enums as numbers, bytes in base64, what JSON cannot
+ * say of doubles as "NaN", "Infinity", "-Infinity". Lists and maps (TW_TYPE_JSON) are written as such, other JSON texts
+ * as text. Kinds of events that are not plain are in their attribute trackway.kind, as in the protobuf form. An
+ * unsigned number beyond 2^63 - 1 is a text; that a value was cut, a span's door, and that it is open (its end is "0")
+ * have no place there. */
 #ifndef TW_WIRE_OTLP_JSON_H
 #define TW_WIRE_OTLP_JSON_H
 

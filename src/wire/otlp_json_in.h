@@ -1,6 +1,6 @@
-/* otlp_json_in: what OpenTelemetry's JSON is made of, read with the pull reader: members, lists, numbers and ids as its senders
- * write them, and attributes. For wire/otlp_json_dec.c; a value of another type than the protocol's is an error, unlike with
- * wire/json_in_dec.h, since a sender can be told. */
+/* otlp_json_in: what OpenTelemetry's JSON is made of, read with the pull reader: members, lists, numbers and ids as its
+ * senders write them, and attributes. For wire/otlp_json_dec.c; a value of another type than the protocol's is an
+ * error, unlike with wire/json_in_dec.h, since a sender can be told. */
 #ifndef TW_WIRE_OTLP_JSON_IN_H
 #define TW_WIRE_OTLP_JSON_IN_H
 

@@ -1,7 +1,7 @@
 /* otlp_json_value: an attribute: AnyValue in its seven forms, of which lists and maps are written as JSON text.
  *
- * Invariant: nesting is bounded by DEPTH_MAX, the text by JSON_MAX; what goes beyond is passed over and left out, and the rest of
- * the span is kept.
+ * Invariant: nesting is bounded by DEPTH_MAX, the text by JSON_MAX; what goes beyond is passed over and left out, and
+ * the rest of the span is kept.
  */
 #include <math.h>
 #include <string.h>

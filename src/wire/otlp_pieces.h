@@ -1,5 +1,5 @@
-/* otlp_pieces: OpenTelemetry's JSON as it arrives, in requests of a size that is decoded at once, so that an answer need never be
- * whole in memory.
+/* otlp_pieces: OpenTelemetry's JSON as it arrives, in requests of a size that is decoded at once, so that an answer
+ * need never be whole in memory.
  *
  *     struct tw__otlp_pieces pieces = {.piece_bytes = 1 << 20, .take = decode, .data = state};
  *     while ((len = receive(bytes))) tw__otlp_pieces_feed(&pieces, bytes, len);

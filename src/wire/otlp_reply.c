@@ -58,7 +58,8 @@ void tw__otlp_reply_status(struct tw__buf *out, bool json, enum tw__rpc_code cod
     tw__buf_add(out, room, pb.len);
 }
 
-/* Status { code = 1; message = 2; details = 3 Any { type_url = 1; value = 2 } }, RetryInfo { retry_delay = 1 Duration { seconds = 1 } } */
+/* Status { code = 1; message = 2; details = 3 Any { type_url = 1; value = 2 } }, RetryInfo { retry_delay = 1 Duration {
+ * seconds = 1 } } */
 void tw__otlp_reply_retry(struct tw__buf *out, enum tw__rpc_code code, const char *message, unsigned delay_s)
 {
     static const char type[] = "type.googleapis.com/google.rpc.RetryInfo";

@@ -1,7 +1,7 @@
 /* otlp_size: how long otlp_spans.c's message of a span is, without writing it.
  *
- * Invariant: the length of what put_span writes, as long as texts are UTF-8; repairing them is not counted, which would cost more than
- * all the rest.
+ * Invariant: the length of what put_span writes, as long as texts are UTF-8; repairing them is not counted, which would
+ * cost more than all the rest.
  */
 #include <string.h>
 

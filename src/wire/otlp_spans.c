@@ -1,5 +1,5 @@
-/* otlp_spans: see the header. Written into memory that is doubled until everything fits; lengths are closed afterwards (wire/pb.h).
- * Field numbers: opentelemetry/proto/trace/v1/trace.proto.
+/* otlp_spans: see the header. Written into memory that is doubled until everything fits; lengths are closed afterwards
+ * (wire/pb.h). Field numbers: opentelemetry/proto/trace/v1/trace.proto.
  */
 #include "wire/otlp_spans.h"
 

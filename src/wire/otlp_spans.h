@@ -2,7 +2,8 @@
  *
  *     tw__otlp_spans(&spans, &body);                     resource_spans { resource, scope_spans { scope, spans } }
  *
- * The mapping is that of wire/otlp_json.h. Not the exporters' encoder (wire/otlp.h), which takes records and is made for speed. */
+ * The mapping is that of wire/otlp_json.h. Not the exporters' encoder (wire/otlp.h), which takes records and is made
+ * for speed. */
 #ifndef TW_WIRE_OTLP_SPANS_H
 #define TW_WIRE_OTLP_SPANS_H
 

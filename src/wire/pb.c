@@ -1,9 +1,9 @@
 /* pb: reading the fields of a protobuf message, one after the other.
  *
  * Invariant: at <= end, and every field lies in between: a length that points further is bad, not trusted.
- * Limits: varints of ten bytes; groups, which proto3 does not have, are bad. Nothing is copied, and nothing nested is entered:
- * that is the caller's, who knows what the field means.
- * The writing half is inline, in pb.h: it is called eight times an attribute.
+ * Limits: varints of ten bytes; groups, which proto3 does not have, are bad. Nothing is copied, and nothing nested is
+ * entered: that is the caller's, who knows what the field means. The writing half is inline, in pb.h: it is called
+ * eight times an attribute.
  */
 #include "wire/pb.h"
 

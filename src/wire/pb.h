@@ -1,7 +1,7 @@
 /* pb: the wire format of protocol buffers, both ways, over the caller's memory.
  *
- * Writing is sticky: what finds no room writes nothing, nor does anything after it, and full says so at the end. A nested
- * message whose size is not known before is opened and closed:
+ * Writing is sticky: what finds no room writes nothing, nor does anything after it, and full says so at the end. A
+ * nested message whose size is not known before is opened and closed:
  *
  *     size_t at = tw__pb_open(&pb, TW__PB_TAG(2, TW__PB_LEN));
  *     ...

@@ -1,5 +1,5 @@
-/* process_json: a process, one set of members, for ps, stats and dump. Losses come from their table, so that a new kind of
- * loss appears here by itself. */
+/* process_json: a process, one set of members, for ps, stats and dump. Losses come from their table, so that a new kind
+ * of loss appears here by itself. */
 #include "wire/process_json.h"
 
 #include "wire/record_json.h"

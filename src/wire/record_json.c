@@ -1,9 +1,9 @@
 /* record_json: one record, one set of members, for dump, show, open and tail.
  *
- * Members that say nothing are left out (no parent, no status message, no tags), so that a line of a plain span stays short.
- * Tags are one object with the last value of each key, as the reader of a record sees it; typed by JSON itself. Bytes, which
- * JSON cannot hold, are {"hex": "..."}; a text that was cut is named in "cut" with its full length.
- * Times are nanoseconds since the epoch: exact as integers, which a double would not be.
+ * Members that say nothing are left out (no parent, no status message, no tags), so that a line of a plain span stays
+ * short. Tags are one object with the last value of each key, as the reader of a record sees it; typed by JSON itself.
+ * Bytes, which JSON cannot hold, are {"hex": "..."}; a text that was cut is named in "cut" with its full length. Times
+ * are nanoseconds since the epoch: exact as integers, which a double would not be.
  */
 #include "wire/record_json.h"
 

@@ -4,8 +4,8 @@
 
 #include "wire/json.h"
 
-/* Writes the members of a record into the object that is open: kind, ids, times, site, thread, process, status, parents,
- * tags. end_ns: of a span in progress, until when it is known to have run. */
+/* Writes the members of a record into the object that is open: kind, ids, times, site, thread, process, status,
+ * parents, tags. end_ns: of a span in progress, until when it is known to have run. */
 void tw__json_record(struct tw__json *json, const struct tw_record *record, const struct tw_process *process,
                      uint64_t end_ns);
 

@@ -1,5 +1,5 @@
-/* record_json_dec: see the header. Members come in any order; what is not known is passed over, so that lines of a newer writer
- * are read as far as they are understood.
+/* record_json_dec: see the header. Members come in any order; what is not known is passed over, so that lines of a
+ * newer writer are read as far as they are understood.
  *
  * Invariant: what is returned as a span has a trace id and a span id, and anything has a time.
  */

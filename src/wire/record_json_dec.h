@@ -5,8 +5,8 @@
  *     if (code == 0 && line.is_process) ...                         a line of dump that tells of a process alone
  *
  * The record is what a reader of the segment would have had, with these differences: a log is an event of the kind
- * TW_RECORD_LOG whose tags level and message say what its format and arguments made (wire/log_event.h); the members of a call are
- * its tags; of flags only sampled is known; a text of JSON is a text.
+ * TW_RECORD_LOG whose tags level and message say what its format and arguments made (wire/log_event.h); the members of
+ * a call are its tags; of flags only sampled is known; a text of JSON is a text.
  */
 #ifndef TW_WIRE_RECORD_JSON_DEC_H
 #define TW_WIRE_RECORD_JSON_DEC_H
@@ -26,8 +26,8 @@ struct tw__record_line {
 };
 
 /* Reads one line. Everything points into bytes or into the pool.
- * Returns  0; TW_ERR_SYNTAX (no JSON, or no record: its kind, its time or its ids are missing), TW_ERR_SPACE (a depth or a text
- *          beyond the limit), TW_ERR_MEMORY; then only why and error_at are set. */
+ * Returns  0; TW_ERR_SYNTAX (no JSON, or no record: its kind, its time or its ids are missing), TW_ERR_SPACE (a depth
+ *          or a text beyond the limit), TW_ERR_MEMORY; then only why and error_at are set. */
 int tw__record_json_dec(struct tw__pool *pool, const void *bytes, size_t len, struct tw__record_line *out);
 
 #endif

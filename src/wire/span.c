@@ -1,11 +1,12 @@
 /* span: finding a span's events in a batch.
  *
- * Events are records of their own, in the order of time; the formats want them inside their span. One sort of pointers and
- * one binary search per span does it, in the caller's memory.
+ * Events are records of their own, in the order of time; the formats want them inside their span. One sort of pointers
+ * and one binary search per span does it, in the caller's memory.
  *
  * Invariant: after tw__events_sort, events of one span are neighbours and ordered by (time, order).
  * Limits: heap sort, so that a batch made to be slow is not slower than others: count * log2(count) comparisons.
- * Rejected: qsort (glibc allocates for large arrays); a hash of span ids (needs memory, and the sort is not what costs).
+ * Rejected: qsort (glibc allocates for large arrays); a hash of span ids (needs memory, and the sort is not what
+ * costs).
  */
 #include "wire/span.h"
 

@@ -1,6 +1,6 @@
 /* span: what the codecs that send spans take: a finished or open span with its events.
  *
- *     tw__events_sort(events, count);                        once for a batch: pointers to its records that are no spans
+ *     tw__events_sort(events, count);                   once for a batch: pointers to its records that are no spans
  *     struct tw__span_in in = {.record = span};
  *     in.events = tw__events_of(events, count, span, &in.event_count);
  */
@@ -26,7 +26,8 @@ void tw__events_sort(const struct tw_record **events, size_t count);
 const struct tw_record *const *tw__events_of(const struct tw_record *const *events, size_t count,
                                              const struct tw_record *span, size_t *found);
 
-/* What tells marks, messages, threads and logs from plain events: the value of the attribute trackway.kind. NULL: an event. */
+/* What tells marks, messages, threads and logs from plain events: the value of the attribute trackway.kind. NULL: an
+ * event. */
 const char *tw__event_kind(const struct tw_record *event);
 
 enum { TW__TAG_FAR = 256 };

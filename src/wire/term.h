@@ -34,9 +34,9 @@ void tw__term_plain(struct tw__buf *out, const struct tw__look *look, enum tw__i
 enum tw__cut { TW__CUT_MARK, TW__CUT_HARD, TW__CUT_FRONT };
 
 /* Appends text with everything that could steer a terminal made visible instead: control characters, escape sequences,
- * direction marks and bytes that are not UTF-8 appear as \n or \x1b. At most max columns; where it is cut, the last column
- * is an ellipsis ("~" without UTF-8), or nothing with TW__CUT_HARD; with
- * TW__CUT_FRONT the ellipsis comes first and the end is kept.
+ * direction marks and bytes that are not UTF-8 appear as \n or \x1b. At most max columns; where it is cut, the last
+ * column is an ellipsis ("~" without UTF-8), or nothing with TW__CUT_HARD; with TW__CUT_FRONT the ellipsis comes first
+ * and the end is kept.
  * Returns  the columns it took. */
 unsigned tw__term_text(struct tw__buf *out, const struct tw__look *look, struct tw_text text, unsigned max,
                        enum tw__cut cut);

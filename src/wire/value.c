@@ -6,8 +6,8 @@
  *
  * Invariant: strtod(tw__f64_text(x)) = x in the C locale, for every finite x.
  * Invariant: tw__utf8_repaired_len(t) = t.len exactly when t is UTF-8, as a bad byte (1) becomes U+FFFD (3).
- * Rejected: newlocale and uselocale (they allocate, and may fail), a shortest-digits algorithm of our own (tables of 10 kB for
- * the few doubles that tags hold).
+ * Rejected: newlocale and uselocale (they allocate, and may fail), a shortest-digits algorithm of our own (tables of 10
+ * kB for the few doubles that tags hold).
  */
 #include "wire/value.h"
 

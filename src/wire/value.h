@@ -10,8 +10,8 @@ enum { TW__NUMBER_MAX = 32 };
  * Returns  its length. */
 size_t tw__f64_text(double value, char text[TW__NUMBER_MAX]);
 
-/* A tag's value as text: numbers in decimal, true or false, texts and bytes as they are. The result points into the tag or
- * into scratch. */
+/* A tag's value as text: numbers in decimal, true or false, texts and bytes as they are. The result points into the tag
+ * or into scratch. */
 struct tw_text tw__value_text(const struct tw_tag_value *tag, char scratch[TW__NUMBER_MAX]);
 
 /* Repairs text to UTF-8: each byte that belongs to no character becomes U+FFFD.

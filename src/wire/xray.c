@@ -3,17 +3,18 @@
  *     {"format": "json", "version": 1}\n
  *     {"name": ..., "id": ..., "trace_id": ..., ..., "subsegments": [{...}, {... "subsegments": [...]}]}
  *
- * A tree is written as one document if it fits, which is tried first. If not, each span is measured by itself, and from the
- * leaves up children are set apart, first ones first, until what is left under a span fits with it: each span set apart is the
- * top of a document of its own. A span that does not fit even alone is written again with its texts cut at 32768 bytes, 16384,
- * and so on down to 16, so that the longest lose first; then with half of its tags, events and links, and half of that.
+ * A tree is written as one document if it fits, which is tried first. If not, each span is measured by itself, and from
+ * the leaves up children are set apart, first ones first, until what is left under a span fits with it: each span set
+ * apart is the top of a document of its own. A span that does not fit even alone is written again with its texts cut at
+ * 32768 bytes, 16384, and so on down to 16, so that the longest lose first; then with half of its tags, events and
+ * links, and half of that.
  *
  * Invariant: each span of the tree is in exactly one document, and no document is longer than the limit.
- * Invariant: what is measured for a span is at most what it takes: a document is measured with the members only tops have.
- * Limits: children are embedded DEPTH_MAX deep, because JSON parsers count; deeper ones have documents of their own. No
- * recursion: trees are walked by their parent links.
- * Rejected: cutting children's texts to keep them in the parent's document (a second document costs nothing), JSON trees in
- * memory (the bytes are the only thing that has a length).
+ * Invariant: what is measured for a span is at most what it takes: a document is measured with the members only tops
+ * have. Limits: children are embedded DEPTH_MAX deep, because JSON parsers count; deeper ones have documents of their
+ * own. No recursion: trees are walked by their parent links. Rejected: cutting children's texts to keep them in the
+ * parent's document (a second document costs nothing), JSON trees in memory (the bytes are the only thing that has a
+ * length).
  */
 #include "wire/xray.h"
 

@@ -1,7 +1,7 @@
 /* xray: spans as AWS X-Ray's segment documents, one a datagram, for the daemon's UDP port.
  *
  *     struct tw__xray_node nodes[N] = {{.span = in}, ...};
- *     size_t count = tw__xray_link(nodes, N, tops);                embed children; leave it out to send each span by itself
+ *     size_t count = tw__xray_link(nodes, N, tops);       embed children; leave it out to send each span by itself
  *     for (size_t i = 0; i < count; i++)
  *         if (tw__xray_enc(&options, tops[i], &scratch, send_one, socket) < 0) ...
  *
@@ -10,15 +10,16 @@
  *     name        cleaned of what X-Ray does not allow, at most 200 characters; a segment's may be replaced
  *     trace id    1-8-24 digits; when its first 4 bytes are no time around the span, the document says so in odd_epoch
  *     times       seconds with nine decimals; an end before the begin becomes the begin; an open span is in_progress
- *     http, sql,  from tags with OpenTelemetry's names, newer and older (wire/xray_fields.c has the table); a value longer
+ *     http, sql,  from tags with OpenTelemetry's names, newer and older (wire/xray_fields.c has the table); a value
+ *                 longer
  *     aws, user   than X-Ray's 250 characters is cut there and stands whole in the metadata
  *     error       429: throttle and error; other 4xx: error; 5xx: fault; failed without a code, or an exception: fault;
  *                 boolean tags error, fault, throttle
  *     cause       events named exception, tags exception.*, or the status message; a tag cause of 16 hex digits
- *     annotations tags whose key is [A-Za-z0-9_] and whose value is a boolean, a number or a text of at most 1000 characters,
+ *     annotations tags whose key is [A-Za-z0-9_] and whose value is a boolean, a number or a text of at most 1000 letters,
  *                 the first 50
- *     metadata    tags aws.xray.metadata.NAMESPACE.KEY in their namespace, all others in "default"; events and links, and
- *                 what was cut, in "trackway"
+ *     metadata    tags aws.xray.metadata.NAMESPACE.KEY in their namespace, all others in "default"; events and links,
+ *                 and what was cut, in "trackway"
  */
 #ifndef TW_WIRE_XRAY_H
 #define TW_WIRE_XRAY_H
@@ -59,15 +60,16 @@ struct tw__xray_doc {
     bool odd_epoch;                 /* X-Ray may refuse it: the trace id was not made around the time of the span */
 };
 
-/* Puts spans under their parents. Children stay with their parent if they are in the same process's care: not segments, and
- * not begun before it.
+/* Puts spans under their parents. Children stay with their parent if they are in the same process's care: not segments,
+ * and not begun before it.
  * Shape    nodes are sorted; tops has room for count pointers.
  * Returns  how many tops there are: each is to be given to tw__xray_enc.
  * Cost     no allocation; count * log2(count). */
 size_t tw__xray_link(struct tw__xray_node *nodes, size_t count, struct tw__xray_node **tops);
 
-/* Writes top and what is under it: one document, or more when they would be larger than the limit. Children get documents of
- * their own first; if a span alone is too large its longest texts are cut, then tags, events and links left out.
+/* Writes top and what is under it: one document, or more when they would be larger than the limit. Children get
+ * documents of their own first; if a span alone is too large its longest texts are cut, then tags, events and links
+ * left out.
  * Shape    scratch is reset and used for all documents. emit returns 0, or an error to stop with.
  * Returns  the number of documents, or TW_ERR_MEMORY, or what emit returned.
  * Threads  one scratch and one tree are used by one thread at a time

@@ -5,9 +5,9 @@
  *     5xx                    fault                    ours
  *     failed, or exception   fault                    unless a code said otherwise
  *
- * A cause is written only for what went wrong: X-Ray shows it as the reason. It is the first of these that there is: a tag
- * cause (the id of an exception in another document), events named exception, tags exception.*, the status message, the
- * status code. An exception that was caught, in a span that is well, is an event like others.
+ * A cause is written only for what went wrong: X-Ray shows it as the reason. It is the first of these that there is: a
+ * tag cause (the id of an exception in another document), events named exception, tags exception.*, the status message,
+ * the status code. An exception that was caught, in a span that is well, is an event like others.
  *
  * Ids of exceptions are made from the span's, so that a document sent twice is the same twice.
  */

@@ -1,8 +1,8 @@
 /* xray_fields: which tag says what, from the names that OpenTelemetry gives tags to the fields that X-Ray has.
  *
- * A field may be told by several names, the current one and older ones: the name with the lowest rank wins, and the others are
- * ordinary tags then. A field that this kind of span has no place for (sql of a segment, say) is an ordinary tag as well:
- * nothing that was recorded is lost, unless it is for lack of room.
+ * A field may be told by several names, the current one and older ones: the name with the lowest rank wins, and the
+ * others are ordinary tags then. A field that this kind of span has no place for (sql of a segment, say) is an ordinary
+ * tag as well: nothing that was recorded is lost, unless it is for lack of room.
  *
  * Invariant: the table is sorted by name, as the search needs (a test looks).
  * Rejected: a perfect hash (it would have to be made again for each new name; the search is seven comparisons).

@@ -1,8 +1,8 @@
 /* xray_http: what a span called or served: http, and of subsegments sql and aws.
  *
- * An object is there when at least one of its members is. A URL is taken whole, or put together from its parts; the parts have
- * then been told. Only members that X-Ray knows for this kind of span are written: x_forwarded_for belongs to segments, traced
- * to subsegments, sql and these aws members to subsegments.
+ * An object is there when at least one of its members is. A URL is taken whole, or put together from its parts; the
+ * parts have then been told. Only members that X-Ray knows for this kind of span are written: x_forwarded_for belongs
+ * to segments, traced to subsegments, sql and these aws members to subsegments.
  */
 #include "model/text.h"
 #include "wire/value.h"

@@ -2,10 +2,10 @@
  *
  * The nodes are sorted by trace and span id, and each looks for its parent by binary search.
  *
- * Invariant: a child is later than its parent by (time, order); so parent links cannot form a ring, whatever ids the spans
- * claim. A child that its program says began before its parent is a top: it is sent by itself, which is as good.
- * Limits: heap sort, in place. Of two spans with one id (sent in progress, and finished) one is the parent, it does not matter
- * which.
+ * Invariant: a child is later than its parent by (time, order); so parent links cannot form a ring, whatever ids the
+ * spans claim. A child that its program says began before its parent is a top: it is sent by itself, which is as good.
+ * Limits: heap sort, in place. Of two spans with one id (sent in progress, and finished) one is the parent, it does not
+ * matter which.
  */
 #include "wire/xray.h"
 

@@ -1,5 +1,5 @@
-/* xray_parts_dec: what stands in a segment or subsegment beside its ids and times: tables of members and the tags they become, the
- * other way round of wire/xray_fields.c and wire/xray_resource.c, and causes, metadata and links. */
+/* xray_parts_dec: what stands in a segment or subsegment beside its ids and times: tables of members and the tags they
+ * become, the other way round of wire/xray_fields.c and wire/xray_resource.c, and causes, metadata and links. */
 #include "wire/xray_parts_dec.h"
 
 #include <string.h>

@@ -1,8 +1,9 @@
 /* xray_resource: what a segment says of the process and the machine it ran on: service, origin, aws.
  *
- * All of it comes from attributes of the resource, which are the same for every span of a process; a table says which attribute
- * is which member. origin and the object for the platform are written only for the platform that cloud.platform names, because
- * a container's host is known on both ECS and EC2, and X-Ray asks for the more specific one.
+ * All of it comes from attributes of the resource, which are the same for every span of a process; a table says which
+ * attribute is which member. origin and the object for the platform are written only for the platform that
+ * cloud.platform names, because a container's host is known on both ECS and EC2, and X-Ray asks for the more specific
+ * one.
  */
 #include "model/text.h"
 #include "wire/value.h"

@@ -1,11 +1,11 @@
 /* xray_span: one span's members, in the order: who, when, where, what, why, and everything else.
  *
- * Every tag that no field told becomes an annotation if X-Ray would index it, and metadata otherwise: in the namespace that its
- * key names, aws.xray.metadata.NAMESPACE.KEY, or in "default". Each list is written by going through the tags once and deciding
- * anew, which is cheaper than remembering.
+ * Every tag that no field told becomes an annotation if X-Ray would index it, and metadata otherwise: in the namespace
+ * that its key names, aws.xray.metadata.NAMESPACE.KEY, or in "default". Each list is written by going through the tags
+ * once and deciding anew, which is cheaper than remembering.
  *
- * Invariant: for each tag that was not replaced by a later one, exactly one of these holds: a field told it whole, it is an
- * annotation, it is in the metadata, or it was counted as dropped.
+ * Invariant: for each tag that was not replaced by a later one, exactly one of these holds: a field told it whole, it
+ * is an annotation, it is in the metadata, or it was counted as dropped.
  */
 #include "model/text.h"
 #include "wire/utf8.h"
@@ -52,7 +52,8 @@ static void open_once(struct tw__xray_out *out, const char *name, char bracket, 
     *open = true;
 }
 
-/* "aws.xray.metadata.cart.items" is `items` in the namespace cart. X-Ray keeps names that begin with AWS. for itself. */
+/* "aws.xray.metadata.cart.items" is `items` in the namespace cart. X-Ray keeps names that begin with AWS. for
+ * itself. */
 static bool split_key(struct tw_text key, struct tw_text *space, struct tw_text *rest)
 {
     const size_t prefix = sizeof metadata_prefix - 1;
@@ -70,7 +71,8 @@ struct spaces {
     size_t count;
 };
 
-/* The number of a namespace, entered if it is new; SPACES_MAX: there are too many, the tag goes to "default" as it is. */
+/* The number of a namespace, entered if it is new; SPACES_MAX: there are too many, the tag goes to "default" as it
+ * is. */
 static size_t number_of(struct spaces *spaces, struct tw_text name)
 {
     for (size_t i = 0; i < spaces->count; i++)

@@ -1,12 +1,13 @@
 /* xray_text: names, texts, values and times in the form X-Ray takes them.
  *
- * Two limits meet in every text: the rule's, in characters, which cuts silently because what it cuts stands whole in the
- * metadata; and the room's, in bytes, which leaves a mark and is counted:
+ * Two limits meet in every text: the rule's, in characters, which cuts silently because what it cuts stands whole in
+ * the metadata; and the room's, in bytes, which leaves a mark and is counted:
  *
  *     "a text that was too long for the datag...(4711 more bytes)"
  *
- * Names: X-Ray allows letters and digits of any script, spaces and _ . : / % & # = + \ - @. Which characters beyond ASCII are
- * letters is decided by block, not by the table of every code point: punctuation, symbols and emoji go, everything else stays.
+ * Names: X-Ray allows letters and digits of any script, spaces and _ . : / % & # = + \ - @. Which characters beyond
+ * ASCII are letters is decided by block, not by the table of every code point: punctuation, symbols and emoji go,
+ * everything else stays.
  *
  * Invariant: what is written is UTF-8 and at most max characters.
  */

@@ -1,7 +1,7 @@
 /* zipkin_dec: from a Zipkin span to ours; the forms are in zipkin_json_dec.c and zipkin_pb_dec.c.
  *
- * Why the client's half keeps the shared id: it is often not known to be shared when it comes, the server's half always is.
- * Invariant: the id of a server's half is never zero, and depends on the shared id alone.
+ * Why the client's half keeps the shared id: it is often not known to be shared when it comes, the server's half always
+ * is. Invariant: the id of a server's half is never zero, and depends on the shared id alone.
  */
 #include "wire/zipkin_dec.h"
 
@@ -168,7 +168,8 @@ static const struct tw__zipkin_endpoint *endpoint_of(const struct tw__zipkin_spa
     return span->cores[a].there ? &span->cores[a].endpoint : &span->cores[b].endpoint;
 }
 
-/* Kind, sides and times from the core annotations. Returns whether the span is both sides at once: *server is the other half. */
+/* Kind, sides and times from the core annotations. Returns whether the span is both sides at once: *server is the other
+ * half. */
 static bool take_cores(struct tw__zipkin_span *span, struct tw__zipkin_span *server)
 {
     bool is_client = span->cores[TW__ZIPKIN_CS].there || span->cores[TW__ZIPKIN_CR].there;

@@ -1,5 +1,5 @@
-/* zipkin_json_dec: Zipkin's JSON. Version 1 and 2 are told apart by what stands in a span, not by where it was sent: a span with
- * core annotations or binaryAnnotations is one of version 1.
+/* zipkin_json_dec: Zipkin's JSON. Version 1 and 2 are told apart by what stands in a span, not by where it was sent: a
+ * span with core annotations or binaryAnnotations is one of version 1.
  *
  * Limits: a request is handed on in several batches, so that what is waiting stays small whatever comes.
  */

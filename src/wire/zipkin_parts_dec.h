@@ -1,4 +1,5 @@
-/* zipkin_parts_dec: a Zipkin span as it was read, before it becomes one of ours: what the readers of its forms share. */
+/* zipkin_parts_dec: a Zipkin span as it was read, before it becomes one of ours: what the readers of its forms
+ * share. */
 #ifndef TW_WIRE_ZIPKIN_PARTS_DEC_H
 #define TW_WIRE_ZIPKIN_PARTS_DEC_H
 
@@ -43,7 +44,8 @@ struct tw__zipkin_span {
 
 void tw__zipkin_span_init(struct tw__zipkin_span *span);
 int tw__zipkin_span_event(struct tw__pool *pool, struct tw__zipkin_span *span, uint64_t us, struct tw_text value);
-/* Into the batch, as one span or two; hands the batch on when it is enough. Returns 0, TW_ERR_MEMORY or what take returned. */
+/* Into the batch, as one span or two; hands the batch on when it is enough. Returns 0, TW_ERR_MEMORY or what take
+ * returned. */
 int tw__zipkin_add(struct tw__zipkin_dec *dec, struct tw__zipkin_span *span);
 /* Hands on what is left. */
 int tw__zipkin_finish(struct tw__zipkin_dec *dec);

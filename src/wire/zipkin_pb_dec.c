@@ -1,9 +1,10 @@
 /* zipkin_pb_dec: Zipkin's protobuf, which is version 2 only.
  *
  *     ListOfSpans { spans = 1 }
- *     Span { trace_id = 1; parent_id = 2; id = 3; kind = 4; name = 5; timestamp = 6 fixed64; duration = 7; local = 8; remote = 9;
- *            annotations = 10; tags = 11 { key = 1; value = 2 }; debug = 12; shared = 13 }
- *     Endpoint { service_name = 1; ipv4 = 2; ipv6 = 3; port = 4 }        Annotation { timestamp = 1 fixed64; value = 2 }
+ *     Span { trace_id = 1; parent_id = 2; id = 3; kind = 4; name = 5; timestamp = 6 fixed64; duration = 7; local = 8;
+ *            remote = 9; annotations = 10; tags = 11 { key = 1; value = 2 }; debug = 12; shared = 13 }
+ *     Endpoint { service_name = 1; ipv4 = 2; ipv6 = 3; port = 4 }
+ *     Annotation { timestamp = 1 fixed64; value = 2 }
  */
 #include <arpa/inet.h>
 #include <string.h>
