@@ -123,6 +123,13 @@ static void copy_links(struct copying *c, struct tw__span *span, const struct tw
     span->links = links;
 }
 
+/* Until when a span is known that was open when its process died. */
+static void restore_last(struct tw__span *span)
+{
+    const struct tw_tag_value *last = span->tags ? tw__tag_find(span->tags, span->tag_count, TW__LAST_KNOWN) : NULL;
+    if (last && last->type == TW_TYPE_INT && last->value.i > 0) span->end_ns = last->value.u;
+}
+
 static int take(void *data, struct tw__spans *batch)
 {
     struct copying c = {.out = data};
@@ -142,6 +149,7 @@ static int take(void *data, struct tw__spans *batch)
         span->status_message = copy_text(&c, from->status_message);
         span->trace_state = (struct tw_text){"", 0};
         span->tags = copy_tags(&c, from->tags, from->tag_count);
+        if (span->open) restore_last(span);
         copy_events(&c, span, from);
         copy_links(&c, span, from);
     }
@@ -168,8 +176,8 @@ static bool is_told(const struct tw_record *record, const struct tw_tag_value *t
 {
     bool log = record->kind == TW_RECORD_LOG;
     if (log && (tw__text_is(tag->key, "level") || tw__text_is(tag->key, "message"))) return true;
-    static const char *const of_spans[] = {"thread.id", "thread.name", "code.function.name", "code.line.number",
-                                           "code.namespace"};
+    static const char *const of_spans[] = {"thread.id",        "thread.name",    "code.function.name",
+                                           "code.line.number", "code.namespace", TW__LAST_KNOWN};
     if (!tw__record_is_span(record)) return tw__text_is(tag->key, "trackway.kind");
     for (size_t i = 0; i < sizeof of_spans / sizeof *of_spans; i++)
         if (tw__text_is(tag->key, of_spans[i])) return true;

@@ -17,7 +17,7 @@
 #include "wire/log_event.h"
 #include "wire/span.h"
 
-enum { PLACES = 6, EVENTS_MAX = 1024 };
+enum { PLACES = 7, EVENTS_MAX = 1024 };
 static const uint64_t OPEN_NS = 2000000000;
 
 static bool is_span(const struct tw_record *record)
@@ -99,7 +99,10 @@ static int add_tags(const struct tw__segment_join *join, struct tw__pool *pool, 
     if (record->module.len) put_text(at++, "code.namespace", record->module);
     if (record->function.len) put_text(at++, "code.function.name", record->function);
     if (record->line) put_number(at++, "code.line.number", TW_TYPE_INT, record->line);
-    if (join->dead && span->open) put_number(at++, TW__OPEN_AT_DEATH, TW_TYPE_BOOL, 1);
+    if (join->dead && span->open) {
+        put_number(at++, TW__OPEN_AT_DEATH, TW_TYPE_BOOL, 1);
+        put_number(at++, TW__LAST_KNOWN, TW_TYPE_INT, span->end_ns);
+    }
     span->tags = tags;
     span->tag_count = (uint32_t)(at - tags);
     return 0;

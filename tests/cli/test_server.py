@@ -217,6 +217,19 @@ def calls_and_lines_of_logs_are_drawn_as_such(folder):
         assert len(shown) > 8, shown
 
 
+def what_was_open_at_a_death_is_as_old_as_its_process_became(folder):
+    begin = time.time_ns() - 100 * 10**9
+    span = {"traceId": "5" * 32, "spanId": "6" * 16, "name": "lost", "startTimeUnixNano": str(begin), "endTimeUnixNano": "0", "attributes": [
+        {"key": "trackway.open_at_death", "value": {"boolValue": True}},
+        {"key": "trackway.last_known_ns", "value": {"intValue": str(begin + 7 * 10**9)}}]}
+    with World(folder, story=None) as world:
+        sent = subprocess.run([TRACKWAY, "ingest", "-", "--server", world.server], input=json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}),
+                              capture_output=True, text=True, env=world.env, timeout=60, check=False)
+        assert sent.returncode == 0, sent.stderr
+        row = json.loads(world.run("open", "--json", "--server", world.server).stdout)
+        assert row["age_ns"] == 7 * 10**9 and row["process"] == "dead" and row["tags"] == {"trackway.open_at_death": True}, row
+
+
 def what_has_ended_is_no_longer_open(folder):
     """Zipkin's spans without a duration are open; with one, they replace what was."""
     now = time.time_ns() // 1000
@@ -268,7 +281,7 @@ def who_is_told_to_stop_does_not_wait_for_an_answer(_):
 
 
 TESTS = (tables_and_lines_are_the_same, every_trace_is_drawn_the_same, ids_are_found_by_their_beginning, tail_prints_each_request_once,
-         calls_and_lines_of_logs_are_drawn_as_such, what_has_ended_is_no_longer_open, what_goes_wrong_is_said,
+         calls_and_lines_of_logs_are_drawn_as_such, what_was_open_at_a_death_is_as_old_as_its_process_became, what_has_ended_is_no_longer_open, what_goes_wrong_is_said,
          who_is_told_to_stop_does_not_wait_for_an_answer)
 
 

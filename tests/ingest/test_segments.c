@@ -28,6 +28,7 @@ struct seen {
     uint32_t events;
     uint64_t known_ns; /* of one in progress: how much of it is known */
     bool open, at_death, has_place;
+    uint64_t last_known_ns; /* from its tag, after the begin */
     char service[32];
 };
 
@@ -64,6 +65,8 @@ static int take(void *to, const struct tw__spans *spans)
         seen[at].known_ns = span->open ? tw__span_until_ns(span, 0) - span->start_ns : 0;
         seen[at].events = span->event_count;
         seen[at].at_death = tw__tag_find(span->tags, span->tag_count, "trackway.open_at_death") != NULL;
+        const struct tw_tag_value *last = tw__tag_find(span->tags, span->tag_count, "trackway.last_known_ns");
+        seen[at].last_known_ns = last ? last->value.u - span->start_ns : 0;
         seen[at].has_place = tw__tag_find(span->tags, span->tag_count, "code.function.name") != NULL;
         copy(seen[at].name, span->name);
         copy(seen[at].service, spans->resources[span->resource].service);
@@ -292,6 +295,7 @@ static void what_was_open_when_its_process_died_is_marked_so(void **state)
     open_door(&door); /* finds a dead one */
     assert_int_equal(wait_named("long", 1, &span), 1);
     assert_true(span.open && span.at_death && span.known_ns > 0);
+    assert_int_equal(span.last_known_ns, span.known_ns);
     assert_int_equal(span.events, 1);
     assert_int_equal(wait_named("finished", 1, NULL), 1);
     close_door(&door);
