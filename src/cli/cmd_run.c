@@ -55,14 +55,20 @@ static tw_span begin(const struct tw__args *args, struct tw_carried *carried)
     return span;
 }
 
-/* In the child. argv is NULL-terminated: options.c leaves room for one more word than there are. */
-static void become(const struct tw__args *args)
+/* What Ctrl-C and Ctrl-\ did to us: a shell has its background commands ignore both. */
+struct keys {
+    void (*interrupt)(int);
+    void (*quit)(int);
+};
+
+/* In the child. */
+static void become(const struct tw__args *args, struct keys keys)
 {
     char **words = calloc(args->operand_count + 1, sizeof *words);
     for (size_t i = 0; words && i < args->operand_count; i++) words[i] = strdup(args->operands[i]);
     (void)signal(SIGPIPE, SIG_DFL);
-    (void)signal(SIGINT, SIG_DFL);
-    (void)signal(SIGQUIT, SIG_DFL);
+    (void)signal(SIGINT, keys.interrupt);
+    (void)signal(SIGQUIT, keys.quit);
     if (words) execvp(words[0], words);
     int error = errno;
     tw__complain("run: %s: %s", args->operands[0], strerror(error));
@@ -91,8 +97,10 @@ static int wait_for(pid_t pid, tw_span span)
 int tw__cmd_run(const struct tw__args *args)
 {
     struct tw_carried *carried = calloc(1, sizeof *carried);
-    const struct tw_config config = {
-        .arena_bytes = 512 << 10, .keep_file = true, .service = args->service ? args->service : "run", .dir = args->dir};
+    const struct tw_config config = {.arena_bytes = 512 << 10,
+                                     .keep_file = true,
+                                     .service = args->service ? args->service : "run",
+                                     .dir = args->dir};
     char why[TW_WHY_MAX];
     if (!carried) {
         tw__complain("out of memory");
@@ -105,10 +113,9 @@ int tw__cmd_run(const struct tw__args *args)
     if (tw_span_context(span, &context)) (void)tw_inject(NULL, &context, carried, set_variable, NULL);
     free(carried);
 
-    (void)signal(SIGINT, SIG_IGN);
-    (void)signal(SIGQUIT, SIG_IGN);
+    const struct keys keys = {signal(SIGINT, SIG_IGN), signal(SIGQUIT, SIG_IGN)};
     pid_t pid = fork();
-    if (pid == 0) become(args);
+    if (pid == 0) become(args, keys);
     int code = TW__EXIT_FAILED;
     if (pid < 0)
         tw__complain("run: cannot make a process: %s", strerror(errno));

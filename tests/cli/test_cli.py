@@ -138,6 +138,9 @@ def run_gives_a_command_a_span_and_those_it_runs_the_context():
         assert spans["false"]["trace_id"] == spans["build"]["trace_id"], spans
         assert spans["build"]["tags"]["process.exit.code"] == 3 and spans["build"]["status"] == "error", spans
         assert subprocess.run([TRACKWAY, "run", "no-such-command"], env=environment, capture_output=True).returncode == 127
+        deaf = subprocess.run([TRACKWAY, "run", "sh", "-c", "kill -INT $$; echo still here"], env=environment, capture_output=True, text=True,
+                              preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+        assert (deaf.returncode, deaf.stdout) == (0, "still here\n"), deaf  # as a background command of a shell
         killed = subprocess.run([TRACKWAY, "run", "sh", "-c", "kill -TERM $$"], env=environment)
         assert killed.returncode == 128 + 15
 
