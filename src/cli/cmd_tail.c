@@ -137,10 +137,16 @@ static void read_new(struct tail *tail)
         struct followed *f = &tail->items[i];
         if (!f->reader) continue;
         struct tw_query query = {.since_ns = tail->begin_ns, .after = f->position};
-        if (tw_reader_read(f->reader, &query, &f->records) < 0)
-            (void)out_of_memory(tail);
-        else
+        int result = tw_reader_read(f->reader, &query, &f->records);
+        if (result == 0) {
             tail->missed += f->records->missed;
+        } else if (result == TW_ERR_MEMORY) {
+            (void)out_of_memory(tail);
+        } else {
+            tw__complain("%s: %s", f->path, tw_err_text(result));
+            tail->failed = true;
+            let_go(f);
+        }
     }
 }
 
@@ -162,7 +168,8 @@ static void add_padded(struct tw__buf *line, const char *text, size_t width)
 }
 
 /* Time, duration, status, trace, service and pid, name, message: what has a fixed width first, so that lines stand in columns. */
-static void print_line(const struct tw__args *args, struct tw__buf *out, const struct tw_record *record, const struct tw_process *process)
+static void print_line(const struct tw__args *args, struct tw__buf *out, const struct tw_record *record,
+                       const struct tw_process *process)
 {
     const struct tw__look *look = &args->look;
     struct tw__buf line = {0};
@@ -192,7 +199,8 @@ static void print_line(const struct tw__args *args, struct tw__buf *out, const s
     tw__buf_fini(&line);
 }
 
-static void print_record(const struct tw__args *args, struct tw__buf *out, const struct tw_record *record, const struct tw_process *process)
+static void print_record(const struct tw__args *args, struct tw__buf *out, const struct tw_record *record,
+                         const struct tw_process *process)
 {
     if (!(args->given & TW__OPT_JSON)) {
         print_line(args, out, record, process);

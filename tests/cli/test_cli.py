@@ -326,6 +326,22 @@ def tail_shows_what_ends_while_it_looks_also_in_processes_that_come_later():
     kill(new)
 
 
+def a_segment_that_is_cut_ends_no_tail_of_the_others():
+    old, _ = story("tick", "5", service="old")
+    victim, _ = story("wait", service="victim")
+    path = [row["path"] for row in rows("ps") if row["service"] == "victim"][0]
+    tail = subprocess.Popen([TRACKWAY, "tail", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), text=True)
+    assert json.loads(tail.stdout.readline())["service"] == "old"
+    os.truncate(path, 4096)
+    assert path in tail.stderr.readline()
+    assert json.loads(tail.stdout.readline())["service"] == "old"
+    tail.send_signal(signal.SIGINT)
+    assert tail.wait(60) == 1
+    os.unlink(path)
+    kill(old)
+    kill(victim)
+
+
 def clean_removes_the_dead_and_nothing_else():
     dead, _ = story("wait", service="dead")
     live, _ = story("wait", service="live")
