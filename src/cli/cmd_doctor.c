@@ -230,12 +230,11 @@ static void listen_on(const struct tw__args *args, struct doctor *doctor, struct
     for (uint64_t now = began; !tw__stopped() && now < end; now = tw__clock_mono_ns()) {
         uint64_t left_ms = (end - now) / 1000000 + 1;
         (void)tw__udp_in_wait(in, -1, left_ms < 200 ? (int)left_ms : 200);
-        for (size_t count = tw__udp_in_read(in); count; count = tw__stopped() ? 0 : tw__udp_in_read(in))
-            for (size_t i = 0; i < count; i++) {
-                struct tw__datagram_in one;
-                tw__udp_in_get(in, i, &one);
-                take(doctor, &one);
-            }
+        for (size_t i = 0, count = tw__udp_in_read(in); i < count; i++) {
+            struct tw__datagram_in one;
+            tw__udp_in_get(in, i, &one);
+            take(doctor, &one);
+        }
         if (!progress || now - shown < 1000000000u) continue;
         (void)fprintf(stderr, "\r%" PRIu64 " datagrams from %zu senders, %" PRIu64 " in the last second ",
                       doctor->datagrams, doctor->count, doctor->datagrams - before);
