@@ -59,8 +59,8 @@ const struct tw__command tw__commands[] = {
      "trackway dump --where 'record in (event, mark) name~timeout'\n",
      TW__OPTS_SOURCE | TW__OPT_TRACE | TW__OPT_WHERE | TW__OPT_SINCE, tw__cmd_dump},
     {look, "stats", NULL, "everything counted, each loss with its cause",
-     "Prints what each process counts: memory, spans, threads, every kind of loss with its text, how it samples, and what its "
-     "exporters have sent, dropped and missed, with their last problem.",
+     "Prints what each process counts: memory, spans, threads, every kind of loss with its text, what was dropped of headers, how it "
+     "samples, and what its exporters have sent, dropped and missed, with their last problem.",
      "trackway stats\ntrackway stats --pid 4711 --json\n", TW__OPTS_SOURCE, tw__cmd_stats},
     {look, "clean", NULL, "remove the segments of dead processes",
      "Lists the segments whose process is dead or has exited and removes them after asking; also what a process left that was "
