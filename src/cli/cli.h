@@ -57,9 +57,9 @@ typedef uint64_t tw__opts;
 #define TW__OPT_RATE_LIMIT   TW__OPT(30)
 #define TW__OPT_UTC          TW__OPT(31)
 #define TW__OPTS_LIVE                                                                                                  \
-    (TW__OPT_LIVE_FILTER | TW__OPT_LIVE_FILE | TW__OPT_LIVE_FORMAT | TW__OPT_LIVE_LEVEL | TW__OPT_MAX_BYTES |           \
-     TW__OPT_MAX_LINES | TW__OPT_RATE_LIMIT | TW__OPT_UTC | TW__OPT_FOR | TW__OPT_PID | TW__OPT_SERVICE | TW__OPT_DIR | TW__OPT_JSON |      \
-     TW__OPT_COLOR | TW__OPT_HELP)
+    (TW__OPT_LIVE_FILTER | TW__OPT_LIVE_FILE | TW__OPT_LIVE_FORMAT | TW__OPT_LIVE_LEVEL | TW__OPT_MAX_BYTES |          \
+     TW__OPT_MAX_LINES | TW__OPT_RATE_LIMIT | TW__OPT_UTC | TW__OPT_FOR | TW__OPT_PID | TW__OPT_SERVICE |              \
+     TW__OPT_DIR | TW__OPT_JSON | TW__OPT_COLOR | TW__OPT_HELP)
 #define TW__OPT_SETTINGS     TW__OPT(63) /* also what tw__settings_table has */
 #define TW__OPT_FORMAT       TW__OPT(48)
 #define TW__OPT_LEGACY       TW__OPT(49)

@@ -1,8 +1,8 @@
 /* doctor: what is wrong with a sender: listens where it should send to, and says what arrives.
  *
- * For FoundationDB, whose two switches (--tracer and the sample rate) are easily half set, whose address must be a literal one,
- * and whose four layouts nobody announces. One row a sender: which layout, how many, how fast, what had to be repaired; below
- * it what follows from that. Nothing is stored.
+ * For FoundationDB, whose two switches (--tracer and the sample rate) are easily half set, whose address must be a
+ * literal one, and whose four layouts nobody announces. One row a sender: which layout, how many, how fast, what had to
+ * be repaired; below it what follows from that. Nothing is stored.
  */
 #include <errno.h>
 #include <inttypes.h>

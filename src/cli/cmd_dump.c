@@ -1,7 +1,7 @@
 /* dump: everything, as JSON lines, in time order across processes.
  *
- * Each process's records are in order already; the next line is the oldest of what stands first in each. With the few dozen
- * processes of a machine a look at all of them is as quick as a heap.
+ * Each process's records are in order already; the next line is the oldest of what stands first in each. With the few
+ * dozen processes of a machine a look at all of them is as quick as a heap.
  */
 #include <stdlib.h>
 

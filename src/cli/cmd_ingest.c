@@ -1,7 +1,8 @@
 /* ingest: JSON lines from a file or stdin into a collector, or into a data folder that no collector has open.
  *
- * What lines are understood is ingest/lines.h's. A collector gets them as OpenTelemetry's JSON, SEND_SPANS a request, and says of
- * each whether it is stored; its rules on what is dropped and redacted apply. A data folder gets them as they are.
+ * What lines are understood is ingest/lines.h's. A collector gets them as OpenTelemetry's JSON, SEND_SPANS a request,
+ * and says of each whether it is stored; its rules on what is dropped and redacted apply. A data folder gets them as
+ * they are.
  *
  * Limits: LINE_BYTES_MAX a line. What was taken stays taken when it ends early: a span that comes again is still one.
  */

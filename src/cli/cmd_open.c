@@ -1,7 +1,7 @@
 /* open: spans in progress, the oldest first.
  *
- * A span of a dead process is as old as it was at death; that process's state stands beside it. Only the slots are read, not
- * the arena, so that this is quick however much was recorded.
+ * A span of a dead process is as old as it was at death; that process's state stands beside it. Only the slots are
+ * read, not the arena, so that this is quick however much was recorded.
  */
 #include <stdlib.h>
 

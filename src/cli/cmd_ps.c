@@ -1,7 +1,7 @@
 /* ps: processes with a segment.
  *
- * The rate of a live process is what it does now: its count of begun spans is read twice, 200 ms apart. Over the whole life is
- * all that can be said of a dead one. JSON has both.
+ * The rate of a live process is what it does now: its count of begun spans is read twice, 200 ms apart. Over the whole
+ * life is all that can be said of a dead one. JSON has both.
  */
 #include <limits.h>
 #include <stdlib.h>

@@ -1,9 +1,10 @@
 /* run: a span around any command, and its context in the command's environment, so that the commands of a script, and
  * whatever they call, are one trace.
  *
- * The only subcommand that records. Its segment is small (512 KiB) and stays after the end, because there is nobody else to
- * keep it; `trackway clean` removes it. The command is run as it would be without us: same files, same terminal, same
- * signals; Ctrl-C goes to it alone. Exit code: its own; 128 + the signal that ended it; 127 not found, 126 not executable.
+ * The only subcommand that records. Its segment is small (512 KiB) and stays after the end, because there is nobody
+ * else to keep it; `trackway clean` removes it. The command is run as it would be without us: same files, same
+ * terminal, same signals; Ctrl-C goes to it alone. Exit code: its own; 128 + the signal that ended it; 127 not found,
+ * 126 not executable.
  */
 #include <errno.h>
 #include <signal.h>

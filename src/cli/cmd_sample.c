@@ -1,7 +1,7 @@
 /* sample: which share of the traces of a running process is exported; shown, and changed.
  *
- * The one subcommand that writes into a segment: one word of its header, which the process looks at whenever a trace begins
- * (docs/format/segment.md). Whoever may write the file may do it.
+ * The one subcommand that writes into a segment: one word of its header, which the process looks at whenever a trace
+ * begins (docs/format/segment.md). Whoever may write the file may do it.
  */
 #include <stdio.h>
 #include <string.h>

@@ -2,8 +2,9 @@
  *
  *     resolve the id -> read that trace from every process -> assemble -> look for edges to other traces -> draw
  *
- * The look for edges reads everything, a part of one process at a time, and keeps only what it finds. Only what ended after this trace
- * began can have been caused by it; causes of this trace may be older, so that with any of them no limit is set.
+ * The look for edges reads everything, a part of one process at a time, and keeps only what it finds. Only what ended
+ * after this trace began can have been caused by it; causes of this trace may be older, so that with any of them no
+ * limit is set.
  */
 #include <stdlib.h>
 

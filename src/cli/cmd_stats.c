@@ -1,8 +1,8 @@
-/* stats: everything a process counts, a block of lines each. Losses that are zero are shown too: that nothing was lost is an
- * answer.
+/* stats: everything a process counts, a block of lines each. Losses that are zero are shown too: that nothing was lost
+ * is an answer.
  *
- * What is too long for the terminal goes on below itself. On one too narrow for that names stand on lines of their own, and what
- * a number means is left out: its name says it, too. */
+ * What is too long for the terminal goes on below itself. On one too narrow for that names stand on lines of their own,
+ * and what a number means is left out: its name says it, too. */
 #include <limits.h>
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* store: the collector's spans from the command line: figures, check, compaction, export and import.
  *
- * info, check and export look, and may do so beside a running collector; compact and import write, and cannot. An export is
- * lines of OpenTelemetry JSON, each a request of up to LINE_SPANS spans; with a name that ends in .zst a zstd frame of them. An
- * import takes both, and whatever else writes such lines.
+ * info, check and export look, and may do so beside a running collector; compact and import write, and cannot. An
+ * export is lines of OpenTelemetry JSON, each a request of up to LINE_SPANS spans; with a name that ends in .zst a zstd
+ * frame of them. An import takes both, and whatever else writes such lines.
  */
 #include <errno.h>
 #include <inttypes.h>

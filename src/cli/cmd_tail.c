@@ -3,10 +3,10 @@
  *     every 100 ms    read from each process what is new (a position per process), print what passes
  *     every second    look for segments of new processes, and let go of those that are dead and read to the end
  *
- * A segment is known by device, inode and path: a process that takes the path of another gets a position of its own. What
- * ended before tail began is not shown. Lines come out in the order of their ends within one look, across processes.
- * Limits: a process that begins and ends between two looks and removes its segment is not seen.
- * Rejected: inotify (a folder that is not there yet cannot be watched, and the records need polling anyway).
+ * A segment is known by device, inode and path: a process that takes the path of another gets a position of its own.
+ * What ended before tail began is not shown. Lines come out in the order of their ends within one look, across
+ * processes. Limits: a process that begins and ends between two looks and removes its segment is not seen. Rejected:
+ * inotify (a folder that is not there yet cannot be watched, and the records need polling anyway).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -167,7 +167,8 @@ static void add_padded(struct tw__buf *line, const char *text, size_t width)
     tw__buf_cstr(line, text);
 }
 
-/* Time, duration, status, trace, service and pid, name, message: what has a fixed width first, so that lines stand in columns. */
+/* Time, duration, status, trace, service and pid, name, message: what has a fixed width first, so that lines stand in
+ * columns. */
 static void print_line(const struct tw__args *args, struct tw__buf *out, const struct tw_record *record,
                        const struct tw_process *process)
 {

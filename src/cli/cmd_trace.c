@@ -1,15 +1,16 @@
 /* trace: live traces of running processes, from outside.
  *
- *     module M | function [M] F | pid X | start     begin one, in the background; its reference and its file are printed
+ *     module M | function [M] F | pid X | start     begin one, in the background; its reference and its file are
+ *                                                   printed
  *     watch                                          the same to the terminal, until Ctrl-C
  *     list | stop REF                                what runs, and its end
  *
- * The reader is a process of our own that lives as long as the trace: it takes a seat in the segment of each process that it
- * watches (<trackway/live.h>), and that is all those processes notice. It ends by its limits, when somebody asks, and when all that
- * it watched has ended.
+ * The reader is a process of our own that lives as long as the trace: it takes a seat in the segment of each process
+ * that it watches (<trackway/live.h>), and that is all those processes notice. It ends by its limits, when somebody
+ * asks, and when all that it watched has ended.
  *
- * In the background: the child compiles and opens everything and says through a pipe how that went, so that what is wrong is told
- * to who has typed it; then it leaves the terminal.
+ * In the background: the child compiles and opens everything and says through a pipe how that went, so that what is
+ * wrong is told to who has typed it; then it leaves the terminal.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -39,7 +40,8 @@ struct watching {
     char why[TW_WHY_MAX]; /* of the last that was refused; else of one that belongs to somebody else */
 };
 
-/* Those of other users are refused, if they are not among what is wanted too: nobody can see it without reading them. */
+/* Those of other users are refused, if they are not among what is wanted too: nobody can see it without reading
+ * them. */
 static bool is_wanted(struct watching *w, const char *path)
 {
     struct tw_reader *reader;

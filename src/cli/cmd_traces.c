@@ -1,9 +1,10 @@
 /* traces: recent requests.
  *
- * A trace is filtered when it is whole; records since a time show requests that began before with half of their spans. But the
- * newest few are whole in them if they began since: so first a little is read, then more until there are enough, and everything
- * only when that does not help (ten arenas of 64 MB, full: 19 s and 6.7 GB became 0.3 s). Order by duration needs everything.
- * A request whose root is not in the data (overwritten, or on another machine) is listed under its earliest span, with ~.
+ * A trace is filtered when it is whole; records since a time show requests that began before with half of their spans.
+ * But the newest few are whole in them if they began since: so first a little is read, then more until there are
+ * enough, and everything only when that does not help (ten arenas of 64 MB, full: 19 s and 6.7 GB became 0.3 s). Order
+ * by duration needs everything. A request whose root is not in the data (overwritten, or on another machine) is listed
+ * under its earliest span, with ~.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -220,7 +221,8 @@ static int gather(struct tw__sources *sources, const struct tw__args *args, stru
     }
 }
 
-/* The same of a collector: it may find what the options then leave out, so that more is asked for until there is enough. */
+/* The same of a collector: it may find what the options then leave out, so that more is asked for until there is
+ * enough. */
 static int gather_remote(struct tw__sources *sources, const struct tw__args *args, struct tw_batch **batch,
                          const struct tw_batch_trace ***chosen, size_t *count)
 {

@@ -1,7 +1,8 @@
 /* completion: scripts for bash, zsh and fish, made from the tables.
  *
- * A script holds words, so that pressing TAB stays fast and cannot fail; only for live traces, whose words are those of the processes
- * that run now, it asks `trackway trace words`. bash gets words alone; the other two show what each means.
+ * A script holds words, so that pressing TAB stays fast and cannot fail; only for live traces, whose words are those of
+ * the processes that run now, it asks `trackway trace words`. bash gets words alone; the other two show what each
+ * means.
  */
 #include <string.h>
 

@@ -86,7 +86,8 @@ void tw__help_all(struct tw__buf *out)
         if (command->group != group) tw__buf_fmt(out, "\n%s:\n", command->group);
         group = command->group;
         size_t from = out->len;
-        tw__buf_fmt(out, "  %s%s%s", command->name, command->operand ? " " : "", command->operand ? command->operand : "");
+        tw__buf_fmt(out, "  %s%s%s", command->name, command->operand ? " " : "",
+                    command->operand ? command->operand : "");
         tw__buf_fill(out, ' ', widest + 5 - (out->len - from));
         tw__buf_fmt(out, "%s\n", command->summary);
     }

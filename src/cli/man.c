@@ -1,8 +1,8 @@
 /* man: the manual page trackway(1), made from the tables that feed help and completion.
  *
- * mdoc, which both man-db and mandoc read. One page for all commands, as people search a page and not a set of them. What only
- * prose can tell stays in docs/, which the page names. Texts go through add_text and add_line, so that no byte of a table can be
- * taken for a request of roff.
+ * mdoc, which both man-db and mandoc read. One page for all commands, as people search a page and not a set of them.
+ * What only prose can tell stays in docs/, which the page names. Texts go through add_text and add_line, so that no
+ * byte of a table can be taken for a request of roff.
  */
 #include <string.h>
 
@@ -29,7 +29,8 @@ static const struct {
      "what the collector keeps when it runs as root; of other users it lies below their data folder"},
 };
 
-/* Text inside of a line, where only the backslash means something, and a minus that is to be copied has to be said so. */
+/* Text inside of a line, where only the backslash means something, and a minus that is to be copied has to be said
+ * so. */
 static void add_text(struct tw__buf *out, const char *text)
 {
     for (; *text; text++) {

@@ -1,8 +1,9 @@
 /* options: the table of options, and reading a command line by it.
  *
- * --name VALUE and --name=VALUE; operands anywhere; -- ends the options. One letter: -h and -y. An option that another command has, or that is spelt nearly right, is answered with what was probably meant.
- * Rejected: getopt_long (accepts abbreviations, so that adding an option can break a script; prints its own messages; and
- * the help would need a second table).
+ * --name VALUE and --name=VALUE; operands anywhere; -- ends the options. One letter: -h and -y. An option that another
+ * command has, or that is spelt nearly right, is answered with what was probably meant. Rejected: getopt_long (accepts
+ * abbreviations, so that adding an option can break a script; prints its own messages; and the help would need a second
+ * table).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,16 +16,20 @@ const struct tw__option tw__options[] = {
     {TW__OPT_SERVICE, "service", "GLOB", "only processes whose service name matches", NULL},
     {TW__OPT_FILE, "file", "PATH", "read this segment file instead; may be repeated", NULL},
     {TW__OPT_DIR, "dir", "DIR", "look for segments here (default: TRACKWAY_DIR, then the folder of this user)", NULL},
-    {TW__OPT_SERVER, "server", "ADDR", "ask the collector at this URL or ADDR:PORT instead (default: TRACKWAY_SERVER)", NULL},
-    {TW__OPT_TOKEN_FILE, "token-file", "PATH", "the collector's token is in it: for reading, of ingest for writing (default: TRACKWAY_TOKEN)", NULL},
+    {TW__OPT_SERVER, "server", "ADDR", "ask the collector at this URL or ADDR:PORT instead (default: TRACKWAY_SERVER)",
+     NULL},
+    {TW__OPT_TOKEN_FILE, "token-file", "PATH",
+     "the collector's token is in it: for reading, of ingest for writing (default: TRACKWAY_TOKEN)", NULL},
     {TW__OPT_NAME, "name", "GLOB", "only requests (spans) whose name matches, as in 'GET *'", NULL},
     {TW__OPT_SPAN_NAME, "name", "NAME", "the span's name (default: the command's)", NULL},
     {TW__OPT_SERVICE_NAME, "service", "NAME", "the service's name (default: run)", NULL},
     {TW__OPT_MIN_DURATION, "min-duration", "TIME", "only those that took at least this long: 200ms, 1.5s", NULL},
     {TW__OPT_STATUS, "status", "STATUS", "only those with this status: error, ok or unset", "error ok unset"},
-    {TW__OPT_WHERE, "where", "FILTER", "only what the filter matches, as in 'status=error duration>200ms' (docs/filter.md)", NULL},
+    {TW__OPT_WHERE, "where", "FILTER",
+     "only what the filter matches, as in 'status=error duration>200ms' (docs/filter.md)", NULL},
     {TW__OPT_SINCE, "since", "TIME", "only what ended within this time until now: 5m, 2h", NULL},
-    {TW__OPT_DATA, "data", "DIR", "the collector's folder (default: below your data folder; root: /var/lib/trackway)", NULL},
+    {TW__OPT_DATA, "data", "DIR", "the collector's folder (default: below your data folder; root: /var/lib/trackway)",
+     NULL},
     {TW__OPT_LIMIT, "limit", "N", "at most this many rows; 0: all", NULL},
     {TW__OPT_SORT, "sort", "ORDER", "time (default: newest first) or duration (longest first)", "time duration"},
     {TW__OPT_ALL, "all", NULL, "every child, event and tag; fold and shorten nothing", NULL},
@@ -32,9 +37,11 @@ const struct tw__option tw__options[] = {
     {TW__OPT_SPANS, "spans", NULL, "every span, not only roots", NULL},
     {TW__OPT_FOR, "for", "TIME", "end after this time", NULL},
     {TW__OPT_TRACE, "trace", "TRACE", "only the records of this trace", NULL},
-    {TW__OPT_LIVE_FILTER, "filter", "TEXT", "only what this selects: 'module=cart request>100', '[{module, cart}]'; docs/filter.md", NULL},
+    {TW__OPT_LIVE_FILTER, "filter", "TEXT",
+     "only what this selects: 'module=cart request>100', '[{module, cart}]'; docs/filter.md", NULL},
     {TW__OPT_LIVE_FILE, "file", "PATH", "append to this file (default: /tmp/<32 hexadecimal digits>.log)", NULL},
-    {TW__OPT_LIVE_FORMAT, "format", "TEXT", "how a line looks: '{time} {message}', a list of lager, json; docs/filter.md", NULL},
+    {TW__OPT_LIVE_FORMAT, "format", "TEXT",
+     "how a line looks: '{time} {message}', a list of lager, json; docs/filter.md", NULL},
     {TW__OPT_LIVE_LEVEL, "level", "LEVEL", "warning (and above), =info, !=info, <=error, ... (default: debug)", NULL},
     {TW__OPT_MAX_BYTES, "max-bytes", "N", "end with so many bytes (default: 100000000)", NULL},
     {TW__OPT_MAX_LINES, "max-lines", "N", "end with so many lines", NULL},
@@ -45,7 +52,8 @@ const struct tw__option tw__options[] = {
     {TW__OPT_RATE, "rate", "RATE", "sample this share of the traces that begin from now on: 0 to 1", NULL},
     {TW__OPT_AS_CONFIGURED, "as-configured", NULL, "take back what was asked for", NULL},
     {TW__OPT_FORMAT, "format", "FORMAT", "json (default), pretty, elastic or plain", "json pretty elastic plain"},
-    {TW__OPT_LINES_FORMAT, "format", "FORMAT", "what the lines are: records, calls or otlp (default: each line tells)", "records calls otlp"},
+    {TW__OPT_LINES_FORMAT, "format", "FORMAT", "what the lines are: records, calls or otlp (default: each line tells)",
+     "records calls otlp"},
     {TW__OPT_LEGACY, "legacy", NULL, "the names of nameko-tracer before 1.0.1: lifecycle_stage, return_args", NULL},
     {TW__OPT_ISO, "iso", NULL, "times as 2017-08-10T18:07:12.106972Z", NULL},
     {TW__OPT_LEVEL, "level", "LEVEL", "only those of this level: INFO, or WARNING for errors", "INFO WARNING"},

@@ -1,8 +1,8 @@
 /* out: stdout, stderr, and what the terminal can do.
  *
- * Output is gathered and written with write(2): one place sees a closed pipe or a full disk. stdio would notice at exit,
- * when nobody asks any more.
- * Messages quote what the user typed and paths of files, so they are made harmless like everything else.
+ * Output is gathered and written with write(2): one place sees a closed pipe or a full disk. stdio would notice at
+ * exit, when nobody asks any more. Messages quote what the user typed and paths of files, so they are made harmless
+ * like everything else.
  */
 #include <errno.h>
 #include <stdarg.h>

@@ -1,9 +1,10 @@
 /* remote: questions to a collector, over HTTP.
  *
- * Limits: an answer of ANSWER_MAX (where it is read as it comes, what belongs to one sender of it), a question of a minute. Nothing is asked twice (what is sent is, when the collector has no room
- * for it now), and no redirect is followed: the token goes to the address that was named and nowhere else.
- * What a search on the other side cannot say as the options mean it is left out of the question: names and states of whole
- * requests beside a filter on one of their spans, for example. The caller looks at what comes anyway.
+ * Limits: an answer of ANSWER_MAX (where it is read as it comes, what belongs to one sender of it), a question of a
+ * minute. Nothing is asked twice (what is sent is, when the collector has no room for it now), and no redirect is
+ * followed: the token goes to the address that was named and nowhere else. What a search on the other side cannot say
+ * as the options mean it is left out of the question: names and states of whole requests beside a filter on one of
+ * their spans, for example. The caller looks at what comes anyway.
  */
 #include "cli/remote.h"
 
@@ -314,8 +315,8 @@ static void want_beginning(struct tw__remote *remote, const char *field, const c
     tw__buf_char(&remote->where, '"');
 }
 
-/* The filter that was given, and the process: true of the same span. A tuple text stands alone. Returns whether more can
- * be added. */
+/* The filter that was given, and the process: true of the same span. A tuple text stands alone. Returns whether more
+ * can be added. */
 static bool want_given(struct tw__remote *remote, const struct tw__args *args)
 {
     const char *text = args->where_text;

@@ -1,7 +1,7 @@
 /* remote: spans from a collector instead of segments, for the commands that take --server.
  *
  *     struct tw__sources sources;
- *     tw__sources_open(&sources, args);                          with --server: opens nothing, and sources.remote is there
+ *     tw__sources_open(&sources, args);                    with --server: opens nothing, and sources.remote is there
  *     if (sources.remote) code = tw__remote_open(&sources, args);
  *     ...                                                        the processes and their records, as after a read
  *
@@ -17,13 +17,13 @@ struct tw__remote;
 int tw__remote_new(const struct tw__args *args, struct tw__remote **out);
 void tw__remote_free(struct tw__remote *remote);
 
-/* Whole traces that may pass the options: what a span or a trace can be searched by is searched by, and the rest is for the
- * caller to look at. At most limit (up to TW__REMOTE_TRACES_MAX); *more: there are more. */
+/* Whole traces that may pass the options: what a span or a trace can be searched by is searched by, and the rest is for
+ * the caller to look at. At most limit (up to TW__REMOTE_TRACES_MAX); *more: there are more. */
 enum { TW__REMOTE_TRACES_MAX = 1000 };
 int tw__remote_traces(struct tw__sources *sources, const struct tw__args *args, uint64_t limit, bool *more);
 
-/* One trace, and the spans of others that are linked with it, as a batch (tw__batch_free; its processes are remote's): the sources
- * stay empty. The answer is read as it comes. */
+/* One trace, and the spans of others that are linked with it, as a batch (tw__batch_free; its processes are remote's):
+ * the sources stay empty. The answer is read as it comes. */
 int tw__remote_trace(struct tw__sources *sources, const uint8_t id[16], struct tw_batch **batch);
 
 /* Spans whose trace's id begins with these digits, or is number (may be NULL). */
@@ -35,8 +35,8 @@ int tw__remote_open(struct tw__sources *sources, const struct tw__args *args);
 /* Spans that ended since a time, and began less than ten minutes ago. */
 int tw__remote_ended(struct tw__sources *sources, const struct tw__args *args, uint64_t ended_since_ns);
 
-/* Sends spans as OpenTelemetry's JSON; returns once they are stored, with those refused for their ids added to *refused. A
- * collector that says try later is tried for a minute. */
+/* Sends spans as OpenTelemetry's JSON; returns once they are stored, with those refused for their ids added to
+ * *refused. A collector that says try later is tried for a minute. */
 int tw__remote_send(struct tw__remote *remote, const char *json, size_t len, uint64_t *refused);
 
 /* For remote alone: the answer as processes and records; TW_ERR_SYNTAX: it is none. */

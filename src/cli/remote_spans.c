@@ -1,8 +1,8 @@
 /* remote_spans: a collector's answer as the processes and records that segments would have given.
  *
- * The collector keeps the place of a span (thread, function, line), and what kind of event an event is, as OpenTelemetry's
- * attributes. Here they become what they were. A span in progress has no end; of its process is said what its tag tells:
- * dead, else alive and in progress until now.
+ * The collector keeps the place of a span (thread, function, line), and what kind of event an event is, as
+ * OpenTelemetry's attributes. Here they become what they were. A span in progress has no end; of its process is said
+ * what its tag tells: dead, else alive and in progress until now.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* resolve: whole ids are parsed; anything shorter is looked for.
  *
- * "12345678" is the beginning of a hex id and a decimal number too. What exists decides: a trace with that number wins over
- * one that begins with these digits, because a number names one trace and the digits are only short for it.
+ * "12345678" is the beginning of a hex id and a decimal number too. What exists decides: a trace with that number wins
+ * over one that begins with these digits, because a number names one trace and the digits are only short for it.
  */
 #include "cli/resolve.h"
 

@@ -5,7 +5,8 @@
 #include "cli/source.h"
 
 /* Finds the trace that text names: an id in any form, or the first 4 or more hex digits of one in the sources.
- * Returns  0 and fills id (which need not be in the data when it was given whole), or an exit code with the message printed. */
+ * Returns  0 and fills id (which need not be in the data when it was given whole), or an exit code with the message
+ *          printed. */
 int tw__trace_resolve(struct tw__sources *sources, const char *text, uint8_t id[16]);
 
 #endif

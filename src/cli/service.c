@@ -94,8 +94,8 @@ static int give_one(const char *path, const struct stat *status, int kind, struc
     return lchown(path, new_owner->pw_uid, new_owner->pw_gid);
 }
 
-/* Gives a folder and what is in it to the user, also after a first start as root. One that belongs to the user already is
- * left alone: what somebody else can have put there is not for root to give away. */
+/* Gives a folder and what is in it to the user, also after a first start as root. One that belongs to the user already
+ * is left alone: what somebody else can have put there is not for root to give away. */
 static int give_folder(const char *folder, const struct passwd *account, char why[TW_WHY_MAX])
 {
     struct stat status;

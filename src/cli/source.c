@@ -1,11 +1,11 @@
 /* source: from options to open segments.
  *
- * What becomes a batch is read by pages, the newest first, and goes into the batch packed: all records at once take three times as
- * much. A page costs a look through the arena; they grow with what there is, so that there are not many. They end at a time and an
- * order; where the record that ended one is not found again by the next, everything is read at once after all.
- * One bad file never hides the others: it is named on stderr, the rest is shown, and the exit code is 1. A file that is gone
- * between being listed and being opened belonged to a process that has just ended; that is no error.
- * Order is that of the names, so that output is the same from run to run.
+ * What becomes a batch is read by pages, the newest first, and goes into the batch packed: all records at once take
+ * three times as much. A page costs a look through the arena; they grow with what there is, so that there are not many.
+ * They end at a time and an order; where the record that ended one is not found again by the next, everything is read
+ * at once after all. One bad file never hides the others: it is named on stderr, the rest is shown, and the exit code
+ * is 1. A file that is gone between being listed and being opened belonged to a process that has just ended; that is no
+ * error. Order is that of the names, so that output is the same from run to run.
  */
 #include "cli/source.h"
 
@@ -178,8 +178,8 @@ static bool is_before(const struct tw_record *record, const struct page_end *end
 
 enum { ADDED, AGAIN = -1 }; /* or an exit code */
 
-/* All records of a source that match, into the batch. AGAIN: the page before is not where it was, since its process has gone on,
- * or the clock was set. */
+/* All records of a source that match, into the batch. AGAIN: the page before is not where it was, since its process has
+ * gone on, or the clock was set. */
 static int add_pages(struct tw__sources *sources, struct tw__source *source, const struct tw_query *query,
                      size_t page_records, struct tw_batch *batch)
 {

@@ -33,8 +33,8 @@ void tw__sources_drop(struct tw__sources *sources);
 
 /* Assembles what was read. Returns 0 and *batch (tw__batch_free), or an exit code. */
 int tw__sources_assemble(struct tw__sources *sources, struct tw_batch **batch);
-/* Reads and assembles, keeping no records beside the batch; complains about damage. A query without limit. Returns 0 and *batch
- * (tw__batch_free), or an exit code. */
+/* Reads and assembles, keeping no records beside the batch; complains about damage. A query without limit. Returns 0
+ * and *batch (tw__batch_free), or an exit code. */
 int tw__sources_batch(struct tw__sources *sources, const struct tw_query *query, struct tw_batch **batch);
 
 /* What a command that found something, or nothing, exits with; complains when a process was asked for and not found. */

@@ -1,5 +1,5 @@
-/* stop: signals that end what goes on until it is told to: a word that the loop looks at, so that what was read is printed and what
- * was begun is taken back. No SA_RESTART: what waits is interrupted.
+/* stop: signals that end what goes on until it is told to: a word that the loop looks at, so that what was read is
+ * printed and what was begun is taken back. No SA_RESTART: what waits is interrupted.
  */
 #include <signal.h>
 

@@ -1,7 +1,7 @@
 /* trace_list: which live traces there are, and ending one.
  *
- * They are found where they sit: in the segments of the processes that they watch. One that watches several is one row. What has
- * ended stays in the list until its seat is taken again, or its process ends.
+ * They are found where they sit: in the segments of the processes that they watch. One that watches several is one row.
+ * What has ended stays in the list until its seat is taken again, or its process ends.
  */
 #include "cli/trace_list.h"
 

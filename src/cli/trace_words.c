@@ -1,7 +1,7 @@
 /* trace_words: words for completion of trackway trace: modules, functions, pids, references.
  *
- * Modules and functions of sites that have recorded something are in the segment's dictionary, those of all others in the files that the
- * process has loaded (export/live_sites).
+ * Modules and functions of sites that have recorded something are in the segment's dictionary, those of all others in
+ * the files that the process has loaded (export/live_sites).
  */
 #include "cli/trace_words.h"
 

@@ -1,7 +1,7 @@
 /* where: filters on the command line.
  *
- * A trace passes when one of its spans meets every condition; trace.duration and the like are the same for each of its spans.
- * A mistake is shown under the text, so that nobody counts bytes:
+ * A trace passes when one of its spans meets every condition; trace.duration and the like are the same for each of its
+ * spans. A mistake is shown under the text, so that nobody counts bytes:
  *
  *     trackway: traces: --where is not understood: of which unit? write 200ms, 1.5s, 10us, 5m
  *     trackway:     status=error duration>200

@@ -3,7 +3,9 @@
  *
  *     condition   module = x, function = x     that one              level ...            those levels
  *                 anything else                any site              kind = something but log   none
- *     and         each alternative of one side with each of the other or the alternatives of both not any site
+ *     and         each alternative of one side with each of the other
+ *     or          the alternatives of both
+ *     not         any site
  *
  * Never too few: whatever is beyond eight alternatives, or not understood, becomes "any site". The filter itself is
  * asked again for every record, so more costs time and nothing else.

@@ -1,5 +1,5 @@
-/* A service without any thought of live traces: it works on requests until it is killed, 200 a second and ten thousand at most;
- * with an argument some thousands a second, for as long. */
+/* A service without any thought of live traces: it works on requests until it is killed, 200 a second and ten thousand
+ * at most; with an argument some thousands a second, for as long. */
 #define TW_MODULE "shop/cart.c"
 #include <trackway/trackway.h>
 

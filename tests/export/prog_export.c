@@ -1,13 +1,14 @@
 /* prog_export: a program with exporters, for the scripts beside it.
  *
- *     prog_export SPANS [MODE]    SPANS traces of two spans with an event, flushes, prints the exporters' counters as JSON
+ *     prog_export SPANS [MODE]    SPANS traces of two spans with an event, flushes, prints the exporters' counters as
+ *                                 JSON
  *
- * fork     a child does the same, too              slow     then one span of 300 ms with an event at its begin and at its end
+ * fork     a child does the same, too              slow     then one span of 300 ms, an event at its begin and its end
  * huge     then a span with a text of 200 kB       web      then a server's span with a client's in it, of HTTP
  * logs     then a span with two log lines, one of them read before its span ends
  * tree     then a segment of 40 children, each with a text of 4 kB
- * rate     then says "ready", and does the same again after each line of input, under that name, at the rate of that moment; after
- *          the line "reopen" it asks the exporters to open their files again
+ * rate     then says "ready", and does the same again after each line of input, under that name, at the rate of that
+ *          moment; after the line "reopen" it asks the exporters to open their files again
  * exit     without a flush: what a clean exit does by itself
  * flush=N  waits at most N ms in the flush         wait=N   then stays for N ms
  */
@@ -158,10 +159,12 @@ int main(int argc, char **argv)
     int flushed = tw_flush(flush_ms * 1000000u);
     struct tw_export_stats stats;
     for (size_t i = 0; tw_export_counters(i, &stats) == 0; i++) {
-        printf("{\"name\":\"%s\",\"records\":%llu,\"sent\":%llu,\"bytes\":%llu,\"dropped\":%llu,\"backing_off\":%llu,\"too_long\":%llu,"
+        printf("{\"name\":\"%s\",\"records\":%llu,\"sent\":%llu,\"bytes\":%llu,\"dropped\":%llu,\"backing_off\":%llu,"
+               "\"too_long\":%llu,"
                "\"errors\":%llu,\"missed\":%llu,\"flushed\":%d,\"problem\":\"",
-               stats.name, (unsigned long long)stats.records, (unsigned long long)stats.sent, (unsigned long long)stats.bytes,
-               (unsigned long long)stats.dropped, (unsigned long long)stats.backing_off, (unsigned long long)stats.too_long,
+               stats.name, (unsigned long long)stats.records, (unsigned long long)stats.sent,
+               (unsigned long long)stats.bytes, (unsigned long long)stats.dropped,
+               (unsigned long long)stats.backing_off, (unsigned long long)stats.too_long,
                (unsigned long long)stats.errors, (unsigned long long)stats.missed, flushed);
         print_text(stats.problem);
         printf("\"}\n");

@@ -27,8 +27,8 @@ static const struct tw_config to_nowhere = {
     .variables = (const char *const[]){"TRACKWAY_FILE=/dev/null", "TRACKWAY_FDB=127.0.0.1:1",
                                        "TRACKWAY_XRAY_DAEMON=127.0.0.1:1", "TRACKWAY_XRAY_CHILDREN=embedded", NULL}};
 
-/* A thread that is left behind reads zero memory in the place of its segment, while that is put there: by design (it trusts no
- * byte), but ThreadSanitizer cannot know. */
+/* A thread that is left behind reads zero memory in the place of its segment, while that is put there: by design (it
+ * trusts no byte), but ThreadSanitizer cannot know. */
 #ifdef __SANITIZE_THREAD__
 static const uint64_t little_ns = 20000000000;
 enum { TIMES = 3, MANY = 3000 };

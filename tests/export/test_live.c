@@ -1,6 +1,7 @@
 /* Live traces that a program starts on itself: the vectors of lager's filters and levels, and what Kazoo's got wrong.
  *
- * The events and the expected selections are those of lager 3.9.2, as it was run; tests/filter has the same beside the real one. */
+ * The events and the expected selections are those of lager 3.9.2, as it was run; tests/filter has the same beside the
+ * real one. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

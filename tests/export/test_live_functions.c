@@ -1,4 +1,5 @@
-/* Names of functions by address: our own, which the compiler knows, and those of a stripped library; and files that are no ELF files. */
+/* Names of functions by address: our own, which the compiler knows, and those of a stripped library; and files that are
+ * no ELF files. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

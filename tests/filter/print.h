@@ -1,4 +1,5 @@
-/* print: a compiled filter as text of the short form, which compiles to an equal one: what the parsers are held against.
+/* print: a compiled filter as text of the short form, which compiles to an equal one: what the parsers are held
+ * against.
  *
  * Texts in quotes, every "and" spelt, parentheses only where "or" meets "and" or "not".
  * Invariant: compile(print(f)) matches what f matches. Keys and texts are escaped so that any bytes come back.

@@ -457,8 +457,16 @@ static void a_trace_id_is_found_in_every_form_that_people_write(void **state)
         {"trace<\"1\"", 1},
         {"trace=18446744073709551615", -1},
     };
-    static const char *const bad[] = {"trace=zz", "trace=-1", "trace=1.5", "trace=0", "trace=5s", "trace=true",
-                                      "trace=18446744073709551616", "trace in (12345, x)", "[{trace, abc}]", "trace=\"\""};
+    static const char *const bad[] = {"trace=zz",
+                                      "trace=-1",
+                                      "trace=1.5",
+                                      "trace=0",
+                                      "trace=5s",
+                                      "trace=true",
+                                      "trace=18446744073709551616",
+                                      "trace in (12345, x)",
+                                      "[{trace, abc}]",
+                                      "trace=\"\""};
     struct tw__filter_schema schema = {.holds = holds_traces};
     struct tw__filter *filter;
     struct tw__refusal why;

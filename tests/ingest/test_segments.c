@@ -132,8 +132,8 @@ struct child {
     int orders, answers;
 };
 
-/* A process that does one thing a byte: 'f' finishes a span with an event, 'm' many, 'o' opens one and leaves it, 'e' puts an
- * event into the open one, 'l' a log line, 'c' closes it. */
+/* A process that does one thing a byte: 'f' finishes a span with an event, 'm' many, 'o' opens one and leaves it, 'e'
+ * puts an event into the open one, 'l' a log line, 'c' closes it. */
 static void live(int orders, int answers)
 {
     tw_span open = TW_SPAN_NONE;

@@ -1,5 +1,5 @@
-/* Sampling rules and targets as X-Ray's daemon answers them: the rules of a file, and quotas that add up. Answers are read by
- * the reader that our own sampler uses. */
+/* Sampling rules and targets as X-Ray's daemon answers them: the rules of a file, and quotas that add up. Answers are
+ * read by the reader that our own sampler uses. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

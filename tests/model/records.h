@@ -1,4 +1,5 @@
-/* records: records written by hand, for tests of what stands on readers. Everything lives in one static struct per test. */
+/* records: records written by hand, for tests of what stands on readers. Everything lives in one static struct per
+ * test. */
 #ifndef TW_TESTS_MODEL_RECORDS_H
 #define TW_TESTS_MODEL_RECORDS_H
 
@@ -25,7 +26,8 @@ static inline struct recording *recording_new(uint32_t pid, const char *service,
 {
     struct recording *r = calloc(1, sizeof *r);
     assert(r);
-    r->process = (struct tw_process){.pid = pid, .state = state, .service = text_of(service), .last_ns = 1000000, .recording = true};
+    r->process = (struct tw_process){
+        .pid = pid, .state = state, .service = text_of(service), .last_ns = 1000000, .recording = true};
     r->records.items = r->items;
     return r;
 }
@@ -36,7 +38,8 @@ static inline struct tw_record *record_add(struct recording *r, enum tw_record_k
 {
     struct tw_record *record = &r->items[r->records.count];
     assert(r->records.count < RECORDS_MAX);
-    *record = (struct tw_record){.kind = kind, .time_ns = begin_ns, .end_ns = end_ns, .order = r->records.count++, .name = text_of(name)};
+    *record = (struct tw_record){
+        .kind = kind, .time_ns = begin_ns, .end_ns = end_ns, .order = r->records.count++, .name = text_of(name)};
     record->pid = r->process.pid;
     record->tid = r->process.pid;
     record->trace_id[0] = 0xa0;
@@ -49,8 +52,8 @@ static inline struct tw_record *record_add(struct recording *r, enum tw_record_k
     return record;
 }
 
-static inline struct tw_record *span_add(struct recording *r, uint16_t span, uint16_t parent, const char *name, uint64_t begin_ns,
-                                         uint64_t end_ns)
+static inline struct tw_record *span_add(struct recording *r, uint16_t span, uint16_t parent, const char *name,
+                                         uint64_t begin_ns, uint64_t end_ns)
 {
     return record_add(r, TW_RECORD_SPAN, 1, span, parent, name, begin_ns, end_ns);
 }

@@ -26,7 +26,8 @@ static void assert_is_forest(const struct tw_batch *batch)
         size_t depth = 0;
         for (const struct tw_batch_span *span = batch->traces[i].first_top; span; span = tw__batch_walk(span, &depth)) {
             size_t above = 0;
-            for (const struct tw_batch_span *up = span->parent; up; up = up->parent) assert_true(++above <= batch->span_count);
+            for (const struct tw_batch_span *up = span->parent; up; up = up->parent)
+                assert_true(++above <= batch->span_count);
             assert_int_equal(above, depth);
             assert_true(++met <= batch->span_count);
         }
@@ -37,7 +38,8 @@ static void assert_is_forest(const struct tw_batch *batch)
 static void joins_the_spans_of_two_processes_into_one_tree(void **state)
 {
     (void)state;
-    struct recording *front = recording_new(1, "front", TW_PROCESS_LIVE), *back = recording_new(2, "back", TW_PROCESS_DEAD);
+    struct recording *front = recording_new(1, "front", TW_PROCESS_LIVE),
+                     *back = recording_new(2, "back", TW_PROCESS_DEAD);
     span_add(front, 1, 0, "GET", 100, 500);
     span_add(front, 2, 1, "call", 150, 400);
     span_add(back, 3, 2, "serve", 200, 300)->status = TW_STATUS_ERROR;

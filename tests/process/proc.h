@@ -1,8 +1,9 @@
 /* proc: what the tests of processes share.
  *
- * The recorder is one for the process, so each scenario runs in a child of its own that begins with nothing recorded. What it
- * checks itself it checks with CHECK, which prints and ends the child; the parent, which never records, reads the segments the
- * child has left, and asserts the rest. A child ends with _exit: its segment is that of a process that was killed. */
+ * The recorder is one for the process, so each scenario runs in a child of its own that begins with nothing recorded.
+ * What it checks itself it checks with CHECK, which prints and ends the child; the parent, which never records, reads
+ * the segments the child has left, and asserts the rest. A child ends with _exit: its segment is that of a process that
+ * was killed. */
 #ifndef TW_TEST_PROC_H
 #define TW_TEST_PROC_H
 

@@ -1,9 +1,9 @@
 /* The n-th thing that can fail fails, for every n until nothing is left to fail: system calls, then allocations.
  *
- * The parent stops the child at each system call (ptrace) and answers the n-th of those that matter itself, with an error that
- * the kernel could give. malloc is replaced by one that can be told to fail. Whatever fails, the program runs on; either it
- * records, or tw_init and tw_recorder_error say why not, no file is left behind, and a later attempt works. Beside that: the limits
- * that an administrator sets. */
+ * The parent stops the child at each system call (ptrace) and answers the n-th of those that matter itself, with an
+ * error that the kernel could give. malloc is replaced by one that can be told to fail. Whatever fails, the program
+ * runs on; either it records, or tw_init and tw_recorder_error say why not, no file is left behind, and a later attempt
+ * works. Beside that: the limits that an administrator sets. */
 #define _GNU_SOURCE
 #include "process/proc.h"
 
@@ -199,12 +199,14 @@ struct failure {
     bool happened;
 };
 
-/* The library asks the kernel through libc. A sanitizer's runtime has instructions of its own for that, as when malloc maps
- * memory: no caller of the library could make those fail. Child and parent have the same libraries at the same addresses. */
+/* The library asks the kernel through libc. A sanitizer's runtime has instructions of its own for that, as when malloc
+ * maps memory: no caller of the library could make those fail. Child and parent have the same libraries at the same
+ * addresses. */
 static bool libc_asks(uint64_t instruction)
 {
     Dl_info asking, libc;
-    if (dladdr((void *)(uintptr_t)instruction, &asking) == 0 || dladdr(dlsym(RTLD_NEXT, "mmap"), &libc) == 0) return false;
+    if (dladdr((void *)(uintptr_t)instruction, &asking) == 0 || dladdr(dlsym(RTLD_NEXT, "mmap"), &libc) == 0)
+        return false;
     return asking.dli_fbase == libc.dli_fbase;
 }
 
@@ -230,9 +232,12 @@ static int run_with(struct failure *f)
     pid_t pid = fork();
     if (pid == 0) run_traced();
     assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)(uintptr_t)(PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL)), 0);
+    assert_int_equal(
+        ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)(uintptr_t)(PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL)), 0);
     for (bool entry = true;;) {
-        int signal = WIFSTOPPED(status) && WSTOPSIG(status) != (SIGTRAP | 0x80) && WSTOPSIG(status) != SIGSTOP ? WSTOPSIG(status) : 0;
+        int signal = WIFSTOPPED(status) && WSTOPSIG(status) != (SIGTRAP | 0x80) && WSTOPSIG(status) != SIGSTOP
+                         ? WSTOPSIG(status)
+                         : 0;
         assert_int_equal(ptrace(PTRACE_SYSCALL, pid, NULL, (void *)(uintptr_t)signal), 0);
         assert_int_equal(waitpid(pid, &status, 0), pid);
         if (!WIFSTOPPED(status)) return status;
@@ -262,7 +267,8 @@ static void every_system_call_may_fail(void **state)
         struct failure failure = {.n = n};
         int status = run_with(&failure);
         if (!failure.happened) break;
-        if (status != 0) fail_msg("call %lu (system call %lu) failed: ended with %x", n, failure.done, (unsigned)status);
+        if (status != 0)
+            fail_msg("call %lu (system call %lu) failed: ended with %x", n, failure.done, (unsigned)status);
         failed_inits += page->first_init < 0;
         assert_nothing_left();
         assert_true(n < 5000);

@@ -1,8 +1,8 @@
 /* Time: the wall clock may be set while a process records, and the TSC may not be trusted.
  *
- * Records hold ticks; what a reader shows is ticks turned into wall time by one difference of clocks, its own on the same boot.
- * So a clock that is set moves all records of the host together, and never one against the other. Setting the clock is
- * simulated by the calibrations of the segment: only a reader of another boot goes by them. */
+ * Records hold ticks; what a reader shows is ticks turned into wall time by one difference of clocks, its own on the
+ * same boot. So a clock that is set moves all records of the host together, and never one against the other. Setting
+ * the clock is simulated by the calibrations of the segment: only a reader of another boot goes by them. */
 #define _GNU_SOURCE
 #include "process/proc.h"
 
@@ -64,7 +64,8 @@ static void assert_near(uint64_t a, uint64_t b, uint64_t within)
 static void assert_in(uint64_t time_ns, const struct moment *moment)
 {
     if (time_ns + WITHIN_NS < moment->before || time_ns > moment->after + WITHIN_NS)
-        fail_msg("%lld ns before, %lld ns after", (long long)(time_ns - moment->before), (long long)(moment->after - time_ns));
+        fail_msg("%lld ns before, %lld ns after", (long long)(time_ns - moment->before),
+                 (long long)(moment->after - time_ns));
 }
 
 static void assert_times(const struct proc_segment *s)

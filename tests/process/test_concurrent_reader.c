@@ -1,5 +1,6 @@
-/* The recorder read from inside while threads write: every question of the flight recorder, in a loop, beside writers, threads
- * that come and go, and readers that open the file. TSAN: this is for the thread sanitizer; what is read must be whole as well. */
+/* The recorder read from inside while threads write: every question of the flight recorder, in a loop, beside writers,
+ * threads that come and go, and readers that open the file. TSAN: this is for the thread sanitizer; what is read must
+ * be whole as well. */
 #define _GNU_SOURCE
 #include "process/proc.h"
 
@@ -31,7 +32,8 @@ static void write_one(uint64_t n)
     if (n % 3 == 0) tw_span_end(outer); /* out of order */
     inner = tw_span_lap(inner, "lap");
     tw_tag(inner, "n", n);
-    for (int i = 0; n % 64 == 0 && i < 12; i++) tw_span_set_str(inner, "much", "so much that the slot overflows, again and again");
+    for (int i = 0; n % 64 == 0 && i < 12; i++)
+        tw_span_set_str(inner, "much", "so much that the slot overflows, again and again");
     tw_span_end(inner);
     if (n % 3) {
         tw_tag(outer, "check", check_of(n));
@@ -122,7 +124,8 @@ static void *read_from_outside(void *data)
     while (!tw__load_acquire(&enough)) {
         struct tw_records *records = NULL;
         struct tw_process process;
-        take(tw_reader_read(reader, &(struct tw_query){.open_spans = true, .after = position}, &records), &records, &seen);
+        take(tw_reader_read(reader, &(struct tw_query){.open_spans = true, .after = position}, &records), &records,
+             &seen);
         CHECK(tw_reader_process(reader, &process) == 0);
         CHECK(process.state == TW_PROCESS_LIVE);
         (void)tw__add_relaxed(&read_in_all, seen);
@@ -140,7 +143,8 @@ static void all_at_once(void *arg)
     pthread_t threads[WRITERS + JOBS];
     (void)arg;
     CHECK(tw_init(&(struct tw_config){.arena_bytes = (size_t)1 << 20}) == 0);
-    for (uintptr_t i = 0; i < WRITERS; i++) CHECK(pthread_create(&threads[i], NULL, write_until_enough, (void *)i) == 0);
+    for (uintptr_t i = 0; i < WRITERS; i++)
+        CHECK(pthread_create(&threads[i], NULL, write_until_enough, (void *)i) == 0);
     for (size_t i = 0; i < JOBS; i++) CHECK(pthread_create(&threads[WRITERS + i], NULL, jobs[i], NULL) == 0);
     (void)sleep(SECONDS);
     while (tw__load_relaxed(&read_in_all) <= 1000) (void)usleep(10000);
@@ -243,7 +247,8 @@ static void *fill_and_empty(void *data)
         tw_span span = tw_span_begin("rising");
         for (int i = 0; i < TAGS_OF_ONE; i++) {
             tw_tag(span, "n", ++n);
-            for (unsigned slower = 0; slower < 100; slower++) tw__signal_fence(); /* else all is overwritten before it is read */
+            /* Else all is overwritten before it is read. */
+            for (unsigned slower = 0; slower < 100; slower++) tw__signal_fence();
             if (i % 5 == 4) {
                 (void)snprintf(text, sizeof text, "text %llu.", (unsigned long long)++n);
                 tw_tag(span, "text", text);

@@ -1,8 +1,9 @@
 /* A library with sites is unloaded, and another, or the same, loaded in its place.
  *
- * A site remembers its dictionary id in the library's own data, which goes with it; the dictionary keeps the text. A library that
- * comes back registers anew and gets the same ids. Literal values and keys live there too, and nothing that was recorded points
- * into a library. prog_dlclose uses the shared library as programs do; here its segment is read. */
+ * A site remembers its dictionary id in the library's own data, which goes with it; the dictionary keeps the text. A
+ * library that comes back registers anew and gets the same ids. Literal values and keys live there too, and nothing
+ * that was recorded points into a library. prog_dlclose uses the shared library as programs do; here its segment is
+ * read. */
 #define _GNU_SOURCE
 #include "process/proc.h"
 
@@ -26,7 +27,9 @@ static void run_program(void *arg)
 
 static const char *of_library(const struct tw_record *r)
 {
-    return r->name.len > 4 && memcmp(r->name.ptr, "one ", 4) == 0 ? "one" : memcmp(r->name.ptr, "two ", 4) == 0 ? "two" : NULL;
+    return r->name.len > 4 && memcmp(r->name.ptr, "one ", 4) == 0 ? "one"
+           : memcmp(r->name.ptr, "two ", 4) == 0                  ? "two"
+                                                                  : NULL;
 }
 
 static void names_are_right_after_a_library_came_back(void **state)

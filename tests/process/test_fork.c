@@ -1,8 +1,8 @@
 /* fork, vfork, posix_spawn, exec.
  *
- * A forked child has of its parent's segment the header and the dictionary only; its first record begins a segment of its own
- * that takes the dictionary over. So sites keep their names, handles from before the fork are dead, and no byte of the parent's
- * blocks and arena can change. After exec the old segment is a dead one's, though its pid lives on. */
+ * A forked child has of its parent's segment the header and the dictionary only; its first record begins a segment of
+ * its own that takes the dictionary over. So sites keep their names, handles from before the fork are dead, and no byte
+ * of the parent's blocks and arena can change. After exec the old segment is a dead one's, though its pid lives on. */
 #define _GNU_SOURCE
 #include "process/proc.h"
 
@@ -406,8 +406,8 @@ static void a_parent_with_threads_forks_while_they_record(void **state)
     assert_true(proc_count(proc_read_pid(pids[0])->records, TW_RECORD_SPAN, "work") > 100);
 }
 
-/* A fork beside a thread that allocates leaves the child LeakSanitizer's lock as it was, held perhaps: the check for leaks at
- * its exit would wait for ever. The parent is checked. */
+/* A fork beside a thread that allocates leaves the child LeakSanitizer's lock as it was, held perhaps: the check for
+ * leaks at its exit would wait for ever. The parent is checked. */
 static int leaks_do_not_count;
 int __lsan_is_turned_off(void);
 int __lsan_is_turned_off(void)

@@ -1,10 +1,10 @@
 /* After a thread's first record nothing on the hot path allocates, locks, or enters the kernel.
  *
- * Each thread warms up, then gives itself a seccomp filter that turns every system call, futex included, into a signal, and works
- * through its share of a million spans with tags, events, laps, contexts and messages. The handler of the signal counts. malloc and its kin
- * are replaced by ones that count. At the end each thread makes one call of each kind on purpose: a trap that does not catch
- * would prove nothing. A filter cannot be taken off; so the threads end by the one call that it lets through, and the parent
- * waits without joining. */
+ * Each thread warms up, then gives itself a seccomp filter that turns every system call, futex included, into a signal,
+ * and works through its share of a million spans with tags, events, laps, contexts and messages. The handler of the
+ * signal counts. malloc and its kin are replaced by ones that count. At the end each thread makes one call of each kind
+ * on purpose: a trap that does not catch would prove nothing. A filter cannot be taken off; so the threads end by the
+ * one call that it lets through, and the parent waits without joining. */
 #define _GNU_SOURCE
 #include "process/proc.h"
 
@@ -88,15 +88,20 @@ static void one_call(uint64_t n, const char *text)
     static struct tw_entrypoint pay = {.service = "shop", .name = "pay", .sensitive = "card.number, **.token"};
     static struct tw_entrypoint get = {.service = "shop", .name = "get_all", .type = TW_CALL_HTTP, .sensitive = "card"};
     static _Thread_local struct tw_call call, inner;
-    const struct tw_value card[] = {TW_ARG("number", text), TW_ARG("token", n)}, list[] = {TW_ARG_MAP(NULL, card, 2), TW_VALUE(0.1 + (double)n)};
-    const struct tw_value args[] = {TW_ARG_MAP("card", card, 2), TW_ARG_LIST("list", list, 2), TW_ARG("odd", "\"\n\xff"), TW_ARG("real", 1e300 / (double)(n + 3))};
+    const struct tw_value card[] = {TW_ARG("number", text), TW_ARG("token", n)},
+                          list[] = {TW_ARG_MAP(NULL, card, 2), TW_VALUE(0.1 + (double)n)};
+    const struct tw_value args[] = {TW_ARG_MAP("card", card, 2), TW_ARG_LIST("list", list, 2),
+                                    TW_ARG("odd", "\"\n\xff"), TW_ARG("real", 1e300 / (double)(n + 3))};
     const struct tw_value headers[] = {TW_ARG("Authorization", text), TW_ARG("Accept", "text/plain")};
     const struct tw_call_http http = {.url = "/pay", .method = "POST", .headers = headers, .header_count = 2};
     const struct tw_value all = TW_ARG_LIST(NULL, args, 4);
-    tw_call_begin(&call, &pay, &(struct tw_call_input){.args = args, .arg_count = 4, .context_data = headers, .context_count = 2});
-    tw_call_begin(&inner, &get, &(struct tw_call_input){.args = args, .arg_count = 1, .http = &http, .chain = &call.chain});
+    tw_call_begin(&call, &pay,
+                  &(struct tw_call_input){.args = args, .arg_count = 4, .context_data = headers, .context_count = 2});
+    tw_call_begin(&inner, &get,
+                  &(struct tw_call_input){.args = args, .arg_count = 1, .http = &http, .chain = &call.chain});
     tw_call_succeed(&inner, &all);
-    tw_call_fail(&call, &(struct tw_failure){.type = "E", .message = text, .stack = "a\nb", .args = args, .arg_count = 4});
+    tw_call_fail(&call,
+                 &(struct tw_failure){.type = "E", .message = text, .stack = "a\nb", .args = args, .arg_count = 4});
 }
 
 static void one_request(uint64_t n, const char *text)
@@ -117,7 +122,8 @@ static void one_request(uint64_t n, const char *text)
     tw_event_tags("tagged", TW_ATTR("n", n), TW_ATTR("text", text));
     child = tw_span_lap(child, "next");
     tw_span_end(child);
-    child = tw_span_begin_with("with", (&(struct tw_span_options){.detached = true, .kind = TW_KIND_CLIENT, .name = text}));
+    child =
+        tw_span_begin_with("with", (&(struct tw_span_options){.detached = true, .kind = TW_KIND_CLIENT, .name = text}));
     tw_span_fail(child, "failed");
     tw_span_add_parent(child, &other);
     for (int i = 0; i < 12; i++) tw_span_set_str(child, key, "so much that the slot overflows, again and again");

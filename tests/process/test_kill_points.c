@@ -1,15 +1,17 @@
 /* A process can be killed between any two instructions. Here it is stopped between any two: the child is stepped one
- * instruction at a time through begin, tag, event, end and everything around them, and at each stop the parent reads the
- * segment as if the child were dead, which for shared memory is the same.
+ * instruction at a time through begin, tag, event, end and everything around them, and at each stop the parent reads
+ * the segment as if the child were dead, which for shared memory is the same.
  *
- * The child says in a shared page what it is about to do and what it has done; so at each stop is known what must be there:
+ * The child says in a shared page what it is about to do and what it has done; so at each stop is known what must be
+ * there:
  *
  *     done         it must be there, whole
  *     about to     it may be there, whole, or not at all
  *     not yet      it must not be there
  *
- * The page is written before and after each call, so "about to" is the few instructions of one call. A stop that is looked at
- * costs about 50 us, most of them the two switches of the processor. A sample of the stops ends in a real SIGKILL. */
+ * The page is written before and after each call, so "about to" is the few instructions of one call. A stop that is
+ * looked at costs about 50 us, most of them the two switches of the processor. A sample of the stops ends in a real
+ * SIGKILL. */
 #define _GNU_SOURCE
 #include "process/proc.h"
 
@@ -314,15 +316,16 @@ static void look(struct tw_reader *reader, unsigned long step)
         }
         for (int n = 0; n < SPANS; n++) {
             const struct said *s = &page->span[n];
-            print_message("    s%d: begun %u %u tags %u %u ended %u %u\n", n, s->begun_before, s->begun_after, s->tags_before,
-                          s->tags_after, s->ended_before, s->ended_after);
+            print_message("    s%d: begun %u %u tags %u %u ended %u %u\n", n, s->begun_before, s->begun_after,
+                          s->tags_before, s->tags_after, s->ended_before, s->ended_after);
         }
         fail_msg("after %lu instructions: %s", step, wrong);
     }
     tw_records_free(records);
 }
 
-/* -- a reader that has copied the slots, and comes to the records later: an image of the segment with slots of a while ago */
+/* -- a reader that has copied the slots, and comes to the records later: an image of the segment with slots of a while
+ * ago */
 
 enum { BLOCKS = 4, APART = 701 };
 
@@ -337,7 +340,8 @@ static struct {
 
 static uint8_t *late_block(uint32_t index)
 {
-    return late.bytes + ((const struct tw__header *)(const void *)late.bytes)->blocks_off + (size_t)index * TW__BLOCK_BYTES;
+    return late.bytes + ((const struct tw__header *)(const void *)late.bytes)->blocks_off +
+           (size_t)index * TW__BLOCK_BYTES;
 }
 
 static void late_begin(struct tw_reader *now)
@@ -365,7 +369,8 @@ static void late_copy_slots(const struct tw_reader *now, bool heads)
         if (heads)
             memcpy(late_block(b), from, TW__BLOCK_HEAD_BYTES);
         else
-            memcpy(late_block(b) + TW__BLOCK_HEAD_BYTES, from + TW__BLOCK_HEAD_BYTES, TW__BLOCK_BYTES - TW__BLOCK_HEAD_BYTES);
+            memcpy(late_block(b) + TW__BLOCK_HEAD_BYTES, from + TW__BLOCK_HEAD_BYTES,
+                   TW__BLOCK_BYTES - TW__BLOCK_HEAD_BYTES);
     }
 }
 
@@ -386,7 +391,9 @@ static void look_late(struct tw_reader *now, unsigned long step)
     if (!r) r = proc_find(records, TW_RECORD_SPAN, "s0");
     const struct said said = {.tags_after = late.tags_after, .tags_before = page->span[0].tags_before};
     const char *wrong = r ? check_tags(0, &said, r) : "the span is not there";
-    if (wrong) fail_msg("slots of %lu looks before, records of after %lu instructions: %s", (late.looks - 1) % APART, step, wrong);
+    if (wrong)
+        fail_msg("slots of %lu looks before, records of after %lu instructions: %s", (late.looks - 1) % APART, step,
+                 wrong);
     tw_records_free(records);
 }
 
@@ -396,7 +403,8 @@ static void end_child(pid_t pid)
     assert_int_equal(proc_wait(pid), PROC_SIGNALED + SIGKILL);
 }
 
-/* Steps a child through a script; 0 as kill_after: to its end, looking, else so far, without. Returns the number of steps. */
+/* Steps a child through a script; 0 as kill_after: to its end, looking, else so far, without. Returns the number of
+ * steps. */
 static unsigned long step_through(const struct script *script, unsigned long kill_after)
 {
     memset(page, 0, sizeof *page);

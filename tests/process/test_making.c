@@ -1,6 +1,7 @@
-/* A segment is made in some fifty steps, and a process can be killed before each of them. Here it is: a child is stopped at each
- * system call of tw__segment_open, in turn, and killed there. What it leaves is nothing, or a whole segment of a dead process;
- * or, where files without a name cannot be had, a file that trackway clean may remove, and could not while its maker lived. */
+/* A segment is made in some fifty steps, and a process can be killed before each of them. Here it is: a child is
+ * stopped at each system call of tw__segment_open, in turn, and killed there. What it leaves is nothing, or a whole
+ * segment of a dead process; or, where files without a name cannot be had, a file that trackway clean may remove, and
+ * could not while its maker lived. */
 #define _GNU_SOURCE
 #include "process/proc.h"
 
@@ -36,8 +37,8 @@ static size_t abandoned(void)
     return count;
 }
 
-/* Files in the folder; each is made to look an hour old, but for one that is empty: it has just been opened and will be locked in
- * a moment. */
+/* Files in the folder; each is made to look an hour old, but for one that is empty: it has just been opened and will be
+ * locked in a moment. */
 static size_t files(char *last, size_t cap, bool aged)
 {
     const char *folder = getenv("TRACKWAY_DIR");

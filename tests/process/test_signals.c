@@ -1,13 +1,13 @@
-/* A signal handler may come between any two instructions, and may record. Here it does: the parent steps a child through a
- * script and sends it a signal at every so manieth instruction; the next run of the script begins one instruction later. So the
- * handler interrupts every instruction of begin, tag, event, lap and end, and afterwards every record of script and handlers
- * must be there, whole, once, under the right parent.
+/* A signal handler may come between any two instructions, and may record. Here it does: the parent steps a child
+ * through a script and sends it a signal at every so manieth instruction; the next run of the script begins one
+ * instruction later. So the handler interrupts every instruction of begin, tag, event, lap and end, and afterwards
+ * every record of script and handlers must be there, whole, once, under the right parent.
  *
- * Marks in the child are breakpoints (int3): one before each run of the script, one at the end of each handler, which itself
- * runs at full speed.
+ * Marks in the child are breakpoints (int3): one before each run of the script, one at the end of each handler, which
+ * itself runs at full speed.
  *
- * Beside that: a fast timer, a handler inside a handler, a handler that makes the first record of its thread, one on a small
- * stack of its own, one that leaves its span open. */
+ * Beside that: a fast timer, a handler inside a handler, a handler that makes the first record of its thread, one on a
+ * small stack of its own, one that leaves its span open. */
 #define _GNU_SOURCE
 #include "process/proc.h"
 
@@ -24,8 +24,8 @@
 
 #include "base/atomics.h"
 
-/* Each STEP-th instruction, PASSES times. A sanitizer makes three instructions of one, and stepping is what takes the time:
- * there a part of them, all over the script; without it every one. */
+/* Each STEP-th instruction, PASSES times. A sanitizer makes three instructions of one, and stepping is what takes the
+ * time: there a part of them, all over the script; without it every one. */
 #if defined(PROC_SANITIZED)
 enum { STEP = 13, PASSES = 4, HANDLERS_MAX = 20000 };
 #else
@@ -147,7 +147,8 @@ enum { ONE_IN = 64 };
 enum { ONE_IN = 8 };
 #endif
 
-/* Not so often that the slot overflows: a handler cannot see that it has interrupted a tag, and must not fill the slot there. */
+/* Not so often that the slot overflows: a handler cannot see that it has interrupted a tag, and must not fill the slot
+ * there. */
 static void tag_what_is_current(int signal)
 {
     (void)signal;
@@ -195,7 +196,8 @@ static void go(pid_t pid, enum __ptrace_request how, int with)
     int status;
     assert_int_equal(ptrace(how, pid, NULL, (void *)(uintptr_t)with), 0);
     assert_int_equal(waitpid(pid, &status, 0), pid);
-    if (!WIFSTOPPED(status)) fail_msg("pass %u, handler %u: ended with %x", page->pass, page->handled, (unsigned)status);
+    if (!WIFSTOPPED(status))
+        fail_msg("pass %u, handler %u: ended with %x", page->pass, page->handled, (unsigned)status);
     if (WSTOPSIG(status) == SIGTRAP) return;
     (void)kill(pid, SIGKILL);
     (void)proc_wait(pid);
@@ -216,7 +218,8 @@ static void interrupt_handler(pid_t pid)
 {
     go(pid, PTRACE_SINGLESTEP, SIGUSR1);
     deep = (deep * 1103515245 + 12345) % 900;
-    for (unsigned long i = 0; i < deep && (i < 20 || tw__load_acquire(&page->in_first)); i++) go(pid, PTRACE_SINGLESTEP, 0);
+    for (unsigned long i = 0; i < deep && (i < 20 || tw__load_acquire(&page->in_first)); i++)
+        go(pid, PTRACE_SINGLESTEP, 0);
     if (!tw__load_acquire(&page->in_first)) return;
     go(pid, PTRACE_CONT, SIGUSR2);
     nested_sent++;
@@ -333,9 +336,9 @@ static void assert_script_is_whole(const struct proc_segment *s)
 static void assert_no_losses(const struct tw_losses *l)
 {
     if (l->no_slot | l->no_chunk | l->stale | l->out_of_order | l->unbalanced | l->nested_refused)
-        fail_msg("no_slot %u no_chunk %u stale %u out_of_order %u unbalanced %u nested_refused %u", (unsigned)l->no_slot,
-                 (unsigned)l->no_chunk, (unsigned)l->stale, (unsigned)l->out_of_order, (unsigned)l->unbalanced,
-                 (unsigned)l->nested_refused);
+        fail_msg("no_slot %u no_chunk %u stale %u out_of_order %u unbalanced %u nested_refused %u",
+                 (unsigned)l->no_slot, (unsigned)l->no_chunk, (unsigned)l->stale, (unsigned)l->out_of_order,
+                 (unsigned)l->unbalanced, (unsigned)l->nested_refused);
 }
 
 /* Each handler's span is in the trace of its pass or, where there was none yet or no more, in its own. */
@@ -393,7 +396,8 @@ static void a_handler_that_attaches_a_context_disturbs_nothing(void **state)
     assert_no_losses(&s->process.losses);
 }
 
-/* What it leaves is in the stack of the thread, or of its lane, and parent of what comes: not meant to be, but nothing worse. */
+/* What it leaves is in the stack of the thread, or of its lane, and parent of what comes: not meant to be, but nothing
+ * worse. */
 static void a_handler_that_leaves_its_span_open_harms_nobody(void **state)
 {
     (void)state;
@@ -409,8 +413,8 @@ static void a_handler_that_leaves_its_span_open_harms_nobody(void **state)
     assert_int_equal(s->process.open_spans, 0);
 }
 
-/* Its tag may be lost where the script was about to tag, and it has no span to tag where the script was inside a call. What the
- * script sets is there, and nothing else; and no tag is in another span. */
+/* Its tag may be lost where the script was about to tag, and it has no span to tag where the script was inside a call.
+ * What the script sets is there, and nothing else; and no tag is in another span. */
 static void a_handler_that_tags_the_span_it_interrupts_breaks_no_other_tag(void **state)
 {
     (void)state;
@@ -435,8 +439,8 @@ static void a_handler_that_tags_the_span_it_interrupts_breaks_no_other_tag(void 
             }
             others++;
             if (!proc_text_is(r->tags[t].text, "a literal") && !proc_text_is(r->tags[t].text, "a text of some length"))
-                fail_msg("%.*s of pass %d: tag %zu of %zu: %.*s", (int)r->name.len, r->name.ptr, (int)pass, t, r->tag_count,
-                         (int)r->tags[t].text.len, r->tags[t].text.ptr);
+                fail_msg("%.*s of pass %d: tag %zu of %zu: %.*s", (int)r->name.len, r->name.ptr, (int)pass, t,
+                         r->tag_count, (int)r->tags[t].text.len, r->tags[t].text.ptr);
         }
     }
     print_message("    %zu tags by the script, %zu by handlers\n", own, others);

@@ -1,8 +1,8 @@
 /* Threads that come and go.
  *
- * A thread's block is given back when it exits and taken by the next, so memory follows the number of threads that live at
- * once, not of those that ever lived. A thousand at once all record. What a thread leaves open is still there, and whoever has
- * the handle can end it. TSAN: run under the thread sanitizer too, with fewer threads. */
+ * A thread's block is given back when it exits and taken by the next, so memory follows the number of threads that live
+ * at once, not of those that ever lived. A thousand at once all record. What a thread leaves open is still there, and
+ * whoever has the handle can end it. TSAN: run under the thread sanitizer too, with fewer threads. */
 #define _GNU_SOURCE
 #include "process/proc.h"
 
@@ -41,7 +41,8 @@ static void no_losses(void)
     struct tw_stats stats;
     stats_of(&stats);
     const struct tw_losses *l = &stats.process.losses;
-    CHECK((l->no_slot | l->no_chunk | l->no_thread | l->no_dictionary | l->stale | l->unbalanced | l->nested_refused) == 0);
+    CHECK((l->no_slot | l->no_chunk | l->no_thread | l->no_dictionary | l->stale | l->unbalanced | l->nested_refused) ==
+          0);
 }
 
 /* -- many, one after the other */
@@ -281,7 +282,8 @@ static pthread_key_t later;
 static void record_late(void *data)
 {
     tw_span_end(tw_span_begin("in destructor"));
-    if ((intptr_t)data > 1) (void)pthread_setspecific(later, (void *)((intptr_t)data - 1)); /* once more, after ours has run */
+    /* Once more, after ours has run. */
+    if ((intptr_t)data > 1) (void)pthread_setspecific(later, (void *)((intptr_t)data - 1));
 }
 
 static void *record_and_leave_a_destructor(void *data)

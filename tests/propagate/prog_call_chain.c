@@ -1,6 +1,6 @@
 /* prog_call_chain: a service in C in the middle of a chain of nameko's. Of each message it is given the headers, a line
- * "name<TAB>value" each (of a list one line for each element, as a client of AMQP walks it), then an empty line; it answers with
- * the headers of the message that it sends on, in the same form. Ends with its input. */
+ * "name<TAB>value" each (of a list one line for each element, as a client of AMQP walks it), then an empty line; it
+ * answers with the headers of the message that it sends on, in the same form. Ends with its input. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,4 +1,5 @@
-/* nameko's headers: what its workers send in AMQP tables (kombu hands lists on as lists) is read, and what we write it reads. */
+/* nameko's headers: what its workers send in AMQP tables (kombu hands lists on as lists) is read, and what we write it
+ * reads. */
 #include "propagate/fixture.h"
 
 #include <trackway/call.h>
@@ -37,7 +38,8 @@ static void a_stack_comes_as_a_list_as_one_value_or_with_commas(void **state)
 static void a_stack_that_is_malformed_is_no_stack(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"[a,b]", "[\"a\",b]", "a b", "a,,b", "a\"b", "\"\"", "[\"a\xc3\xa9\"]", "[\"a\\u0041\"]"};
+    static const char *const bad[] = {"[a,b]", "[\"a\",b]",       "a b",           "a,,b", "a\"b",
+                                      "\"\"",  "[\"a\xc3\xa9\"]", "[\"a\\u0041\"]"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_int_equal(CHAIN({"nameko.call_id_stack", ROOT}, {"nameko.call_id_stack", bad[i]}), 0);
         assert_int_equal(chain.count, 0);
@@ -84,10 +86,13 @@ static void what_is_injected_is_extracted_again_with_origin_and_context(void **s
     out.count = 0;
     assert_int_equal(tw_call_chain_inject(&chain, &here, set_header, &out), 3);
     assert_string_equal(written_value(&out, "nameko.call_id_stack"),
-                        "[\"a.b.3\", \"a.b.4\", \"a.b.5\", \"a.b.6\", \"a.b.7\", \"a.b.8\", \"a.b.9\", \"a.b.10\", \"a.b.11\", \"a.b.12\", \"a.b.13\"]");
+                        "[\"a.b.3\", \"a.b.4\", \"a.b.5\", \"a.b.6\", \"a.b.7\", \"a.b.8\", \"a.b.9\", \"a.b.10\", "
+                        "\"a.b.11\", \"a.b.12\", \"a.b.13\"]");
     assert_string_equal(written_value(&out, "nameko.origin_call_id"), "a.b.0");
     assert_int_equal(CHAIN({"nameko.call_id_stack", written_value(&out, "nameko.call_id_stack")},
-                           {"nameko.origin_call_id", "a.b.0"}, {"nameko.traceparent", written_value(&out, "nameko.traceparent")}), 11);
+                           {"nameko.origin_call_id", "a.b.0"},
+                           {"nameko.traceparent", written_value(&out, "nameko.traceparent")}),
+                     11);
     assert_string_equal(chain.origin, "a.b.0");
     assert_memory_equal(&context, &here, sizeof here);
     tw_call_chain_init(&chain);
@@ -98,11 +103,13 @@ static void context_data_loses_its_prefix_on_the_way_in_and_gets_it_on_the_way_o
 {
     (void)state;
     struct tw_value values[4];
-    struct headers headers = {(const struct header[]){{"nameko.language", "ja"}, {"nameko.user_id", "17"}, {"language", "no"}}, 3};
+    struct headers headers = {
+        (const struct header[]){{"nameko.language", "ja"}, {"nameko.user_id", "17"}, {"language", "no"}}, 3};
     assert_int_equal(tw_call_context_extract(get_header, &headers, values, 4), 2);
     assert_string_equal(values[0].key, "language");
     assert_text(values[0].as.p, values[0].len, "ja");
-    const struct tw_value data[] = {TW_ARG("user_id", "17"), tw_value_null("language"), TW_ARG("n", 1), TW_ARG("bad", "\n"), TW_ARG("a b", "x")};
+    const struct tw_value data[] = {TW_ARG("user_id", "17"), tw_value_null("language"), TW_ARG("n", 1),
+                                    TW_ARG("bad", "\n"), TW_ARG("a b", "x")};
     out.count = 0;
     assert_int_equal(tw_call_context_inject(data, 5, set_header, &out), 1);
     assert_string_equal(written_value(&out, "nameko.user_id"), "17");

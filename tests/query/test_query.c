@@ -66,7 +66,8 @@ static void remove_folder(const char *folder)
     assert_int_equal(system(command), 0);
 }
 
-/* Trace t: front calls cart, which calls a database late and out of its parent; 100 + t ms as a whole, cart 10 * t ms. */
+/* Trace t: front calls cart, which calls a database late and out of its parent; 100 + t ms as a whole, cart 10 * t
+ * ms. */
 static void write_traces(struct tw__store *store)
 {
     for (uint8_t t = 1; t <= 40; t++) {

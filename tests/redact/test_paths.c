@@ -235,7 +235,8 @@ static void header_names_are_denied_in_any_spelling(void **state)
         out, "{\"headers\":{\"authorization\":\"********\",\"user_agent\":\"curl\",\"x_mine\":\"********\"}}");
     assert_int_equal(part.hits, 2);
     /* Paths find them by any spelling too. */
-    static const char *const spellings[] = {"headers.user_agent", "headers.User-Agent", "headers.user-agent", "**.USER_AGENT"};
+    static const char *const spellings[] = {"headers.user_agent", "headers.User-Agent", "headers.user-agent",
+                                            "**.USER_AGENT"};
     for (size_t i = 0; i < 4; i++) {
         (void)write_with(spellings[i], &root, TW__FORM_JSON, sizeof out - 1);
         assert_non_null(strstr(out, "\"user_agent\":\"********\""));

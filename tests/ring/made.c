@@ -28,13 +28,20 @@ int made_teardown(void **state)
 
 struct builder_record made_span(const struct made *m, uint64_t id)
 {
-    return (struct builder_record){.type = TW__TYPE_SPAN, .site = m->site, .time = 1000 * id, .end = 1000 * id + 500, .trace = 5,
-                                   .id = id, .tid = 77, .flags = 1};
+    return (struct builder_record){.type = TW__TYPE_SPAN,
+                                   .site = m->site,
+                                   .time = 1000 * id,
+                                   .end = 1000 * id + 500,
+                                   .trace = 5,
+                                   .id = id,
+                                   .tid = 77,
+                                   .flags = 1};
 }
 
 struct builder_record made_event(const struct made *m, uint64_t time)
 {
-    return (struct builder_record){.type = TW__TYPE_EVENT, .site = m->site, .time = time, .trace = 5, .id = 1, .tid = 77};
+    return (struct builder_record){
+        .type = TW__TYPE_EVENT, .site = m->site, .time = time, .trace = 5, .id = 1, .tid = 77};
 }
 
 void made_open(struct made *m)

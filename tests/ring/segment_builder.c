@@ -193,7 +193,9 @@ uint64_t *builder_word(const struct builder *b, uint32_t index, uint32_t offset)
 
 static uint32_t head_bytes_of(unsigned type)
 {
-    return type == TW__TYPE_SPAN ? TW__SPAN_HEAD_BYTES : type == TW__TYPE_BRIEF ? TW__BRIEF_HEAD_BYTES : TW__EVENT_HEAD_BYTES;
+    return type == TW__TYPE_SPAN    ? TW__SPAN_HEAD_BYTES
+           : type == TW__TYPE_BRIEF ? TW__BRIEF_HEAD_BYTES
+                                    : TW__EVENT_HEAD_BYTES;
 }
 
 uint32_t builder_add(struct builder *b, uint32_t index, const struct builder_record *r)
@@ -238,7 +240,8 @@ void builder_tag_text(struct builder_tags *tags, uint32_t key, unsigned type, co
     builder_tag(tags, key, type, (unsigned)strlen(text), text, strlen(text));
 }
 
-void builder_tag_long(struct builder_tags *tags, uint32_t key, unsigned type, const char *text, uint32_t stored, uint32_t full)
+void builder_tag_long(struct builder_tags *tags, uint32_t key, unsigned type, const char *text, uint32_t stored,
+                      uint32_t full)
 {
     static uint8_t payload[BUILDER_TAGS_MAX]; /* small stacks */
     uint32_t words[2] = {stored | type << 24, full};

@@ -1,5 +1,6 @@
-/* segment_builder: makes segments by hand, word by word, from docs/format/segment.md: the states a test needs, not the ones a
- * writer happens to leave. Offsets come from layout.h, values from the caller; nothing is checked but that it lies inside. */
+/* segment_builder: makes segments by hand, word by word, from docs/format/segment.md: the states a test needs, not the
+ * ones a writer happens to leave. Offsets come from layout.h, values from the caller; nothing is checked but that it
+ * lies inside. */
 #ifndef TW_TEST_SEGMENT_BUILDER_H
 #define TW_TEST_SEGMENT_BUILDER_H
 
@@ -60,8 +61,10 @@ uint32_t builder_add(struct builder *b, uint32_t index, const struct builder_rec
 /* The word of a record that begins at an offset. */
 uint64_t *builder_word(const struct builder *b, uint32_t index, uint32_t offset);
 
-void builder_tag(struct builder_tags *tags, uint32_t key, unsigned type, unsigned len, const void *payload, size_t size);
+void builder_tag(struct builder_tags *tags, uint32_t key, unsigned type, unsigned len, const void *payload,
+                 size_t size);
 void builder_tag_text(struct builder_tags *tags, uint32_t key, unsigned type, const char *text);
-void builder_tag_long(struct builder_tags *tags, uint32_t key, unsigned type, const char *text, uint32_t stored, uint32_t full);
+void builder_tag_long(struct builder_tags *tags, uint32_t key, unsigned type, const char *text, uint32_t stored,
+                      uint32_t full);
 
 #endif

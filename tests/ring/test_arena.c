@@ -1,5 +1,5 @@
-/* The clock is the tests' own: now is whatever they say, in ticks of which there are 1000 in a second (a lease). Several blocks
- * stand for several threads. */
+/* The clock is the tests' own: now is whatever they say, in ticks of which there are 1000 in a second (a lease).
+ * Several blocks stand for several threads. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +15,8 @@ static int setup(void **state)
     if (opened_setup(state) != 0) return -1;
     segment = &((struct opened *)*state)->segment;
     segment->ticks_per_second = LEASE;
-    segment->calibrated_tick = UINT64_MAX / 2; /* the real clock keeps out: now - that is huge, but calibrating is held */
+    /* The real clock keeps out: now - that is huge, but calibrating is held. */
+    segment->calibrated_tick = UINT64_MAX / 2;
     segment->calibrating = 1;
     return 0;
 }

@@ -69,7 +69,8 @@ static void delivers_a_span_with_everything_it_has(void **state)
     assert_true(got->tags[6].cut && got->tags[6].full_len == 999);
     assert_text(got->tags[7].text, "literally");
     assert_int_equal(got->parent_count, 1);
-    assert_true(got->parents[0].trace_id[0] == 0xaa && got->parents[0].span_id[0] == 0xbb && got->parents[0].flags == 3);
+    assert_true(got->parents[0].trace_id[0] == 0xaa && got->parents[0].span_id[0] == 0xbb &&
+                got->parents[0].flags == 3);
 }
 
 static void records_outlive_the_reader_and_the_segment(void **state)
@@ -240,7 +241,8 @@ static void further_tags_join_their_span_finished_or_open_and_no_other(void **st
 {
     struct made *m = *state;
     struct builder_tags first = {.len = 0}, more = {.len = 0}, rename = {.len = 0};
-    struct builder_record tags = made_event(m, 1), done = made_span(m, 3), open = made_span(m, 5), other = made_span(m, 7);
+    struct builder_record tags = made_event(m, 1), done = made_span(m, 3), open = made_span(m, 5),
+                          other = made_span(m, 7);
     tags.type = TW__TYPE_TAGS;
     builder_tag_text(&first, m->key, TW__TAG_STR, "first");
     builder_tag_text(&more, m->key, TW__TAG_STR, "more");
@@ -295,7 +297,8 @@ static void further_tags_come_in_the_order_of_time(void **state)
     assert_text(records->items[0].tags[1].text, "late");
 }
 
-/* A slot of one tag, emptied so often / 2, and records TAGS of so many tags and such a number. Returns how many tags are shown. */
+/* A slot of one tag, emptied so often / 2, and records TAGS of so many tags and such a number. Returns how many tags
+ * are shown. */
 static size_t tags_of_emptied(struct made *m, uint32_t emptied, size_t in_slot, uint32_t number, size_t in_record)
 {
     struct builder_tags own = {.len = 0}, more = {.len = 0};

@@ -18,7 +18,8 @@ static const struct tw__entry *entry(const struct tw__segment *segment, uint32_t
 static bool is_text(const struct tw__segment *segment, uint32_t id, const char *text)
 {
     const struct tw__entry *e = entry(segment, id);
-    return e->head == ((uint32_t)TW__ENTRY_TEXT << 24 | (uint32_t)strlen(text)) && memcmp(e + 1, text, strlen(text)) == 0;
+    return e->head == ((uint32_t)TW__ENTRY_TEXT << 24 | (uint32_t)strlen(text)) &&
+           memcmp(e + 1, text, strlen(text)) == 0;
 }
 
 static uint32_t text_id(struct tw__segment *segment, const char *text)
@@ -66,10 +67,15 @@ static void texts_of_every_length_are_entered_whole(void **state)
 static void a_site_is_told_from_another_by_each_of_its_parts(void **state)
 {
     struct tw__segment *s = segment_of(state);
-    const struct tw__dict_site sites[] = {
-        {"name", "module", "function", 7, 1, 0}, {"Name", "module", "function", 7, 1, 0}, {"name", "Module", "function", 7, 1, 0},
-        {"name", "module", "Function", 7, 1, 0}, {"name", "module", "function", 8, 1, 0}, {"name", "module", "function", 7, 2, 0},
-        {"name", "module", "function", 7, 1, 3}, {"namem", "odule", "function", 7, 1, 0}, {"", "", "", 0, 0, 0}};
+    const struct tw__dict_site sites[] = {{"name", "module", "function", 7, 1, 0},
+                                          {"Name", "module", "function", 7, 1, 0},
+                                          {"name", "Module", "function", 7, 1, 0},
+                                          {"name", "module", "Function", 7, 1, 0},
+                                          {"name", "module", "function", 8, 1, 0},
+                                          {"name", "module", "function", 7, 2, 0},
+                                          {"name", "module", "function", 7, 1, 3},
+                                          {"namem", "odule", "function", 7, 1, 0},
+                                          {"", "", "", 0, 0, 0}};
     uint32_t ids[9];
     for (size_t i = 0; i < 9; i++) ids[i] = tw__dict_site(s, &sites[i]);
     for (size_t i = 0; i < 9; i++) {

@@ -81,7 +81,8 @@ static void parts_that_do_not_fit_are_refused_also_where_sums_overflow(void **st
     struct made *m = *state;
     struct tw__header *h = m->b.header;
     uint64_t *offsets[] = {&h->dict_off, &h->dict_bytes, &h->blocks_off, &h->arena_off, &h->file_bytes};
-    static const uint64_t wrong[] = {UINT64_MAX, UINT64_MAX - 7, (uint64_t)1 << 63, (uint64_t)0 - 4096, (uint64_t)0 - 16384};
+    static const uint64_t wrong[] = {UINT64_MAX, UINT64_MAX - 7, (uint64_t)1 << 63, (uint64_t)0 - 4096,
+                                     (uint64_t)0 - 16384};
     for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++) {
         uint64_t before = *offsets[i];
         for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++) {
@@ -321,7 +322,8 @@ static void silly_calibrations_give_silly_times_and_nothing_else(void **state)
     m->b.header->calibration_count = UINT32_MAX;
     for (unsigned i = 0; i < 625; i++) {
         m->b.header->first_calibration = (struct tw__calibration){values[i % 5], values[i / 5 % 5], values[i / 25 % 5]};
-        m->b.header->calibrations[(UINT32_MAX - 1) % 8] = (struct tw__calibration){values[i / 125], values[i % 7 % 5], 0};
+        m->b.header->calibrations[(UINT32_MAX - 1) % 8] =
+            (struct tw__calibration){values[i / 125], values[i % 7 % 5], 0};
         tw_reader_close(m->reader);
         m->reader = NULL;
         assert_int_equal(made_read(m)->count, 1);

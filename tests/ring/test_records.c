@@ -28,7 +28,9 @@ static void one_trace_is_found_among_others(void **state)
         struct builder_record r = made_span(m, 2 * i + 1);
         r.trace = 5 + i % 2;
         builder_add(&m->b, 0, &r);
-        if (i < 4) builder_open(&m->b, 0, (unsigned)i, &(struct builder_record){.type = 1, .trace = r.trace, .id = 1001 + 2 * i});
+        if (i < 4)
+            builder_open(&m->b, 0, (unsigned)i,
+                         &(struct builder_record){.type = 1, .trace = r.trace, .id = 1001 + 2 * i});
     }
     assert_int_equal(made_read_with(m, &(struct tw_query){.trace_id = id, .open_spans = true})->count, 12);
     for (size_t i = 0; i < 12; i++) assert_int_equal(m->records->items[i].trace_id[15], 6);
@@ -141,7 +143,8 @@ static void each_record_that_matches_is_offered_once(void **state)
     struct builder_record open = made_span(m, 11);
     builder_open(&m->b, 0, 0, &open);
     made_open(m);
-    assert_int_equal(tw__reader_read_some(m->reader, &(struct tw_query){.open_spans = true}, keep_odd, &asked, &m->records), 0);
+    assert_int_equal(
+        tw__reader_read_some(m->reader, &(struct tw_query){.open_spans = true}, keep_odd, &asked, &m->records), 0);
     assert_int_equal(asked, 8);
     assert_int_equal(m->records->count, 4);
 }
@@ -214,7 +217,8 @@ static void further_tags_wait_for_their_span_across_reads(void **state)
     tw_position_free(position);
 }
 
-/* Chunk n has ticket n + 1 and the two events 10 * n + 1 and 10 * n + 2. Four tickets are given: in an arena chunk 1 is the oldest. */
+/* Chunk n has ticket n + 1 and the two events 10 * n + 1 and 10 * n + 2. Four tickets are given: in an arena chunk 1 is
+ * the oldest. */
 static void fill_four_chunks(struct made *m)
 {
     for (uint64_t n = 0; n < 4; n++) {

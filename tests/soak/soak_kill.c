@@ -1,15 +1,16 @@
 /* What was recorded before a SIGKILL can be read after it.
  *
- * Again and again: a child records on several threads, and says in a shared page, before and after each call, how far it is. At
- * a random moment it is killed. Then the parent reads what is left and compares:
+ * Again and again: a child records on several threads, and says in a shared page, before and after each call, how far
+ * it is. At a random moment it is killed. Then the parent reads what is left and compares:
  *
  *     a span whose end had returned       is there, once, ended, with every tag
  *     a span whose tags had been set      is there, once, open or ended, with every tag
  *     a span that was being begun         may be there, once
  *     any other                           is not there
  *
- * Every record is checked by itself, too (torn.h). In every other round the arena is so small that it is overwritten; then
- * records may be missing, but not more than the segment says were overwritten. Every eighth child is killed while it begins.
+ * Every record is checked by itself, too (torn.h). In every other round the arena is so small that it is overwritten;
+ * then records may be missing, but not more than the segment says were overwritten. Every eighth child is killed while
+ * it begins.
  *
  *     soak_kill            2,000 kills
  *     soak_kill --short    60
@@ -90,7 +91,8 @@ static void *record_until_killed(void *data)
 
 static void be_the_victim(const char *dir, bool small)
 {
-    const struct tw_config config = {.service = "soak_kill", .dir = dir, .arena_bytes = small ? 512u << 10 : 128u << 20};
+    const struct tw_config config = {
+        .service = "soak_kill", .dir = dir, .arena_bytes = small ? 512u << 10 : 128u << 20};
     pthread_t threads[THREADS_MAX];
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (tw_init(&config) != 0) _exit(2);
@@ -155,8 +157,8 @@ static bool is_outer(uint64_t n)
     return n % (INNER + 1) == 1;
 }
 
-/* Returns how many are missing that had ended. Where records are overwritten, one whose end had done its work but had not been
- * noted may be among them: its thread was waiting for a processor, and the others went round. */
+/* Returns how many are missing that had ended. Where records are overwritten, one whose end had done its work but had
+ * not been noted may be among them: its thread was waiting for a processor, and the others went round. */
 static uint64_t check_progress(uint64_t thread, bool whole)
 {
     const struct progress *of = &shared->of[thread];
@@ -184,7 +186,8 @@ static void check_what_is_left(const char *path)
         wrong("cannot be opened", 0);
         return;
     }
-    if (tw_reader_process(reader, &process) < 0 || tw_reader_read(reader, &(struct tw_query){.open_spans = true}, &records) < 0) {
+    if (tw_reader_process(reader, &process) < 0 ||
+        tw_reader_read(reader, &(struct tw_query){.open_spans = true}, &records) < 0) {
         wrong("cannot be read", 0);
         tw_reader_close(reader);
         return;
@@ -284,10 +287,12 @@ int main(int argc, char **argv)
         (void)fflush(stdout);
     }
     (void)rmdir(dir);
-    printf("%lu kills (%lu small arenas, seed %lu): %llu spans had ended, of them %llu overwritten in small arenas, %llu open "
+    printf("%lu kills (%lu small arenas, seed %lu): %llu spans had ended, of them %llu overwritten in small arenas, "
+           "%llu open "
            "found, %llu caught in begin; %lu wrong\n",
-           total.kills, total.small, options.seed, (unsigned long long)total.committed, (unsigned long long)total.overwritten,
-           (unsigned long long)total.open, (unsigned long long)total.in_flight, total.wrong);
+           total.kills, total.small, options.seed, (unsigned long long)total.committed,
+           (unsigned long long)total.overwritten, (unsigned long long)total.open, (unsigned long long)total.in_flight,
+           total.wrong);
     bool well = total.wrong == 0 && total.kills == options.kills && total.committed > 10000 && total.open > 20;
     printf("%d passed, %d failed\n", well, !well);
     return well ? 0 : 1;

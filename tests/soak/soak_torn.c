@@ -1,12 +1,14 @@
 /* No record that a reader delivers from a live process is torn or invented.
  *
- * A child records on several threads, records that can be checked by themselves (torn.h), into an arena that is overwritten
- * again and again. The parent reads it from outside without pause, by a position and whole, and checks every record it is
- * given; at the end again, with the child killed. Roots, laps, events, spans left open, and slots that overflow are in the mix.
+ * A child records on several threads, records that can be checked by themselves (torn.h), into an arena that is
+ * overwritten again and again. The parent reads it from outside without pause, by a position and whole, and checks
+ * every record it is given; at the end again, with the child killed. Roots, laps, events, spans left open, and slots
+ * that overflow are in the mix.
  *
- * What is overwritten unread proves nothing, and costs as much. So the writers mostly stay within about an arena of the reader:
- * chunks are taken while they are copied, and few are lost. Every FREE_EACHth second nobody waits, for the laps (--busy: never).
- * The records that a position delivers are counted apart from those that a look at the whole arena delivers again.
+ * What is overwritten unread proves nothing, and costs as much. So the writers mostly stay within about an arena of the
+ * reader: chunks are taken while they are copied, and few are lost. Every FREE_EACHth second nobody waits, for the laps
+ * (--busy: never). The records that a position delivers are counted apart from those that a look at the whole arena
+ * delivers again.
  *
  *     soak_torn            until a billion records were read; if --hours 24 pass before, it has failed
  *     soak_torn --short    15 seconds, however many

@@ -137,7 +137,8 @@ static const char *check_tag(const struct tw_tag_value *tag, uint64_t value)
     case 1: return tag->type == TW_TYPE_UINT && tag->value.u == value ? NULL : "a uint with another value";
     case 2: return tag->type == TW_TYPE_BOOL && tag->value.u == (value & 1) ? NULL : "a bool with another value";
     case 3: return tag->type == TW_TYPE_STR && is(tag->text, "the same for all") ? NULL : "another literal";
-    case 4: return tag->type == TW_TYPE_DOUBLE && memcmp(&tag->value.d, &d, 8) == 0 ? NULL : "a double with another value";
+    case 4:
+        return tag->type == TW_TYPE_DOUBLE && memcmp(&tag->value.d, &d, 8) == 0 ? NULL : "a double with another value";
     default: break;
     }
     text_of(value, text, len);
@@ -147,7 +148,8 @@ static const char *check_tag(const struct tw_tag_value *tag, uint64_t value)
 
 static const char *check_event(const struct tw_record *r)
 {
-    if (r->tag_count != 2 || !is(r->tags[0].key, "check") || !is(r->tags[1].key, "number")) return "an event with other tags";
+    if (r->tag_count != 2 || !is(r->tags[0].key, "check") || !is(r->tags[1].key, "number"))
+        return "an event with other tags";
     return r->tags[0].value.u == mix(id_of(r->span_id)) ? NULL : "an event with another check";
 }
 

@@ -1,11 +1,11 @@
 /* torn: records that can be checked by themselves.
  *
- * Everything in such a record follows from its span id, by a hash: how many tags, of which kinds and lengths, and every byte of
- * them. A record that is torn, or made of two, or that nobody wrote, does not agree with its id. The first tag is a number that
- * the writer chose.
+ * Everything in such a record follows from its span id, by a hash: how many tags, of which kinds and lengths, and every
+ * byte of them. A record that is torn, or made of two, or that nobody wrote, does not agree with its id. The first tag
+ * is a number that the writer chose.
  *
- * A slot that overflows is emptied into records of its own, which are overwritten on their own. So of a span with much to tag
- * some may be gone when it is read; what is there must be right and in order. */
+ * A slot that overflows is emptied into records of its own, which are overwritten on their own. So of a span with much
+ * to tag some may be gone when it is read; what is there must be right and in order. */
 #ifndef TW_SOAK_TORN_H
 #define TW_SOAK_TORN_H
 

@@ -1,4 +1,5 @@
-/* column and journal: numbers of every width come back, old ways of writing them too; a journal's file is used again. */
+/* column and journal: numbers of every width come back, old ways of writing them too; a journal's file is used
+ * again. */
 #include "store/made.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* The store's process is killed at each of its system calls that change a file, before it and in the middle of it; disks are
- * full. What was acknowledged is there afterwards, once; of what was not, whole batches or nothing.
+/* The store's process is killed at each of its system calls that change a file, before it and in the middle of it;
+ * disks are full. What was acknowledged is there afterwards, once; of what was not, whole batches or nothing.
  *
  * The calls are this program's own: the same names, found first by the dynamic linker, SQLite's calls included. */
 #define _GNU_SOURCE

@@ -1,5 +1,5 @@
-/* The bytes of the store. With a folder as argument: makes a store there, part of it in blocks and part in a journal, and
- * prints what is in it as lines that tools/read_store.py prints too; test_store_reader.py compares. */
+/* The bytes of the store. With a folder as argument: makes a store there, part of it in blocks and part in a journal,
+ * and prints what is in it as lines that tools/read_store.py prints too; test_store_reader.py compares. */
 #include "store/made.h"
 
 #include <inttypes.h>

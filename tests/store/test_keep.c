@@ -1,5 +1,5 @@
-/* store_keep: what is joined and folded in the background is the same as before, once; also beside a writer and readers.
- * TSAN: the keeper, a writer and a reader at once. */
+/* store_keep: what is joined and folded in the background is the same as before, once; also beside a writer and
+ * readers. TSAN: the keeper, a writer and a reader at once. */
 #include "store/made.h"
 
 #include <pthread.h>

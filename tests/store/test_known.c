@@ -182,8 +182,8 @@ static void lists_are_of_all_partitions_that_are_kept(void **state)
     size_t left = services(store);
     assert_in_range(left, 20, 22);
     tw__pool_fini(&pool);
-    /* No room for more names, among which are those of partitions that went: they make room for the next list, and never under
-     * one that is being made. */
+    /* No room for more names, among which are those of partitions that went: they make room for the next list, and
+     * never under one that is being made. */
     size_t known = store->names.count;
     assert_true(store->names.gone);
     store->names.full = true;

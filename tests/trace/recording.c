@@ -56,7 +56,8 @@ void remove_private_dir(void)
 
 struct tw_config small_config(void)
 {
-    return (struct tw_config){.struct_size = sizeof(struct tw_config), .dir = private_dir(), .service = "test", .arena_bytes = ARENA};
+    return (struct tw_config){
+        .struct_size = sizeof(struct tw_config), .dir = private_dir(), .service = "test", .arena_bytes = ARENA};
 }
 
 int recording_setup(void **state)
@@ -190,10 +191,11 @@ void assert_losses(struct tw_losses expected)
 {
     struct tw_losses found = losses_now();
     bool same = true;
-#define COMPARE(name, text)                                                                                              \
-    if (found.name != expected.name) {                                                                                   \
-        print_error("%s: %llu instead of %llu\n", #name, (unsigned long long)found.name, (unsigned long long)expected.name); \
-        same = false;                                                                                                    \
+#define COMPARE(name, text)                                                                                            \
+    if (found.name != expected.name) {                                                                                 \
+        print_error("%s: %llu instead of %llu\n", #name, (unsigned long long)found.name,                               \
+                    (unsigned long long)expected.name);                                                                \
+        same = false;                                                                                                  \
     }
     TW_LOSS_TABLE(COMPARE)
 #undef COMPARE
@@ -220,7 +222,8 @@ void in_child(int (*fn)(void))
     assert_true(pid >= 0);
     if (pid == 0) {
         static const int deadly[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
-        for (size_t i = 0; i < sizeof deadly / sizeof *deadly; i++) (void)signal(deadly[i], SIG_DFL); /* cmocka's go on */
+        /* cmocka's go on. */
+        for (size_t i = 0; i < sizeof deadly / sizeof *deadly; i++) (void)signal(deadly[i], SIG_DFL);
         (void)alarm(300);
         _exit(fn());
     }

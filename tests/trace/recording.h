@@ -1,7 +1,7 @@
 /* recording: a segment of its own for each test, and what was recorded read back from outside.
  *
- * Every test begins with tw_init in a private folder on tmpfs and ends with tw_shutdown, so re-init is exercised by all of
- * them. What the library wrote is read through <trackway/read.h>, from the file, as another process would. */
+ * Every test begins with tw_init in a private folder on tmpfs and ends with tw_shutdown, so re-init is exercised by all
+ * of them. What the library wrote is read through <trackway/read.h>, from the file, as another process would. */
 #ifndef TW_TEST_RECORDING_H
 #define TW_TEST_RECORDING_H
 
@@ -23,7 +23,8 @@ int recording_setup(void **state);
 int recording_teardown(void **state);
 #define RECORDING(test) cmocka_unit_test_setup_teardown(test, recording_setup, recording_teardown)
 
-/* Runs a group twice: with the clock that the machine offers, and with the kernel's, as on a machine without a trusted TSC. */
+/* Runs a group twice: with the clock that the machine offers, and with the kernel's, as on a machine without a trusted
+ * TSC. */
 #define RUN_WITH_BOTH_CLOCKS(name, tests) run_with_both_clocks(name, tests, sizeof(tests) / sizeof *(tests))
 int run_with_both_clocks(const char *name, const struct CMUnitTest *tests, size_t count);
 
@@ -41,7 +42,8 @@ const struct tw_records *kept(struct tw_records *records);
 
 /* The one record of that name among the records read now; fails when there is none or another. */
 const struct tw_record *the(const char *name);
-/* The same among records read before. Times of two readings differ by some ns: each reader compares the clocks itself. */
+/* The same among records read before. Times of two readings differ by some ns: each reader compares the clocks
+ * itself. */
 const struct tw_record *the_of(const struct tw_records *records, const char *name);
 size_t count_of(const struct tw_records *records, const char *name);
 size_t count_of_kind(const struct tw_records *records, enum tw_record_kind kind);

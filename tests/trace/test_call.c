@@ -47,7 +47,8 @@ static const struct tw_record *only(enum tw_record_kind kind)
 static bool has_tag(const struct tw_record *record, const char *key)
 {
     for (size_t i = 0; i < record->tag_count; i++)
-        if (record->tags[i].key.len == strlen(key) && memcmp(record->tags[i].key.ptr, key, strlen(key)) == 0) return true;
+        if (record->tags[i].key.len == strlen(key) && memcmp(record->tags[i].key.ptr, key, strlen(key)) == 0)
+            return true;
     return false;
 }
 
@@ -63,7 +64,8 @@ static bool segment_holds(const char *text)
     assert_true(map != MAP_FAILED);
     size_t len = strlen(text), size = (size_t)st.st_size;
     bool found = false;
-    for (const char *at = map; !found && (at = memchr(at, text[0], (size_t)(map + size - at))) && at + len <= map + size; at++)
+    for (const char *at = map;
+         !found && (at = memchr(at, text[0], (size_t)(map + size - at))) && at + len <= map + size; at++)
         found = memcmp(at, text, len) == 0;
     (void)munmap((void *)(uintptr_t)map, size);
     close(fd);
@@ -114,28 +116,42 @@ static void a_secret_never_reaches_the_segment(void **state)
     const struct tw_value card[] = {TW_ARG("number", 4111222233334444), TW_ARG_LIST("items", list, 1)};
     const struct tw_value args[] = {TW_ARG("user", "ann"), TW_ARG("password", secret), TW_ARG_MAP("card", card, 2)};
     const struct tw_value data[] = {TW_ARG("auth_token", secret), TW_ARG("password", secret), TW_ARG("language", "en")};
-    const struct tw_value result[] = {TW_ARG("password", secret), TW_ARG("text", "your password is Tr0ub4dor&3xyz."), TW_ARG("card", 4111222233334444)};
-    const struct tw_value headers[] = {TW_ARG("Authorization", secret), TW_ARG("Cookie", secret), TW_ARG("password", secret), TW_ARG("Accept", "*/*")};
-    const struct tw_call_http http = {.url = "/login", .method = "POST", .data = TW_ARG_JSON(NULL, "{\"password\": \"Tr0ub4dor&3xyz\"}", 30),
-                                         .headers = headers, .header_count = 4};
-    const char *sensitive = "password, card.number, card.items[*].token, request.data.password, request.headers.password";
+    const struct tw_value result[] = {TW_ARG("password", secret), TW_ARG("text", "your password is Tr0ub4dor&3xyz."),
+                                      TW_ARG("card", 4111222233334444)};
+    const struct tw_value headers[] = {TW_ARG("Authorization", secret), TW_ARG("Cookie", secret),
+                                       TW_ARG("password", secret), TW_ARG("Accept", "*/*")};
+    const struct tw_call_http http = {.url = "/login",
+                                      .method = "POST",
+                                      .data = TW_ARG_JSON(NULL, "{\"password\": \"Tr0ub4dor&3xyz\"}", 30),
+                                      .headers = headers,
+                                      .header_count = 4};
+    const char *sensitive =
+        "password, card.number, card.items[*].token, request.data.password, request.headers.password";
     struct tw_call_input input = {.args = args, .arg_count = 3, .context_data = data, .context_count = 3};
     struct tw_entrypoint *login = entry("login", TW_CALL_RPC, sensitive);
     tw_call_begin(&call, login, &input);
     const struct tw_record *request = only(TW_RECORD_REQUEST);
-    assert_tag_str(request, "call_args", "{\"user\":\"ann\",\"password\":\"********\",\"card\":{\"number\":\"********\",\"items\":[{\"token\":\"********\",\"n\":1}]}}");
-    assert_tag_str(request, "context_data", "{\"auth_token\":\"********\",\"password\":\"********\",\"language\":\"en\"}");
+    assert_tag_str(request, "call_args",
+                   "{\"user\":\"ann\",\"password\":\"********\",\"card\":{\"number\":\"********\",\"items\":[{"
+                   "\"token\":\"********\",\"n\":1}]}}");
+    assert_tag_str(request, "context_data",
+                   "{\"auth_token\":\"********\",\"password\":\"********\",\"language\":\"en\"}");
     assert_int_equal(tag(request, "call_args_redacted")->value.u, 1);
     assert_int_equal(tag(request, "redacted_count")->value.u, 5);
     const struct tw_value map = TW_ARG_MAP(NULL, result, 3);
     tw_call_succeed(&call, &map);
     const struct tw_record *response = only(TW_RECORD_RESPONSE);
-    assert_tag_str(response, "response", "{\"password\":\"********\",\"text\":\"your password is ********.\",\"card\":\"********\"}");
+    assert_tag_str(response, "response",
+                   "{\"password\":\"********\",\"text\":\"your password is ********.\",\"card\":\"********\"}");
     assert_int_equal(tag(response, "redacted_count")->value.u, 8);
     tw_call_begin(&call, login, &input);
     const struct tw_value error_args[] = {TW_VALUE(secret), TW_VALUE(7)};
-    tw_call_fail(&call, &(struct tw_failure){.type = "BadPassword", .path = "shop.errors.BadPassword", .args = error_args, .arg_count = 2,
-                                             .message = "wrong: Tr0ub4dor&3xyz", .stack = "in check(\"Tr0ub4dor&3xyz\")\nin login(4111222233334444)"});
+    tw_call_fail(&call, &(struct tw_failure){.type = "BadPassword",
+                                             .path = "shop.errors.BadPassword",
+                                             .args = error_args,
+                                             .arg_count = 2,
+                                             .message = "wrong: Tr0ub4dor&3xyz",
+                                             .stack = "in check(\"Tr0ub4dor&3xyz\")\nin login(4111222233334444)"});
     input.http = &http;
     tw_call_begin(&call, login, &input);
     tw_call_succeed(&call, NULL);
@@ -143,7 +159,8 @@ static void a_secret_never_reaches_the_segment(void **state)
     const struct tw_record *http_request = NULL, *failed = NULL;
     for (size_t i = 0; i < records->count; i++) {
         if (records->items[i].kind == TW_RECORD_REQUEST) http_request = &records->items[i];
-        if (records->items[i].kind == TW_RECORD_RESPONSE && records->items[i].status == TW_STATUS_ERROR) failed = &records->items[i];
+        if (records->items[i].kind == TW_RECORD_RESPONSE && records->items[i].status == TW_STATUS_ERROR)
+            failed = &records->items[i];
     }
     assert_non_null(failed);
     assert_tag_str(failed, "exception_args", "[\"********\",7]");
@@ -151,9 +168,11 @@ static void a_secret_never_reaches_the_segment(void **state)
     assert_tag_str(failed, "exception_traceback", "in check(\"********\")\nin login(********)");
     assert_tag_str(http_request, "call_args",
                    "{\"request\":{\"url\":\"/login\",\"method\":\"POST\",\"data\":{\"password\":\"********\"},"
-                   "\"headers\":{\"authorization\":\"********\",\"cookie\":\"********\",\"password\":\"********\",\"accept\":\"*/*\"},"
+                   "\"headers\":{\"authorization\":\"********\",\"cookie\":\"********\",\"password\":\"********\","
+                   "\"accept\":\"*/*\"},"
                    "\"env\":{\"remote_addr\":null,\"server_name\":null,\"server_port\":null}},"
-                   "\"user\":\"ann\",\"password\":\"********\",\"card\":{\"number\":\"********\",\"items\":[{\"token\":\"********\",\"n\":1}]}}");
+                   "\"user\":\"ann\",\"password\":\"********\",\"card\":{\"number\":\"********\",\"items\":[{\"token\":"
+                   "\"********\",\"n\":1}]}}");
     assert_true(segment_holds("your password is ********."));
     assert_false(segment_holds(secret));
     assert_false(segment_holds("4111222233334444"));
@@ -166,14 +185,18 @@ static void what_is_hidden_at_its_place_is_hidden_in_the_rest_of_the_request(voi
 {
     (void)state;
     const struct tw_value headers[] = {TW_ARG("X-Card", "4111-2222")};
-    const struct tw_call_http http = {.url = "/pay?card=4111-2222&n=1", .method = "POST", .headers = headers, .header_count = 1};
-    const struct tw_value args[] = {TW_ARG("card", "4111-2222"), TW_ARG("again", "4111-2222"), TW_ARG("quoted", "say \"x4111-2222\"")};
+    const struct tw_call_http http = {
+        .url = "/pay?card=4111-2222&n=1", .method = "POST", .headers = headers, .header_count = 1};
+    const struct tw_value args[] = {TW_ARG("card", "4111-2222"), TW_ARG("again", "4111-2222"),
+                                    TW_ARG("quoted", "say \"x4111-2222\"")};
     const struct tw_value data[] = {TW_ARG("note", "of 4111-2222")};
-    tw_call_begin(&call, entry("pay", TW_CALL_HTTP, "card"),
-                  &(struct tw_call_input){.args = args, .arg_count = 3, .context_data = data, .context_count = 1, .http = &http});
+    tw_call_begin(
+        &call, entry("pay", TW_CALL_HTTP, "card"),
+        &(struct tw_call_input){.args = args, .arg_count = 3, .context_data = data, .context_count = 1, .http = &http});
     const struct tw_record *request = only(TW_RECORD_REQUEST);
     assert_tag_str(request, "call_args",
-                   "{\"request\":{\"url\":\"/pay?card=********&n=1\",\"method\":\"POST\",\"data\":null,\"headers\":{\"x_card\":\"********\"},"
+                   "{\"request\":{\"url\":\"/"
+                   "pay?card=********&n=1\",\"method\":\"POST\",\"data\":null,\"headers\":{\"x_card\":\"********\"},"
                    "\"env\":{\"remote_addr\":null,\"server_name\":null,\"server_port\":null}},"
                    "\"card\":\"********\",\"again\":\"********\",\"quoted\":\"say \\\"x********\\\"\"}");
     assert_tag_str(request, "context_data", "{\"note\":\"of ********\"}");
@@ -194,7 +217,8 @@ static void arguments_that_are_no_json_are_replaced_whole_and_the_record_is_kept
 {
     (void)state;
     const struct tw_value args[] = {TW_ARG_JSON(NULL, "{\"password\": \"hunter2\"", 22)};
-    tw_call_begin(&call, entry("login", TW_CALL_RPC, "password"), &(struct tw_call_input){.args = args, .arg_count = 1});
+    tw_call_begin(&call, entry("login", TW_CALL_RPC, "password"),
+                  &(struct tw_call_input){.args = args, .arg_count = 1});
     tw_call_fail(&call, &(struct tw_failure){.type = "E", .message = "hunter2"});
     assert_tag_str(only(TW_RECORD_REQUEST), "call_args", "\"********\"");
     assert_tag_str(only(TW_RECORD_RESPONSE), "exception_value", "********"); /* nobody knows what was hidden */
@@ -275,8 +299,13 @@ static void arguments_are_truncated_where_code_says_so(void **state)
 {
     (void)state;
     char why[TW_WHY_MAX];
-    assert_int_equal(tw_calls_configure(&(struct tw_calls_config){.truncate = "insert_big\n^put_", .truncate_len = 8, .truncate_response = "none"}, why), 0);
-    const struct tw_value args[] = {TW_ARG("n", "\xe3\x83\x8a\xe3\x83\xa1\xe3\x82\xb3 and so on"), TW_ARG("password", "hunter2")};
+    assert_int_equal(
+        tw_calls_configure(
+            &(struct tw_calls_config){.truncate = "insert_big\n^put_", .truncate_len = 8, .truncate_response = "none"},
+            why),
+        0);
+    const struct tw_value args[] = {TW_ARG("n", "\xe3\x83\x8a\xe3\x83\xa1\xe3\x82\xb3 and so on"),
+                                    TW_ARG("password", "hunter2")};
     const struct tw_call_input input = {.args = args, .arg_count = 2};
     tw_call_begin(&call, entry("put_it", TW_CALL_RPC, "password"), &input);
     tw_call_succeed(&call, NULL);
@@ -296,20 +325,28 @@ static void arguments_are_truncated_where_code_says_so(void **state)
 static void calls_are_dropped_by_name_and_by_url(void **state)
 {
     (void)state;
-    assert_int_equal(tw_calls_configure(&(struct tw_calls_config){.drop = "^ping", .drop_urls = "/health-check /health_check /healthcheck /internal/"}, NULL), 0);
+    assert_int_equal(tw_calls_configure(
+                         &(struct tw_calls_config){.drop = "^ping",
+                                                   .drop_urls = "/health-check /health_check /healthcheck /internal/"},
+                         NULL),
+                     0);
     tw_call_begin(&call, entry("ping", TW_CALL_RPC, NULL), NULL);
     tw_call_succeed(&call, NULL);
-    static const char *const urls[] = {"/health-check", "/healthcheck?x=1", "http://127.0.0.1:8080/health_check", "/internal/x"};
-    static const char *const others[] = {"/health-check/x", "/healthchecks", "/", "/internal", "http://x/y/health-check"};
+    static const char *const urls[] = {"/health-check", "/healthcheck?x=1", "http://127.0.0.1:8080/health_check",
+                                       "/internal/x"};
+    static const char *const others[] = {"/health-check/x", "/healthchecks", "/", "/internal",
+                                         "http://x/y/health-check"};
     for (size_t i = 0; i < 4; i++) {
-        tw_call_begin(&call, entry("http", TW_CALL_HTTP, NULL), &(struct tw_call_input){.http = &(struct tw_call_http){.url = urls[i]}});
+        tw_call_begin(&call, entry("http", TW_CALL_HTTP, NULL),
+                      &(struct tw_call_input){.http = &(struct tw_call_http){.url = urls[i]}});
         assert_true(strlen(tw_call_id(&call)) > 0);
         tw_call_succeed(&call, NULL);
     }
     assert_int_equal(count_of_kind(read_all(), TW_RECORD_REQUEST) + count_of_kind(read_all(), TW_RECORD_RESPONSE), 0);
     assert_int_equal(the("shop.ping")->flags & TW_FLAG_SAMPLED, 0); /* the span stays, and is not exported */
     for (size_t i = 0; i < 5; i++) {
-        tw_call_begin(&call, entry("http", TW_CALL_HTTP, NULL), &(struct tw_call_input){.http = &(struct tw_call_http){.url = others[i]}});
+        tw_call_begin(&call, entry("http", TW_CALL_HTTP, NULL),
+                      &(struct tw_call_input){.http = &(struct tw_call_http){.url = others[i]}});
         tw_call_succeed(&call, NULL);
     }
     assert_int_equal(count_of_kind(read_all(), TW_RECORD_REQUEST), 5);
@@ -326,7 +363,8 @@ static void ids_stack_up_and_the_true_origin_is_kept(void **state)
         (void)snprintf(name, sizeof name, "step%u", i);
         static char names[15][16];
         memcpy(names[i], name, sizeof name);
-        tw_call_begin(&calls[i], entry(names[i], TW_CALL_RPC, NULL), &(struct tw_call_input){.chain = i ? &calls[i - 1].chain : NULL});
+        tw_call_begin(&calls[i], entry(names[i], TW_CALL_RPC, NULL),
+                      &(struct tw_call_input){.chain = i ? &calls[i - 1].chain : NULL});
     }
     strcpy(origin, tw_call_id(&calls[0]));
     assert_int_equal(strlen(origin), strlen("shop.step0.") + 36);
@@ -357,8 +395,10 @@ static void a_file_has_rules_too_and_a_bad_one_hides_everything(void **state)
     (void)snprintf(path, sizeof path, "%s/calls.json", private_dir());
     FILE *file = fopen(path, "w");
     assert_non_null(file);
-    assert_true(fputs("{\"sensitive\": [\"a\", \"b.c\"], \"entrypoints\": {\"^pay\": [\"iban\"]}, \"truncate\": \"^ins\", \"truncate_len\": 5,"
-                      "\"drop\": [\"^x\", \"^y\"], \"drop_urls\": [\"/h\"], \"deny_headers\": \"x-s\", \"parents\": 2}", file) >= 0);
+    assert_true(fputs("{\"sensitive\": [\"a\", \"b.c\"], \"entrypoints\": {\"^pay\": [\"iban\"]}, \"truncate\": "
+                      "\"^ins\", \"truncate_len\": 5,"
+                      "\"drop\": [\"^x\", \"^y\"], \"drop_urls\": [\"/h\"], \"deny_headers\": \"x-s\", \"parents\": 2}",
+                      file) >= 0);
     assert_int_equal(fclose(file), 0);
     setenv("TRACKWAY_CALLS_FILE", path, 1);
     setenv("TRACKWAY_CALLS_SENSITIVE", "d", 1);
@@ -366,13 +406,20 @@ static void a_file_has_rules_too_and_a_bad_one_hides_everything(void **state)
     const struct tw_value args[] = {TW_ARG("a", 1), TW_ARG("iban", 2), TW_ARG("d", 3), TW_ARG("e", 4)};
     const struct tw_call_input input = {.args = args, .arg_count = 4};
     tw_call_begin(&call, entry("pay_now", TW_CALL_RPC, "e"), &input);
-    assert_tag_str(only(TW_RECORD_REQUEST), "call_args", "{\"a\":\"********\",\"iban\":\"********\",\"d\":\"********\",\"e\":\"********\"}");
+    assert_tag_str(only(TW_RECORD_REQUEST), "call_args",
+                   "{\"a\":\"********\",\"iban\":\"********\",\"d\":\"********\",\"e\":\"********\"}");
     tw_call_succeed(&call, NULL);
     (void)tw_recorder_clear();
     tw_call_begin(&call, entry("ask", TW_CALL_RPC, NULL), &input);
     assert_tag_str(only(TW_RECORD_REQUEST), "call_args", "{\"a\":\"********\",\"iban\":2,\"d\":\"********\",\"e\":4}");
     tw_call_succeed(&call, NULL);
-    static const char *const bad[] = {"{\"sensitve\": []}", "{\"sensitive\": [\"a\", \"\"]}", "{\"sensitive\": 1}", "{", "[]", "{} x", "{\"entrypoints\": {\"(\": \"a\"}}",
+    static const char *const bad[] = {"{\"sensitve\": []}",
+                                      "{\"sensitive\": [\"a\", \"\"]}",
+                                      "{\"sensitive\": 1}",
+                                      "{",
+                                      "[]",
+                                      "{} x",
+                                      "{\"entrypoints\": {\"(\": \"a\"}}",
                                       "{\"entrypoints\": {\"a\": \"b..\"}}"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         file = fopen(path, "w");
@@ -430,7 +477,8 @@ static void what_is_too_long_is_cut_and_said(void **state)
     memset(big, 'y', 100000);
     big[100000] = 0;
     const struct tw_value args[] = {TW_ARG("a", 1), TW_ARG("big", big), TW_ARG("after", 2)};
-    tw_call_begin(&call, entry("eat", TW_CALL_RPC, NULL), &(struct tw_call_input){.args = args, .arg_count = 3, .context_data = args, .context_count = 3});
+    tw_call_begin(&call, entry("eat", TW_CALL_RPC, NULL),
+                  &(struct tw_call_input){.args = args, .arg_count = 3, .context_data = args, .context_count = 3});
     tw_call_succeed(&call, &args[1]);
     const struct tw_record *response = only(TW_RECORD_RESPONSE);
     assert_int_equal(tag(response, "cut")->value.u, 1);
@@ -478,7 +526,8 @@ static void *calls_on(void *unused)
 static void *configures(void *unused)
 {
     (void)unused;
-    for (int i = 0; i < 20; i++) (void)tw_calls_configure(&(struct tw_calls_config){.truncate = i % 2 ? "shared" : "none"}, NULL);
+    for (int i = 0; i < 20; i++)
+        (void)tw_calls_configure(&(struct tw_calls_config){.truncate = i % 2 ? "shared" : "none"}, NULL);
     return NULL;
 }
 
@@ -486,7 +535,8 @@ static void threads_may_share_an_entrypoint_while_its_rules_change(void **state)
 {
     (void)state;
     pthread_t threads[4];
-    for (unsigned i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, i ? calls_on : configures, NULL), 0);
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, i ? calls_on : configures, NULL), 0);
     for (unsigned i = 0; i < 4; i++) assert_int_equal(pthread_join(threads[i], NULL), 0);
     assert_int_equal(count_of_kind(read_all(), TW_RECORD_REQUEST), 900);
     assert_false(segment_holds("Tr0ub4dor"));

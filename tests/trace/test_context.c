@@ -7,7 +7,8 @@
 
 #include "trace/runtime.h"
 
-static const struct tw_context foreign = {.trace_id = {0x0f, [15] = 1}, .span_id = {0x0e, [7] = 2}, .flags = TW_FLAG_SAMPLED};
+static const struct tw_context foreign = {
+    .trace_id = {0x0f, [15] = 1}, .span_id = {0x0e, [7] = 2}, .flags = TW_FLAG_SAMPLED};
 
 static bool current_is(const struct tw_context *expected)
 {

@@ -1,16 +1,18 @@
-/* Spans in no stack, as servers with many requests in hand on one thread have them: what span.c does for others is done by
- * detached.c for these, and what neither does falls back to slow.c. Each case is one of the conditions named there. */
+/* Spans in no stack, as servers with many requests in hand on one thread have them: what span.c does for others is done
+ * by detached.c for these, and what neither does falls back to slow.c. Each case is one of the conditions named
+ * there. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "recording.h"
 
-static const struct tw_context caller = {.trace_id = {0x5f, 1, [15] = 9}, .span_id = {7, [7] = 1}, .flags = TW_FLAG_SAMPLED};
+static const struct tw_context caller = {
+    .trace_id = {0x5f, 1, [15] = 9}, .span_id = {7, [7] = 1}, .flags = TW_FLAG_SAMPLED};
 
 static tw_span begin_request(const struct tw_context *parent)
 {
-    const struct tw_span_options options = {.parents = parent, .parent_count = parent ? 1 : 0, .root = !parent, .detached = true,
-                                            .kind = TW_KIND_SERVER};
+    const struct tw_span_options options = {
+        .parents = parent, .parent_count = parent ? 1 : 0, .root = !parent, .detached = true, .kind = TW_KIND_SERVER};
     return tw_span_begin_with("request", &options);
 }
 
@@ -128,7 +130,8 @@ static void own_ids_and_decisions_are_a_roots(void **state)
 {
     (void)state;
     struct tw_context got;
-    const struct tw_span_options own = {.root = true, .detached = true, .trace_id = caller.trace_id, .sample = TW_SAMPLE_OFF};
+    const struct tw_span_options own = {
+        .root = true, .detached = true, .trace_id = caller.trace_id, .sample = TW_SAMPLE_OFF};
     tw_span request = tw_span_begin_with("request", &own);
     assert_true(tw_span_context(request, &got));
     assert_memory_equal(got.trace_id, caller.trace_id, 16);
@@ -150,7 +153,8 @@ static void a_parents_decision_is_followed_unless_it_left_it_to_us(void **state)
     assert_true(tw_span_context(request, &got));
     assert_int_equal(got.flags & TW_FLAG_SAMPLED, 0);
     tw_span_end(request);
-    const struct tw_span_options ours = {.parents = &undecided, .parent_count = 1, .detached = true, .sample = TW_SAMPLE_UNDECIDED};
+    const struct tw_span_options ours = {
+        .parents = &undecided, .parent_count = 1, .detached = true, .sample = TW_SAMPLE_UNDECIDED};
     request = tw_span_begin_with("request", &ours);
     assert_true(tw_span_context(request, &got));
     assert_int_equal(got.flags & TW_FLAG_SAMPLED, TW_FLAG_SAMPLED);

@@ -46,9 +46,9 @@ static void an_event_takes_tags_of_every_type(void **state)
     const char *nothing = NULL;
     const bool yes = true;
     tw_span span = tw_span_begin("span");
-    tw_event_tags("retry", TW_ATTR("attempt", 2), TW_ATTR("host", host), TW_ATTR("left", 4000000000u), TW_ATTR("wait", 0.25),
-                  TW_ATTR("float", 0.5f), TW_ATTR("last", yes), TW_ATTR("literal", "text"), TW_ATTR("null", nothing),
-                  tw_attr_bytes("raw", "a\0b", 3));
+    tw_event_tags("retry", TW_ATTR("attempt", 2), TW_ATTR("host", host), TW_ATTR("left", 4000000000u),
+                  TW_ATTR("wait", 0.25), TW_ATTR("float", 0.5f), TW_ATTR("last", yes), TW_ATTR("literal", "text"),
+                  TW_ATTR("null", nothing), tw_attr_bytes("raw", "a\0b", 3));
     tw_span_end(span);
     const struct tw_record *r = the("retry");
     assert_int_equal(r->tag_count, 9);
@@ -136,7 +136,8 @@ static void texts_of_every_length_reach_the_end_of_a_chunk_whole(void **state)
     static char text[TW_TEXT_MAX + 1];
     memset(text, 't', TW_TEXT_MAX);
     for (size_t len = 0; len <= TW_TEXT_MAX; len += 7)
-        tw_span_event_with(TW_SPAN_NONE, "event", &(struct tw_attr){"k", TW_TYPE_STR, (uint32_t)len, {.p = text}}, 1, 0);
+        tw_span_event_with(TW_SPAN_NONE, "event", &(struct tw_attr){"k", TW_TYPE_STR, (uint32_t)len, {.p = text}}, 1,
+                           0);
     const struct tw_records *all = read_all();
     struct tw_process process = process_now();
     assert_true(process.overwritten_bytes > 0); /* 1.2 MB went through an arena of 1 MiB */

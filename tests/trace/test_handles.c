@@ -1,4 +1,5 @@
-/* Misuse: what a program does with handles that it should not, and how it is counted. Each kind of loss has a test here. */
+/* Misuse: what a program does with handles that it should not, and how it is counted. Each kind of loss has a test
+ * here. */
 #include "trace/recording.h"
 
 #include <pthread.h>

@@ -1,5 +1,5 @@
-/* Start, stop and what goes wrong there. Each test runs in a forked child, because the state belongs to the process; the parent
- * never calls the recorder. */
+/* Start, stop and what goes wrong there. Each test runs in a forked child, because the state belongs to the process;
+ * the parent never calls the recorder. */
 #define _GNU_SOURCE
 #include "trace/recording.h"
 

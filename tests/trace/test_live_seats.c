@@ -188,10 +188,12 @@ static void a_promise_that_passes_while_lines_are_logged_ends_them(void **state)
     struct tw_live_seat *seat = take(reader, DEBUG, NULL, NULL);
     struct tw__live_page *map = page();
     const struct tw__segment *segment = tw__runtime.segment;
-    uint64_t until = tw__segment_tick(segment) + 3 * segment->ticks_per_second; /* so long that we are not put aside for it */
+    /* So long that we are not put aside for it. */
+    uint64_t until = tw__segment_tick(segment) + 3 * segment->ticks_per_second;
     map->entries[0].alive_tick = until;
     assert_int_equal(lines(), 2); /* they have noted when to ask again */
-    while (tw__segment_tick(segment) <= until) (void)usleep(10000); /* longer than the lease of a chunk, which they ask after */
+    /* Longer than the lease of a chunk, which they ask after. */
+    while (tw__segment_tick(segment) <= until) (void)usleep(10000);
     assert_int_equal(lines(), 1); /* the first one has asked */
     assert_int_equal(lines(), 0);
     assert_int_equal(map->entries[0].state, TW__LIVE_ENDED);

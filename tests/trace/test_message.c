@@ -3,7 +3,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-static const struct tw_message job = {.peer = "queue:mail", .size = 1234, .bytes = "From: secret@example.com", .byte_count = 24};
+static const struct tw_message job = {
+    .peer = "queue:mail", .size = 1234, .bytes = "From: secret@example.com", .byte_count = 24};
 
 static void a_send_has_peer_size_and_an_id_but_no_contents(void **state)
 {
@@ -195,7 +196,8 @@ static void a_created_thread_goes_on_in_the_trace_of_its_creator(void **state)
         (void)pthread_join(thread, &result);
         tw_span_end(span);
         assert_ptr_equal(result, &value);
-        const struct tw_record *created = the("thread created"), *exited = the("thread exited"), *creator = the("creator");
+        const struct tw_record *created = the("thread created"), *exited = the("thread exited"),
+                               *creator = the("creator");
         assert_int_equal(created->kind, TW_RECORD_CREATED);
         assert_int_equal(exited->kind, TW_RECORD_EXITED);
         assert_memory_equal(created->trace_id, creator->trace_id, 16);

@@ -1,6 +1,6 @@
 #define _GNU_SOURCE
-/* A bit of everything is recorded; what tw_reader_read makes of the file must be what tools/decode_segment.py makes of it, which
- * was written from docs/format/segment.md and shares nothing with our reader. */
+/* A bit of everything is recorded; what tw_reader_read makes of the file must be what tools/decode_segment.py makes of
+ * it, which was written from docs/format/segment.md and shares nothing with our reader. */
 #include "trace/recording.h"
 
 #include <float.h>
@@ -100,7 +100,8 @@ static void add_record(struct line *line, const struct tw_record *r)
 
 static const char *const compare =
     "import json, os, struct, subprocess, sys\n"
-    "kinds = {'span': 1, 'event': 2, 'mark': 3, 'send': 4, 'receive': 5, 'created': 6, 'exited': 7, 'log': 9, 'request': 10, 'response': 11, 'open': 64}\n"
+    "kinds = {'span': 1, 'event': 2, 'mark': 3, 'send': 4, 'receive': 5, 'created': 6, 'exited': 7, 'log': 9, "
+    "'request': 10, 'response': 11, 'open': 64}\n"
     "types = {int: None, bool: 4, float: 3, str: 5, dict: 6}\n"
     "def value(v, kind):\n"
     "    if isinstance(v, dict): return v['hex']\n"
@@ -134,7 +135,8 @@ static const char *const compare =
     "            key, v = words[at + 2].split('=')\n"
     "            tags[key] = (int(words[at + 1]), v); at += 3\n"
     "        else: plain[words[at]] = words[at + 1]; at += 2\n"
-    "    expect = {'kind': str(kinds[r['kind']]), 'trace': r['trace_id'], 'span': r['span_id'], 'parent': r['parent_id'],\n"
+    "    expect = {'kind': str(kinds[r['kind']]), 'trace': r['trace_id'], 'span': r['span_id'], 'parent': "
+    "r['parent_id'],\n"
     "              'flags': str(r['flags']), 'span_kind': str(r['span_kind']), 'status': str(r['status']),\n"
     "              'line': str(r['line']), 'tid': str(r['tid'])}\n"
     "    for name, e in expect.items():\n"
@@ -145,7 +147,8 @@ static const char *const compare =
     "    if parents != e: say(order, 'parents', parents, e)\n"
     "    e = [[k, value(v, int(k))] for (k, _), v in zip(args, r.get('args', []))]\n"
     "    if args != e or len(args) != len(r.get('args', [])): say(order, 'args', args, r.get('args'))\n"
-    "    if 'level' in r and plain.get('level') != str(r['level']): say(order, 'level', plain.get('level'), r['level'])\n"
+    "    if 'level' in r and plain.get('level') != str(r['level']): say(order, 'level', plain.get('level'), "
+    "r['level'])\n"
     "    if set(tags) != {k.encode().hex() for k in r['tags']}: say(order, 'keys', sorted(tags), sorted(r['tags']))\n"
     "    for k, v in r['tags'].items():\n"
     "        kind, mine = tags.get(k.encode().hex(), (0, None))\n"
@@ -223,7 +226,8 @@ static void record_a_bit_of_everything(void)
     for (int i = 0; i < 3; i++) tw_info("ints: %d %u %x", -i, 8u + (unsigned)i, 0xffffffffu);
     for (int i = 0; i < 2; i++) tw_notice("a text and a number: %s %.3f", text, i / 3.0);
     tw_meta_set(TW_ATTR("callid", "abc"), TW_ATTR("n", 5));
-    tw_log_with(TW_LOG_WARNING, (TW_ATTR("request", 7), TW_ATTR("n", 6.5)), "%s and %.*s cost %*.1f%%", text, 3, "abcdef", 9, 2.25);
+    tw_log_with(TW_LOG_WARNING, (TW_ATTR("request", 7), TW_ATTR("n", 6.5)), "%s and %.*s cost %*.1f%%", text, 3,
+                "abcdef", 9, 2.25);
     tw_meta_clear();
     tw_log_at(&(struct tw_log_place){"src/x.c", "f", 77, 0}, TW_LOG_ERROR, "as it is", 8, NULL, 0);
     tw_emergency("nothing to add");
@@ -259,7 +263,8 @@ static void compare_with_the_oracle(const char *path)
     assert_int_equal(write(fd, compare, strlen(compare)), strlen(compare));
     assert_int_equal(close(fd), 0);
     const char *root = getenv("TRACKWAY_ROOT");
-    (void)snprintf(command, sizeof command, "/usr/bin/python3 %s %s/tools/decode_segment.py %s", script, root ? root : ".", path);
+    (void)snprintf(command, sizeof command, "/usr/bin/python3 %s %s/tools/decode_segment.py %s", script,
+                   root ? root : ".", path);
     FILE *python = popen(command, "w");
     assert_non_null(python);
     assert_int_equal(fwrite(lines, 1, line.at, python), line.at);

@@ -1,5 +1,5 @@
-/* The flight recorder's contract: what instrument_flight_recorder does (reference/erlang-and-xray.md 2.1), each of its defects
- * (2.4) as a test that we do not have it, and each promise of its tests (2.6). TSAN */
+/* The flight recorder's contract: what instrument_flight_recorder does (reference/erlang-and-xray.md 2.1), each of its
+ * defects (2.4) as a test that we do not have it, and each promise of its tests (2.6). TSAN */
 #include "trace/recording.h"
 
 #include <pthread.h>
@@ -391,7 +391,8 @@ static void assert_newest(const struct tw_context *ctx, size_t count, int64_t la
 {
     const struct tw_records *r = get_id(ctx->trace_id);
     assert_int_equal(r->count, count);
-    for (size_t i = 0; i < count; i++) assert_int_equal(tag(&r->items[i], "n")->value.i, last - (int64_t)count + 1 + (int64_t)i);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(tag(&r->items[i], "n")->value.i, last - (int64_t)count + 1 + (int64_t)i);
     assert_int_equal(stats().records, count);
     assert_int_equal(read_all()->count, count);
 }
@@ -443,7 +444,8 @@ static void making_a_well_filled_arena_small_keeps_the_newest(void **state)
         mark_in(&ctx, 500);
         const struct tw_records *r = get_id(ctx.trace_id);
         assert_int_equal(r->count, 1000);
-        for (int64_t j = 0; j < 1000; j++) assert_int_equal(tag(&r->items[j], "n")->value.i, j < 500 ? 1200 + j : j - 500);
+        for (int64_t j = 0; j < 1000; j++)
+            assert_int_equal(tag(&r->items[j], "n")->value.i, j < 500 ? 1200 + j : j - 500);
     }
 }
 
@@ -779,8 +781,8 @@ static void *outlives(void *data)
     return data;
 }
 
-/* The original stops tracing such a child, for its cost. Ours costs the same in a trace and outside, so it stays where it
- * belongs; what it does after it has let go of the context belongs to nobody. */
+/* The original stops tracing such a child, for its cost. Ours costs the same in a trace and outside, so it stays where
+ * it belongs; what it does after it has let go of the context belongs to nobody. */
 static void promise_a_child_that_outlives_the_span_disturbs_nobody_elses_trace(void **state)
 {
     (void)state;

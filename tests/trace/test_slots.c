@@ -1,4 +1,5 @@
-/* TSAN. Of every block: free + open + zombies + remote + loose = 31 (src/ring/block.c), after any misuse, and nothing leaks. */
+/* TSAN. Of every block: free + open + zombies + remote + loose = 31 (src/ring/block.c), after any misuse, and nothing
+ * leaks. */
 #include "trace/recording.h"
 
 #include <pthread.h>
@@ -38,7 +39,8 @@ static bool is_in_a_stack(const struct tw__segment *segment, const struct tw__sl
     for (uint32_t b = 0; b < segment->header->block_high; b++) {
         const struct tw__block *block = tw__block_at(segment, b);
         if (block->state != TW__BLOCK_USED) continue;
-        for (const struct tw__slot *s = block->current; s && s != &tw__no_slot && s != &tw__detached && s != &tw__poison;) {
+        for (const struct tw__slot *s = block->current;
+             s && s != &tw__no_slot && s != &tw__detached && s != &tw__poison;) {
             if (s == slot) return true;
             s = tw__is_holder(s) && s->alias ? s->alias : s->link;
         }
@@ -167,7 +169,8 @@ static void step(tw_attach *at)
         if (!tw_span_is_open(*span)) *span = tw_span_begin("span");
         break;
     case 3:
-        if (!tw_span_is_open(*span)) *span = tw_span_begin_with("detached", &(struct tw_span_options){.detached = true});
+        if (!tw_span_is_open(*span))
+            *span = tw_span_begin_with("detached", &(struct tw_span_options){.detached = true});
         break;
     case 4:
         if (at->holder) tw_context_detach(*at);

@@ -158,8 +158,12 @@ static void begin_with_takes_every_option(void **state)
     (void)state;
     static const uint8_t trace[16] = {0x5f, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     uint64_t start = wall_now() - 10 * SECOND;
-    const struct tw_span_options options = {
-        .root = true, .kind = TW_KIND_CONSUMER, .start_ns = start, .name = "known at run time", .trace_id = trace, .detached = true};
+    const struct tw_span_options options = {.root = true,
+                                            .kind = TW_KIND_CONSUMER,
+                                            .start_ns = start,
+                                            .name = "known at run time",
+                                            .trace_id = trace,
+                                            .detached = true};
     tw_span outer = tw_span_begin("outer");
     tw_span span = tw_span_begin_with("site", &options);
     tw_span sibling = tw_span_begin("sibling");

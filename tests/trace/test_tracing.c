@@ -565,8 +565,8 @@ static void keep_traceparent(void *carrier, const char *name, const char *value,
     ((char *)carrier)[len] = 0;
 }
 
-/* The advanced cases of the W3C's test suite: a service that is asked once, with this header, asks three others. All three are told
- * of one trace, and each of a parent of its own. */
+/* The advanced cases of the W3C's test suite: a service that is asked once, with this header, asks three others. All
+ * three are told of one trace, and each of a parent of its own. */
 static void ask_three_others(const char *header, char trace_id[33])
 {
     static struct tw_carried carried;

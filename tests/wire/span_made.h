@@ -51,8 +51,8 @@ static inline void made_id(uint8_t *id, uint64_t value)
 }
 
 /* Trace id high and low, span id, name, times. */
-static inline struct tw_record made_span(uint64_t high, uint64_t low, uint64_t span, const char *name, uint64_t begin_ns,
-                                         uint64_t end_ns)
+static inline struct tw_record made_span(uint64_t high, uint64_t low, uint64_t span, const char *name,
+                                         uint64_t begin_ns, uint64_t end_ns)
 {
     struct tw_record record = {.kind = TW_RECORD_SPAN, .time_ns = begin_ns, .end_ns = end_ns, .name = made_text(name)};
     made_id(record.trace_id, high);
@@ -71,7 +71,8 @@ static inline struct tw_context made_context(uint64_t high, uint64_t low, uint64
     return context;
 }
 
-static inline struct tw_record made_event(const struct tw_record *of, enum tw_record_kind kind, const char *name, uint64_t time_ns)
+static inline struct tw_record made_event(const struct tw_record *of, enum tw_record_kind kind, const char *name,
+                                          uint64_t time_ns)
 {
     struct tw_record record = {.kind = kind, .time_ns = time_ns, .end_ns = time_ns, .name = made_text(name)};
     memcpy(record.trace_id, of->trace_id, 16);
@@ -93,7 +94,8 @@ static inline struct tw__span_in made_story(void)
     static struct tw_record span, event, mark, send;
     static const struct tw_record *events[3];
 
-    span = made_span(0x6a00000001020304, 0x05060708090a0b0c, 0x1112131415161718, "load cart", 1795225832500000001, 1795225832750000002);
+    span = made_span(0x6a00000001020304, 0x05060708090a0b0c, 0x1112131415161718, "load cart", 1795225832500000001,
+                     1795225832750000002);
     made_id(span.parent_id, 0x2122232425262728);
     span.span_kind = TW_KIND_CLIENT;
     span.status = TW_STATUS_ERROR;

@@ -1,4 +1,5 @@
-/* Records of calls, read into spans: nameko-tracer's of both profiles, what Python writes that JSON has not, and what is refused. */
+/* Records of calls, read into spans: nameko-tracer's of both profiles, what Python writes that JSON has not, and what
+ * is refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

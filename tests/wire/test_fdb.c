@@ -11,7 +11,8 @@
 
 static uint8_t datagram[TW__FDB_MAX + 1];
 
-static size_t enc_with(enum tw__fdb_layout layout, const char *source, const struct tw__span_in *in, struct tw__fdb_cuts *cuts)
+static size_t enc_with(enum tw__fdb_layout layout, const char *source, const struct tw__span_in *in,
+                       struct tw__fdb_cuts *cuts)
 {
     const struct tw__fdb_options options = {layout, made_text(source)};
     int len = tw__fdb_enc(&options, in, datagram, TW__FDB_MAX, cuts);
@@ -19,8 +20,8 @@ static size_t enc_with(enum tw__fdb_layout layout, const char *source, const str
     return (size_t)len;
 }
 
-static void assert_datagram(enum tw__fdb_layout layout, const char *source, const struct tw_record *record, const char *hex,
-                            const char *file)
+static void assert_datagram(enum tw__fdb_layout layout, const char *source, const struct tw_record *record,
+                            const char *hex, const char *file)
 {
     static uint8_t expected[TW__FDB_MAX];
     const struct tw__span_in in = {.record = record};
@@ -112,7 +113,8 @@ static void d2_counts_the_items_of_links_and_c2_the_links(void **state)
     (void)state;
     char hex[512];
     struct tw_context link = made_context(1, 2, 3);
-    struct tw_record record = made_span(0xa0a1a2a3a4a5a6a7, 0xb0b1b2b3b4b5b6b7, 0x1112131415161718, "GP:x", 1500000000, 1750000000);
+    struct tw_record record =
+        made_span(0xa0a1a2a3a4a5a6a7, 0xb0b1b2b3b4b5b6b7, 0x1112131415161718, "GP:x", 1500000000, 1750000000);
     record.span_kind = TW_KIND_SERVER;
     record.status = TW_STATUS_OK;
     record.parents = &link;
@@ -143,7 +145,8 @@ static void d4_events_are_flat_too(void **state)
 {
     (void)state;
     char hex[512];
-    struct tw_record record = made_span(0xa0a1a2a3a4a5a6a7, 0xb0b1b2b3b4b5b6b7, 0x1112131415161718, "GP:x", 1500000000, 1750000000);
+    struct tw_record record =
+        made_span(0xa0a1a2a3a4a5a6a7, 0xb0b1b2b3b4b5b6b7, 0x1112131415161718, "GP:x", 1500000000, 1750000000);
     struct tw_tag_value tag = made_str("foo", "bar");
     made_id(record.parent_id, 0x99);
     record.span_kind = TW_KIND_CLIENT;
@@ -154,9 +157,11 @@ static void d4_events_are_flat_too(void **state)
     const struct tw__span_in in = {&record, events, 1};
     for (unsigned faulty = 0; faulty < 2; faulty++) {
         uint8_t expected[256];
-        (void)sprintf(hex, "9c cfa0a1a2a3a4a5a6a7 cfb0b1b2b3b4b5b6b7 cf1112131415161718 cf0000000000000099 a447503a78 "
-                           "cb3ff8000000000000 cb3ffc000000000000 cc01 cc02 90 %s a26531 cb3ffa000000000000 81 a3666f6f "
-                           "a3626172 81 a761646472657373 a3683a31", faulty ? "91" : "93");
+        (void)sprintf(hex,
+                      "9c cfa0a1a2a3a4a5a6a7 cfb0b1b2b3b4b5b6b7 cf1112131415161718 cf0000000000000099 a447503a78 "
+                      "cb3ff8000000000000 cb3ffc000000000000 cc01 cc02 90 %s a26531 cb3ffa000000000000 81 a3666f6f "
+                      "a3626172 81 a761646472657373 a3683a31",
+                      faulty ? "91" : "93");
         size_t len = enc_with(faulty ? TW__FDB_12_FAULTY : TW__FDB_12, "h:1", &in, NULL);
         assert_int_equal(len, made_hex(hex, expected, sizeof expected));
         assert_memory_equal(datagram, expected, len);
@@ -193,18 +198,22 @@ static void packets_that_were_captured_come_out_the_same(void **state)
 {
     (void)state;
     struct tw_context link = made_context(0x497195d133883100, 0x8f91291765cabca2, 0x687c5e1a44bcbb17);
-    struct tw_record record = made_span(0xdd249233c84cf3e1, 0x2fe7e373af63e3eb, 0x7328266de172ab7d, "GP:getLiveCommittedVersion",
-                                        ns_of_bits(0x41da1acaf88d708d), ns_of_bits(0x41da1acaf88d7e70));
+    struct tw_record record =
+        made_span(0xdd249233c84cf3e1, 0x2fe7e373af63e3eb, 0x7328266de172ab7d, "GP:getLiveCommittedVersion",
+                  ns_of_bits(0x41da1acaf88d708d), ns_of_bits(0x41da1acaf88d7e70));
     record.span_kind = TW_KIND_SERVER;
     record.status = TW_STATUS_OK;
     record.parents = &link;
     record.parent_count = 1;
     const struct tw__span_in in = {.record = &record};
     uint8_t expected[144];
-    assert_int_equal(made_hex("9c cfdd249233c84cf3e1 cf2fe7e373af63e3eb cf7328266de172ab7d cf0000000000000000 "
-                              "ba47503a6765744c697665436f6d6d697474656456657273696f6e cb41da1acaf88d708d cb41da1acaf88d7e70 "
-                              "cc02 cc01 91 cf497195d133883100 cf8f91291765cabca2 cf687c5e1a44bcbb17 90 81 a761646472657373 "
-                              "b332322e3137312e3130362e3133303a34353031", expected, sizeof expected), 144);
+    assert_int_equal(
+        made_hex("9c cfdd249233c84cf3e1 cf2fe7e373af63e3eb cf7328266de172ab7d cf0000000000000000 "
+                 "ba47503a6765744c697665436f6d6d697474656456657273696f6e cb41da1acaf88d708d cb41da1acaf88d7e70 "
+                 "cc02 cc01 91 cf497195d133883100 cf8f91291765cabca2 cf687c5e1a44bcbb17 90 81 a761646472657373 "
+                 "b332322e3137312e3130362e3133303a34353031",
+                 expected, sizeof expected),
+        144);
     assert_int_equal(enc_with(TW__FDB_12_FAULTY, "22.171.106.130:4501", &in, NULL), 144);
     assert_memory_equal(datagram, expected, 144);
 }

@@ -1,4 +1,5 @@
-/* FoundationDB's datagrams, read: the published vectors, packets captured from released versions, and what has to be refused. */
+/* FoundationDB's datagrams, read: the published vectors, packets captured from released versions, and what has to be
+ * refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -86,7 +87,9 @@ static void a1_a_root_of_seven_elements(void **state)
 static void a2_raw_keys_are_bytes(void **state)
 {
     (void)state;
-    const struct tw__span *span = dec(HEAD_A8 "cb3fd0000000000000 ad4e4150493a67657456616c7565 81 a36b6579 a315ff6b 91 cf2122232425262728", TW__FDB_SEEN_A);
+    const struct tw__span *span =
+        dec(HEAD_A8 "cb3fd0000000000000 ad4e4150493a67657456616c7565 81 a36b6579 a315ff6b 91 cf2122232425262728",
+            TW__FDB_SEEN_A);
     assert_id(span->parent_id, 0x2122232425262728);
     assert_int_equal(span->tags[0].type, TW_TYPE_BYTES);
     assert_tag(span, "key", "\x15\xffk");
@@ -96,8 +99,9 @@ static void a2_raw_keys_are_bytes(void **state)
 static void a3_all_parents_are_kept_and_no_time_is_a_time(void **state)
 {
     (void)state;
-    char hex[1024] = "98 ae5b3a3a315d3a343530303a746c73 cf0102030405060708 cf1112131415161718 cb3ff8000000000000 cb0000000000000000 "
-                     "ae4d503a636f6d6d69744261746368 80 dc0010";
+    char hex[1024] =
+        "98 ae5b3a3a315d3a343530303a746c73 cf0102030405060708 cf1112131415161718 cb3ff8000000000000 cb0000000000000000 "
+        "ae4d503a636f6d6d69744261746368 80 dc0010";
     for (int i = 1; i <= 16; i++) (void)snprintf(hex + strlen(hex), sizeof hex - strlen(hex), " cf%016x", (unsigned)i);
     const struct tw__span *span = dec(hex, TW__FDB_SEEN_A);
     assert_int_equal(span->end_ns, span->start_ns);
@@ -115,7 +119,8 @@ static void parents_that_were_not_sampled_are_counted(void **state)
 {
     (void)state;
     const struct tw__span *span =
-        dec(HEAD_A8 "cb3fd0000000000000 a178 80 93 cf0000000000000000 cf0000000000000007 cf0000000000000008", TW__FDB_SEEN_A);
+        dec(HEAD_A8 "cb3fd0000000000000 a178 80 93 cf0000000000000000 cf0000000000000007 cf0000000000000008",
+            TW__FDB_SEEN_A);
     assert_id(span->parent_id, 7);
     assert_int_equal(span->link_count, 1);
     assert_int_equal(found.off_parents, 1);
@@ -154,7 +159,8 @@ static void several_faulty_lengths_are_repaired_together(void **state)
     made_tags(&record, tags, 2);
     made_id(record.parent_id, 9);
     const struct tw__span_in in = {.record = &record};
-    int len = tw__fdb_enc(&(struct tw__fdb_options){TW__FDB_7_FAULTY, made_text("h:1")}, &in, datagram, sizeof datagram, NULL);
+    int len = tw__fdb_enc(&(struct tw__fdb_options){TW__FDB_7_FAULTY, made_text("h:1")}, &in, datagram, sizeof datagram,
+                          NULL);
     assert_true(len > 2700);
     assert_int_equal(tw__fdb_dec(&spans, datagram, (size_t)len, &found), 0);
     assert_true(found.repaired);
@@ -166,8 +172,10 @@ static void several_faulty_lengths_are_repaired_together(void **state)
 static void c1_a_root_of_twelve_elements(void **state)
 {
     (void)state;
-    const struct tw__span *span = dec(HEAD_CD "cf0000000000000000 ab5472616e73616374696f6e cb3ff8000000000000 cb3ffc000000000000 "
-                                      "cc02 cc01 90 90 81 a761646472657373 ae3132372e302e302e313a34353030", TW__FDB_SEEN_C_OR_D);
+    const struct tw__span *span =
+        dec(HEAD_CD "cf0000000000000000 ab5472616e73616374696f6e cb3ff8000000000000 cb3ffc000000000000 "
+                    "cc02 cc01 90 90 81 a761646472657373 ae3132372e302e302e313a34353030",
+            TW__FDB_SEEN_C_OR_D);
     assert_id(span->trace_id, 0xa0a1a2a3a4a5a6a7);
     assert_id(span->trace_id + 8, 0xb0b1b2b3b4b5b6b7);
     assert_int_equal(span->end_ns, 1750000000);
@@ -180,10 +188,12 @@ static void c1_a_root_of_twelve_elements(void **state)
 static void c2_and_d2_are_the_same_span_by_two_counts(void **state)
 {
     (void)state;
-    (void)dec(HEAD_CD "cf0000000000000000 " GP_X "cc02 cc01 91 cf0000000000000001 cf0000000000000002 cf0000000000000003 90 " ADDRESS,
+    (void)dec(HEAD_CD "cf0000000000000000 " GP_X
+                      "cc02 cc01 91 cf0000000000000001 cf0000000000000002 cf0000000000000003 90 " ADDRESS,
               TW__FDB_SEEN_C);
     assert_true(found.repaired);
-    (void)dec(HEAD_CD "cf0000000000000000 " GP_X "cc02 cc01 93 cf0000000000000001 cf0000000000000002 cf0000000000000003 90 " ADDRESS,
+    (void)dec(HEAD_CD "cf0000000000000000 " GP_X
+                      "cc02 cc01 93 cf0000000000000001 cf0000000000000002 cf0000000000000003 90 " ADDRESS,
               TW__FDB_SEEN_D);
     assert_false(found.repaired);
     for (size_t i = 0; i < 2; i++) {
@@ -209,7 +219,8 @@ static void c4_and_d4_have_an_event(void **state)
     for (int d = 0; d < 2; d++) {
         char hex[512];
         (void)snprintf(hex, sizeof hex,
-                       HEAD_CD "cf0000000000000099 " GP_X "cc01 cc02 90 %s a26531 cb3ffa000000000000 81 a3666f6f a3626172 " ADDRESS,
+                       HEAD_CD "cf0000000000000099 " GP_X
+                               "cc01 cc02 90 %s a26531 cb3ffa000000000000 81 a3666f6f a3626172 " ADDRESS,
                        d ? "93" : "91");
         const struct tw__span *span = dec(hex, d ? TW__FDB_SEEN_D : TW__FDB_SEEN_C);
         assert_id(span->parent_id, 0x99);
@@ -228,7 +239,8 @@ static void c5_more_than_fifteen_tags_have_no_header(void **state)
 {
     (void)state;
     char hex[1024] = HEAD_CD "cf0000000000000000 " GP_X "cc02 cc01 90 90";
-    for (int i = 0; i < 16; i++) (void)snprintf(hex + strlen(hex), sizeof hex - strlen(hex), " a26b%02x a176", (unsigned)(0x30 + i));
+    for (int i = 0; i < 16; i++)
+        (void)snprintf(hex + strlen(hex), sizeof hex - strlen(hex), " a26b%02x a176", (unsigned)(0x30 + i));
     const struct tw__span *span = dec(hex, TW__FDB_SEEN_C_OR_D);
     assert_int_equal(span->tag_count, 16);
     assert_true(found.repaired);
@@ -289,8 +301,10 @@ static void a_bad_byte_anywhere_makes_a_value_bytes(void **state)
 static void b_fourteen_elements_have_their_parents_trace(void **state)
 {
     (void)state;
-    const struct tw__span *span = dec("9e cf0000000000000001 cf0000000000000002 cf0000000000000003 cf0000000000000001 cf0000000000000002 "
-                                      "cf0000000000000004 " GP_X "cc00 cc00 90 90 80", TW__FDB_SEEN_B);
+    const struct tw__span *span =
+        dec("9e cf0000000000000001 cf0000000000000002 cf0000000000000003 cf0000000000000001 cf0000000000000002 "
+            "cf0000000000000004 " GP_X "cc00 cc00 90 90 80",
+            TW__FDB_SEEN_B);
     assert_id(span->parent_id, 4);
     assert_id(span->trace_id, 1);
     assert_int_equal(span->kind, TW_KIND_INTERNAL);
@@ -302,7 +316,8 @@ static void a_packet_of_7_3_captured_on_a_wire(void **state)
     const struct tw__span *span =
         dec("9c cfdd249233c84cf3e1 cf2fe7e373af63e3eb cf7328266de172ab7d cf0000000000000000 "
             "ba47503a6765744c697665436f6d6d697474656456657273696f6e cb41da1acaf88d708d cb41da1acaf88d7e70 cc02 cc01 "
-            "91 cf497195d133883100 cf8f91291765cabca2 cf687c5e1a44bcbb17 90 81 a761646472657373 b332322e3137312e3130362e3133303a34353031",
+            "91 cf497195d133883100 cf8f91291765cabca2 cf687c5e1a44bcbb17 90 81 a761646472657373 "
+            "b332322e3137312e3130362e3133303a34353031",
             TW__FDB_SEEN_C);
     assert_text(span->name, "GP:getLiveCommittedVersion");
     assert_int_equal(span->link_count, 1);
@@ -315,15 +330,20 @@ static void what_is_not_a_span_is_refused(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "", "666f6f", "96 80", "c0", "9c",
-        HEAD_A "cb3fd0000000000000 ab5472616e73616374696f6e de ffff a16b a176",   /* a map past the end */
-        HEAD_A "cb3fd0000000000000 ab5472616e73616374696f6e 80 00",               /* a byte too many */
-        HEAD_A "cb3fd0000000000000 db00000001 61 80",                             /* str32 */
-        HEAD_A "cb3fd0000000000000 c40161 80",                                    /* bin */
-        HEAD_A "cb7ff8000000000000 a161 80",                                      /* NaN */
-        HEAD_A8 "cb3fd0000000000000 a161 80 dcffff cf0000000000000001",           /* an array past the end */
+        "",
+        "666f6f",
+        "96 80",
+        "c0",
+        "9c",
+        HEAD_A "cb3fd0000000000000 ab5472616e73616374696f6e de ffff a16b a176",           /* a map past the end */
+        HEAD_A "cb3fd0000000000000 ab5472616e73616374696f6e 80 00",                       /* a byte too many */
+        HEAD_A "cb3fd0000000000000 db00000001 61 80",                                     /* str32 */
+        HEAD_A "cb3fd0000000000000 c40161 80",                                            /* bin */
+        HEAD_A "cb7ff8000000000000 a161 80",                                              /* NaN */
+        HEAD_A8 "cb3fd0000000000000 a161 80 dcffff cf0000000000000001",                   /* an array past the end */
         HEAD_CD "cf0000000000000000 " GP_X "cc02 cc01 91 cf0000000000000001 90 " ADDRESS, /* a third of a link */
-        HEAD_CD "cf0000000000000000 " GP_X "cc02 cc01 92 cf0000000000000001 cf0000000000000002 cf0000000000000003 90 " ADDRESS,
+        HEAD_CD "cf0000000000000000 " GP_X
+                "cc02 cc01 92 cf0000000000000001 cf0000000000000002 cf0000000000000003 90 " ADDRESS,
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_int_equal(dec_hex(bad[i]), TW_ERR_SYNTAX);
@@ -349,14 +369,16 @@ static void what_our_encoder_writes_comes_back(void **state)
     (void)state;
     static const enum tw__fdb_layout layouts[] = {TW__FDB_7, TW__FDB_12, TW__FDB_7_FAULTY, TW__FDB_12_FAULTY};
     struct tw_record record = made_span(0, 0x55, 0x66, "POST /order", 1700000000500000000, 1700000001750000000);
-    struct tw_tag_value tags[] = {made_str("service.name", "shop"), made_str("http.method", "POST"), made_int("status", 500)};
+    struct tw_tag_value tags[] = {made_str("service.name", "shop"), made_str("http.method", "POST"),
+                                  made_int("status", 500)};
     made_tags(&record, tags, 3);
     record.span_kind = TW_KIND_SERVER;
     record.status = TW_STATUS_ERROR;
     record.status_message = made_text("no stock");
     const struct tw__span_in in = {.record = &record};
     for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++) {
-        int len = tw__fdb_enc(&(struct tw__fdb_options){layouts[i], made_text("h:1")}, &in, datagram, sizeof datagram, NULL);
+        int len =
+            tw__fdb_enc(&(struct tw__fdb_options){layouts[i], made_text("h:1")}, &in, datagram, sizeof datagram, NULL);
         assert_int_equal(tw__fdb_dec(&spans, datagram, (size_t)len, &found), 0);
         const struct tw__span *span = &spans.items[spans.count - 1];
         assert_int_equal(span->kind, TW_KIND_SERVER);

@@ -18,11 +18,26 @@ static void durations_have_three_digits_that_count(void **state)
         uint64_t ns;
         const char *text;
     } cases[] = {
-        {0, "0ns"}, {999, "999ns"}, {1000, "1.00us"}, {1234, "1.23us"}, {12345, "12.3us"}, {999499, "999us"}, {999500, "1.00ms"},
-        {1230000, "1.23ms"}, {23400000, "23.4ms"}, {412000000, "412ms"}, {999600000, "1.00s"}, {4500000000, "4.50s"},
-        {59940000000, "59.9s"}, {59950000000, "1m00s"}, {125000000000, "2m05s"}, {11520000000000, "3h12m"}, {356400000000000, "4d03h"},
+        {0, "0ns"},
+        {999, "999ns"},
+        {1000, "1.00us"},
+        {1234, "1.23us"},
+        {12345, "12.3us"},
+        {999499, "999us"},
+        {999500, "1.00ms"},
+        {1230000, "1.23ms"},
+        {23400000, "23.4ms"},
+        {412000000, "412ms"},
+        {999600000, "1.00s"},
+        {4500000000, "4.50s"},
+        {59940000000, "59.9s"},
+        {59950000000, "1m00s"},
+        {125000000000, "2m05s"},
+        {11520000000000, "3h12m"},
+        {356400000000000, "4d03h"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) assert_string_equal(tw__human_duration(cases[i].ns).text, cases[i].text);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_string_equal(tw__human_duration(cases[i].ns).text, cases[i].text);
     assert_string_equal(tw__human_duration(UINT64_MAX).text, "213503d23h");
 }
 
@@ -33,8 +48,23 @@ static void reads_what_people_type(void **state)
         const char *text;
         uint64_t ns;
     } cases[] = {
-        {"200ms", 200000000}, {"1.5s", 1500000000}, {"5m", 300000000000}, {"2h", 7200000000000}, {"1d", 86400000000000}, {"0", 0},
-        {"0.1s", 100000000}, {".5s", 500000000}, {"3us", 3000}, {"7ns", 7}, {"0.000000001s", 1}, {"0.0000000019s", 1}, {"1.d", 86400000000000}, {"1m30s", 90000000000}, {"2m05s", 125000000000}, {"4d03h", 356400000000000}, {"1h2m3.5s", 3723500000000},
+        {"200ms", 200000000},
+        {"1.5s", 1500000000},
+        {"5m", 300000000000},
+        {"2h", 7200000000000},
+        {"1d", 86400000000000},
+        {"0", 0},
+        {"0.1s", 100000000},
+        {".5s", 500000000},
+        {"3us", 3000},
+        {"7ns", 7},
+        {"0.000000001s", 1},
+        {"0.0000000019s", 1},
+        {"1.d", 86400000000000},
+        {"1m30s", 90000000000},
+        {"2m05s", 125000000000},
+        {"4d03h", 356400000000000},
+        {"1h2m3.5s", 3723500000000},
         {"5\xc2\xb5s", 5000},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -47,9 +77,11 @@ static void reads_what_people_type(void **state)
 static void refuses_the_rest_and_leaves_the_result_alone(void **state)
 {
     (void)state;
-    static const char *const cases[] = {"", "s", "200", "-1s", " 1s", "1 s", "30s1m", "1m1m", "1h0", "1m30", "1m-3s", ".s", "1sec", "1e3s", "0x1s"};
+    static const char *const cases[] = {"",    "s",    "200",   "-1s", " 1s",  "1 s",  "30s1m", "1m1m",
+                                        "1h0", "1m30", "1m-3s", ".s",  "1sec", "1e3s", "0x1s"};
     uint64_t ns = 99;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) assert_int_equal(tw__human_parse_duration(cases[i], &ns), TW_ERR_SYNTAX);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(tw__human_parse_duration(cases[i], &ns), TW_ERR_SYNTAX);
     assert_int_equal(tw__human_parse_duration("99999999999999999999s", &ns), TW_ERR_RANGE);
     assert_int_equal(tw__human_parse_duration("106752d", &ns), TW_ERR_RANGE);
     assert_int_equal(tw__human_parse_duration("106750d2562047h", &ns), TW_ERR_RANGE);

@@ -1,4 +1,5 @@
-/* OTLP: requests byte for byte where that is short, rooms of every size, and answers. test_otlp_protoc.py has others read them. */
+/* OTLP: requests byte for byte where that is short, rooms of every size, and answers. test_otlp_protoc.py has others
+ * read them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* OpenTelemetry's JSON cut into requests: whatever the steps in which it arrives, the elements are those of the whole. The oracle
- * cuts by hand: each text is made of its elements. */
+/* OpenTelemetry's JSON cut into requests: whatever the steps in which it arrives, the elements are those of the whole.
+ * The oracle cuts by hand: each text is made of its elements. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
-/* The size of a span is that of its message, whatever is in it. The oracle is the encoder, which protoc reads in tests/serve/test_tempo.py. */
+/* The size of a span is that of its message, whatever is in it. The oracle is the encoder, which protoc reads in
+ * tests/serve/test_tempo.py. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

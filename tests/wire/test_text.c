@@ -77,12 +77,23 @@ static void cuts_to_columns_and_never_inside_a_character(void **state)
     static const struct {
         const char *text, *shown;
         unsigned max, columns;
-    } paths[] = {{"/tmp/cart.log", "\xe2\x80\xa6" "cart.log", 9, 9}, {"cart.log", "cart.log", 8, 8}, {"cart.log", "", 0, 0},
-                 {"cart.log", "\xe2\x80\xa6", 1, 1}, {"\xe6\x97\xa5\xe6\x9c\xac", "\xe2\x80\xa6\xe6\x9c\xac", 3, 3},
-                 {"\xe6\x97\xa5\xe6\x9c\xac", "\xe2\x80\xa6", 2, 1}, {"a\033b", "\xe2\x80\xa6" "b", 3, 2}};
+    } paths[] = {{"/tmp/cart.log",
+                  "\xe2\x80\xa6"
+                  "cart.log",
+                  9, 9},
+                 {"cart.log", "cart.log", 8, 8},
+                 {"cart.log", "", 0, 0},
+                 {"cart.log", "\xe2\x80\xa6", 1, 1},
+                 {"\xe6\x97\xa5\xe6\x9c\xac", "\xe2\x80\xa6\xe6\x9c\xac", 3, 3},
+                 {"\xe6\x97\xa5\xe6\x9c\xac", "\xe2\x80\xa6", 2, 1},
+                 {"a\033b",
+                  "\xe2\x80\xa6"
+                  "b",
+                  3, 2}};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         tw__buf_reset(&out);
-        assert_int_equal(tw__term_text(&out, &utf8, tw__text_of(paths[i].text), paths[i].max, TW__CUT_FRONT), paths[i].columns);
+        assert_int_equal(tw__term_text(&out, &utf8, tw__text_of(paths[i].text), paths[i].max, TW__CUT_FRONT),
+                         paths[i].columns);
         assert_buf(&out, paths[i].shown);
     }
     tw__buf_fini(&out);
@@ -126,14 +137,18 @@ static void json_is_strict_and_exact(void **state)
     tw__json_hex(&json, "hex", (const uint8_t *)"\x00\xfe", 2);
     tw__json_close(&json, '}');
     tw__json_line(&json);
-    assert_buf(&out, "{\"max\":18446744073709551615,\"min\":-9223372036854775808,\"tenth\":0.1,\"third\":0.33333333333333331,"
-                     "\"nan\":null,\"inf\":null,\"text\":\"\\\"\\\\\\n\\u0001\\u007f\xef\xbf\xbd" "caf\xc3\xa9\\u2028\","
-                     "\"list\":[true,null,{\"a\\\"b\":1,\"\":2}],\"hex\":\"00fe\"}\n");
+    assert_buf(&out,
+               "{\"max\":18446744073709551615,\"min\":-9223372036854775808,\"tenth\":0.1,\"third\":0.33333333333333331,"
+               "\"nan\":null,\"inf\":null,\"text\":\"\\\"\\\\\\n\\u0001\\u007f\xef\xbf\xbd"
+               "caf\xc3\xa9\\u2028\","
+               "\"list\":[true,null,{\"a\\\"b\":1,\"\":2}],\"hex\":\"00fe\"}\n");
     tw__buf_fini(&out);
 }
 
-static const struct tw__column columns[] = {
-    {.title = "ID", .paste = true, .min = 4}, {.title = "NAME", .min = 4}, {.title = "N", .right = true, .rank = 1}, {.title = "MORE", .rank = 2}};
+static const struct tw__column columns[] = {{.title = "ID", .paste = true, .min = 4},
+                                            {.title = "NAME", .min = 4},
+                                            {.title = "N", .right = true, .rank = 1},
+                                            {.title = "MORE", .rank = 2}};
 
 static void print_table(struct tw__buf *out, unsigned width)
 {

@@ -47,7 +47,8 @@ static struct recording *back_of(struct recording *front)
     struct tw_record *select = span_add(front, 3, 2, "select", 2500000, 3500000);
     select->status = TW_STATUS_ERROR;
     select->status_message = text_of("disk on fire");
-    for (uint16_t i = 0; i < 9; i++) span_add(front, (uint16_t)(20 + i), 1, "poll", 4000000u + 100000u * i, 4050000u + 100000u * i);
+    for (uint16_t i = 0; i < 9; i++)
+        span_add(front, (uint16_t)(20 + i), 1, "poll", 4000000u + 100000u * i, 4050000u + 100000u * i);
     struct tw_record *commit = record_add(back, TW_RECORD_OPEN, 1, 4, 1, "commit", 6000000, 0);
     commit->parents = causes;
     commit->parent_count = 1;

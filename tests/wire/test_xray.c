@@ -1,5 +1,5 @@
-/* X-Ray documents: what goes where, and spans that are too large. test_xray_rules.py holds every document written here against
- * the published rules. */
+/* X-Ray documents: what goes where, and spans that are too large. test_xray_rules.py holds every document written here
+ * against the published rules. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -58,7 +58,8 @@ static const char *doc_of(const struct tw_record *record)
 
 static struct tw_record a_segment(const char *name)
 {
-    return made_span((uint64_t)EPOCH << 32 | 0x01020304, 0x05060708090a0b0c, 0x1112131415161718, name, NOW, NOW + 500000000);
+    return made_span((uint64_t)EPOCH << 32 | 0x01020304, 0x05060708090a0b0c, 0x1112131415161718, name, NOW,
+                     NOW + 500000000);
 }
 
 static struct tw_record a_child(const char *name)
@@ -82,10 +83,11 @@ static void a_root_is_a_segment(void **state)
 {
     (void)state;
     struct tw_record record = a_segment("front");
-    assert_string_equal(doc_of(&record),
-                        "{\"name\":\"front\",\"id\":\"1112131415161718\",\"trace_id\":\"1-6b000000-0102030405060708090a0b0c\","
-                        "\"start_time\":1795162112.250000000,\"end_time\":1795162112.750000000,"
-                        "\"aws\":{\"xray\":{\"sdk\":\"Trackway\"}}}");
+    assert_string_equal(
+        doc_of(&record),
+        "{\"name\":\"front\",\"id\":\"1112131415161718\",\"trace_id\":\"1-6b000000-0102030405060708090a0b0c\","
+        "\"start_time\":1795162112.250000000,\"end_time\":1795162112.750000000,"
+        "\"aws\":{\"xray\":{\"sdk\":\"Trackway\"}}}");
     assert_false(emitted.docs[0].odd_epoch);
     assert_ptr_equal(emitted.docs[0].record, &record);
 }
@@ -94,10 +96,11 @@ static void a_child_is_a_subsegment_and_a_server_is_not(void **state)
 {
     (void)state;
     struct tw_record record = a_child("work");
-    assert_string_equal(doc_of(&record),
-                        "{\"name\":\"work\",\"id\":\"1112131415161718\",\"trace_id\":\"1-6b000000-0102030405060708090a0b0c\","
-                        "\"parent_id\":\"2122232425262728\",\"type\":\"subsegment\","
-                        "\"start_time\":1795162112.250000000,\"end_time\":1795162112.750000000}");
+    assert_string_equal(
+        doc_of(&record),
+        "{\"name\":\"work\",\"id\":\"1112131415161718\",\"trace_id\":\"1-6b000000-0102030405060708090a0b0c\","
+        "\"parent_id\":\"2122232425262728\",\"type\":\"subsegment\","
+        "\"start_time\":1795162112.250000000,\"end_time\":1795162112.750000000}");
     record.span_kind = TW_KIND_SERVER;
     assert_holds(doc_of(&record), "\"parent_id\":\"2122232425262728\",\"start_time\"");
     assert_lacks(emitted.last, "subsegment");
@@ -143,7 +146,8 @@ static void names_are_cleaned_and_cut(void **state)
         const char *name, *clean;
     } cases[] = {
         {"GET /cart?id=1;*()!$~^<>", "GET /cartid=1"},
-        {"caf\xc3\xa9 \xe6\x97\xa5\xe6\x9c\xac \xe2\x80\x93 \xf0\x9f\x98\x80", "caf\xc3\xa9 \xe6\x97\xa5\xe6\x9c\xac  "},
+        {"caf\xc3\xa9 \xe6\x97\xa5\xe6\x9c\xac \xe2\x80\x93 \xf0\x9f\x98\x80",
+         "caf\xc3\xa9 \xe6\x97\xa5\xe6\x9c\xac  "},
         {"a_b.c:d/e%f&g#h=i+j\\k-l@m", "a_b.c:d/e%f&g#h=i+j\\\\k-l@m"},
         {"", "span"},
         {"?!", "span"},
@@ -206,25 +210,33 @@ static void http_of_a_server(void **state)
     (void)state;
     struct tw_record record = a_segment("front");
     struct tw_tag_value tags[] = {
-        made_str("http.request.method", "GET"), made_str("url.full", "http://shop/cart"), made_str("http.url", "older"),
-        made_str("user_agent.original", "curl/8"), made_str("http.request.header.x-forwarded-for", "10.0.0.1, 10.0.0.2"),
-        made_int("http.response.status_code", 200), made_uint("http.response.body.size", 512), made_bool("aws.xray.traced", true),
+        made_str("http.request.method", "GET"),
+        made_str("url.full", "http://shop/cart"),
+        made_str("http.url", "older"),
+        made_str("user_agent.original", "curl/8"),
+        made_str("http.request.header.x-forwarded-for", "10.0.0.1, 10.0.0.2"),
+        made_int("http.response.status_code", 200),
+        made_uint("http.response.body.size", 512),
+        made_bool("aws.xray.traced", true),
     };
     made_tags(&record, tags, 8);
     record.span_kind = TW_KIND_SERVER;
-    assert_holds(doc_of(&record), "\"http\":{\"request\":{\"method\":\"GET\",\"url\":\"http://shop/cart\",\"user_agent\":\"curl/8\","
-                                  "\"client_ip\":\"10.0.0.1\",\"x_forwarded_for\":true},"
-                                  "\"response\":{\"status\":200,\"content_length\":512}}");
-    assert_holds(emitted.last, "\"metadata\":{\"default\":{\"http.url\":\"older\",\"http.request.header.x-forwarded-for\":"
-                               "\"10.0.0.1, 10.0.0.2\",\"aws.xray.traced\":true}}}");
+    assert_holds(doc_of(&record),
+                 "\"http\":{\"request\":{\"method\":\"GET\",\"url\":\"http://shop/cart\",\"user_agent\":\"curl/8\","
+                 "\"client_ip\":\"10.0.0.1\",\"x_forwarded_for\":true},"
+                 "\"response\":{\"status\":200,\"content_length\":512}}");
+    assert_holds(emitted.last,
+                 "\"metadata\":{\"default\":{\"http.url\":\"older\",\"http.request.header.x-forwarded-for\":"
+                 "\"10.0.0.1, 10.0.0.2\",\"aws.xray.traced\":true}}}");
 }
 
 static void a_url_is_put_together_from_its_parts(void **state)
 {
     (void)state;
     struct tw_record record = a_segment("front");
-    struct tw_tag_value tags[] = {made_str("http.request.method", "GET"), made_str("url.scheme", "https"), made_str("server.address", "shop"),
-                                  made_int("server.port", 8443), made_str("url.path", "/cart"), made_str("url.query", "a=1")};
+    struct tw_tag_value tags[] = {made_str("http.request.method", "GET"), made_str("url.scheme", "https"),
+                                  made_str("server.address", "shop"),     made_int("server.port", 8443),
+                                  made_str("url.path", "/cart"),          made_str("url.query", "a=1")};
     made_tags(&record, tags, 6);
     assert_holds(doc_of(&record), "\"request\":{\"method\":\"GET\",\"url\":\"https://shop:8443/cart?a=1\"}");
     assert_lacks(emitted.last, "metadata");
@@ -236,22 +248,30 @@ static void http_of_a_client_is_remote(void **state)
 {
     (void)state;
     struct tw_record record = a_child("back");
-    struct tw_tag_value tags[] = {made_str("http.method", "POST"), made_str("http.url", "http://back/"), made_bool("aws.xray.traced", true)};
+    struct tw_tag_value tags[] = {made_str("http.method", "POST"), made_str("http.url", "http://back/"),
+                                  made_bool("aws.xray.traced", true)};
     made_tags(&record, tags, 3);
     record.span_kind = TW_KIND_CLIENT;
-    assert_holds(doc_of(&record), "\"namespace\":\"remote\",\"http\":{\"request\":{\"method\":\"POST\",\"url\":\"http://back/\",\"traced\":true}}");
+    assert_holds(doc_of(&record), "\"namespace\":\"remote\",\"http\":{\"request\":{\"method\":\"POST\",\"url\":\"http:/"
+                                  "/back/\",\"traced\":true}}");
 }
 
 static void sql_is_of_subsegments(void **state)
 {
     (void)state;
-    struct tw_tag_value tags[] = {made_str("db.system.name", "postgresql"), made_str("db.query.text", "SELECT ?"),
-                                  made_str("db.namespace", "shop"), made_str("server.address", "db1"), made_int("server.port", 5432),
-                                  made_str("db.user", "u"), made_str("db.preparation", "statement"), made_str("db.version", "15")};
+    struct tw_tag_value tags[] = {made_str("db.system.name", "postgresql"),
+                                  made_str("db.query.text", "SELECT ?"),
+                                  made_str("db.namespace", "shop"),
+                                  made_str("server.address", "db1"),
+                                  made_int("server.port", 5432),
+                                  made_str("db.user", "u"),
+                                  made_str("db.preparation", "statement"),
+                                  made_str("db.version", "15")};
     struct tw_record record = a_child("query");
     made_tags(&record, tags, 8);
-    assert_holds(doc_of(&record), "\"sql\":{\"url\":\"db1:5432/shop\",\"sanitized_query\":\"SELECT ?\",\"database_type\":\"postgresql\","
-                                  "\"database_version\":\"15\",\"user\":\"u\",\"preparation\":\"statement\"}");
+    assert_holds(doc_of(&record),
+                 "\"sql\":{\"url\":\"db1:5432/shop\",\"sanitized_query\":\"SELECT ?\",\"database_type\":\"postgresql\","
+                 "\"database_version\":\"15\",\"user\":\"u\",\"preparation\":\"statement\"}");
     assert_lacks(emitted.last, "metadata");
     record = a_segment("query");
     made_tags(&record, tags, 8);
@@ -262,26 +282,35 @@ static void sql_is_of_subsegments(void **state)
 static void aws_is_of_subsegments_and_resources(void **state)
 {
     (void)state;
-    struct tw_tag_value tags[] = {made_str("rpc.system", "aws-api"), made_str("rpc.method", "PutItem"), made_str("aws.region", "eu-west-1"),
-                                  made_str("aws.request_id", "r1"), made_str("aws.table_name", "carts")};
-    struct tw_tag_value attributes[] = {made_str("service.name", "shop"), made_str("service.version", "1.2"), made_str("cloud.platform", "aws_ecs"),
-                                        made_str("cloud.account.id", "123456789012"), made_str("container.id", "c1"), made_str("host.id", "i-1")};
-    struct tw__xray_options options = {.resource = attributes, .resource_count = 6, .sdk_version = made_text("0.1.0"), .segment_name = made_text("Shop")};
+    struct tw_tag_value tags[] = {made_str("rpc.system", "aws-api"), made_str("rpc.method", "PutItem"),
+                                  made_str("aws.region", "eu-west-1"), made_str("aws.request_id", "r1"),
+                                  made_str("aws.table_name", "carts")};
+    struct tw_tag_value attributes[] = {
+        made_str("service.name", "shop"),      made_str("service.version", "1.2"),
+        made_str("cloud.platform", "aws_ecs"), made_str("cloud.account.id", "123456789012"),
+        made_str("container.id", "c1"),        made_str("host.id", "i-1")};
+    struct tw__xray_options options = {.resource = attributes,
+                                       .resource_count = 6,
+                                       .sdk_version = made_text("0.1.0"),
+                                       .segment_name = made_text("Shop")};
     struct tw_record record = a_child("DynamoDB");
     made_tags(&record, tags, 5);
     record.span_kind = TW_KIND_CLIENT;
     struct tw__xray_node node = {.span.record = &record};
     enc_with(&options, &node);
     assert_holds(emitted.last, "{\"name\":\"DynamoDB\"");
-    assert_holds(emitted.last, "\"namespace\":\"aws\",\"aws\":{\"operation\":\"PutItem\",\"region\":\"eu-west-1\",\"request_id\":\"r1\",\"table_name\":\"carts\"}");
+    assert_holds(emitted.last, "\"namespace\":\"aws\",\"aws\":{\"operation\":\"PutItem\",\"region\":\"eu-west-1\","
+                               "\"request_id\":\"r1\",\"table_name\":\"carts\"}");
     struct tw_tag_value more[] = {made_str("aws.xray.rule_name", "all"), made_str("enduser.id", "u1")};
     record = a_segment("front");
     made_tags(&record, more, 2);
     enc_with(&options, &node);
     assert_holds(emitted.last, "{\"name\":\"Shop\"");
-    assert_holds(emitted.last, "\"service\":{\"name\":\"shop\",\"version\":\"1.2\"},\"origin\":\"AWS::ECS::Container\",\"user\":\"u1\",\"aws\":"
-                               "{\"account_id\":\"123456789012\",\"ecs\":{\"container_id\":\"c1\"},\"xray\":{\"sdk\":\"Trackway\","
-                               "\"sdk_version\":\"0.1.0\",\"rule_name\":\"all\"}}}");
+    assert_holds(emitted.last,
+                 "\"service\":{\"name\":\"shop\",\"version\":\"1.2\"},\"origin\":\"AWS::ECS::Container\",\"user\":"
+                 "\"u1\",\"aws\":"
+                 "{\"account_id\":\"123456789012\",\"ecs\":{\"container_id\":\"c1\"},\"xray\":{\"sdk\":\"Trackway\","
+                 "\"sdk_version\":\"0.1.0\",\"rule_name\":\"all\"}}}");
 }
 
 static void tags_are_annotations_if_they_can_be_searched(void **state)
@@ -290,12 +319,22 @@ static void tags_are_annotations_if_they_can_be_searched(void **state)
     static char long_text[1002];
     struct tw_record record = a_child("work");
     memset(long_text, 'x', 1001);
-    struct tw_tag_value tags[] = {made_str("k", "replaced"), made_int("k", 1), made_bool("b", false), made_double("d", 0.5), made_str("s_1", "v"),
-                                  made_uint("u", UINT64_MAX), made_str("user.id", "dotted"), made_double("inf", 1e308 * 10),
-                                  made_bytes("raw", "\x00\xff", 2), made_str("long", long_text), made_str("", "no key")};
+    struct tw_tag_value tags[] = {made_str("k", "replaced"),
+                                  made_int("k", 1),
+                                  made_bool("b", false),
+                                  made_double("d", 0.5),
+                                  made_str("s_1", "v"),
+                                  made_uint("u", UINT64_MAX),
+                                  made_str("user.id", "dotted"),
+                                  made_double("inf", 1e308 * 10),
+                                  made_bytes("raw", "\x00\xff", 2),
+                                  made_str("long", long_text),
+                                  made_str("", "no key")};
     made_tags(&record, tags, 11);
-    assert_holds(doc_of(&record), "\"annotations\":{\"k\":1,\"b\":false,\"d\":0.5,\"s_1\":\"v\",\"u\":18446744073709551615},\"metadata\":"
-                                  "{\"default\":{\"user.id\":\"dotted\",\"inf\":\"inf\",\"raw\":\"00ff\",\"long\":\"xxx");
+    assert_holds(
+        doc_of(&record),
+        "\"annotations\":{\"k\":1,\"b\":false,\"d\":0.5,\"s_1\":\"v\",\"u\":18446744073709551615},\"metadata\":"
+        "{\"default\":{\"user.id\":\"dotted\",\"inf\":\"inf\",\"raw\":\"00ff\",\"long\":\"xxx");
     assert_holds(emitted.last, "x\",\"\":\"no key\"}}}");
 }
 
@@ -340,12 +379,15 @@ static void an_exception_is_the_cause(void **state)
     const struct tw_record *events[] = {&exception};
     struct tw__xray_node node = {.span = {&record, events, 1}};
     enc_with(&options, &node);
-    assert_holds(emitted.last, "\"fault\":true,\"cause\":{\"exceptions\":[{\"id\":\"8f256aad6a5c6b0d\",\"message\":\"disk full\",\"type\":\"IOError\","
+    assert_holds(emitted.last, "\"fault\":true,\"cause\":{\"exceptions\":[{\"id\":\"8f256aad6a5c6b0d\",\"message\":"
+                               "\"disk full\",\"type\":\"IOError\","
                                "\"stack\":[{\"label\":\"at write (a.c:1)\"},{\"label\":\"at main (b.c:2)\"}]}]}}");
     record.status = TW_STATUS_OK; /* it was caught */
     enc_with(&options, &node);
     assert_lacks(emitted.last, "cause");
-    assert_holds(emitted.last, "\"metadata\":{\"trackway\":{\"events\":[{\"name\":\"exception\",\"time\":1795162112.250000000,\"tags\":{");
+    assert_holds(
+        emitted.last,
+        "\"metadata\":{\"trackway\":{\"events\":[{\"name\":\"exception\",\"time\":1795162112.250000000,\"tags\":{");
     record.status = TW_STATUS_ERROR;
     record.status_message = made_text("no cart");
     node.span.event_count = 0;
@@ -363,10 +405,12 @@ static void the_story_has_events_and_links(void **state)
     static const struct tw__xray_options options = {0};
     struct tw__xray_node node = {.span = made_story()};
     enc_with(&options, &node);
-    assert_holds(emitted.last, "\"trackway\":{\"events\":[{\"name\":\"cache.miss\",\"time\":1795225832.600000000,\"tags\":{\"attempt\":2,\"host\":\"h1\"}},"
+    assert_holds(emitted.last, "\"trackway\":{\"events\":[{\"name\":\"cache.miss\",\"time\":1795225832.600000000,"
+                               "\"tags\":{\"attempt\":2,\"host\":\"h1\"}},"
                                "{\"name\":\"here\",\"kind\":\"mark\",\"time\":1795225832.650000000},");
-    assert_holds(emitted.last, "\"links\":[{\"trace_id\":\"1-6a000000-0102030405060708090a0b0c\",\"id\":\"0000000000000031\"},"
-                               "{\"trace_id\":\"1-6a000000-ffffffffffffffffffffffff\",\"id\":\"0000000000000032\"}]");
+    assert_holds(emitted.last,
+                 "\"links\":[{\"trace_id\":\"1-6a000000-0102030405060708090a0b0c\",\"id\":\"0000000000000031\"},"
+                 "{\"trace_id\":\"1-6a000000-ffffffffffffffffffffffff\",\"id\":\"0000000000000032\"}]");
 }
 
 /* A tree: nodes 1 .. count; the parent of i is given. */
@@ -411,11 +455,14 @@ static void children_are_embedded(void **state)
     enc_with(&options, tops[0]);
     assert_int_equal(emitted.count, 1);
     assert_int_equal(emitted.docs[0].spans, 4);
-    assert_holds(emitted.last, "\"subsegments\":[{\"name\":\"node\",\"id\":\"0000000000000002\",\"start_time\":1795162112.250000001,");
+    assert_holds(
+        emitted.last,
+        "\"subsegments\":[{\"name\":\"node\",\"id\":\"0000000000000002\",\"start_time\":1795162112.250000001,");
     assert_lacks(emitted.last, "\"type\"");
     assert_int_equal(grow(3, under_the_one_before), 1);
     enc_with(&options, tops[0]);
-    assert_holds(emitted.last, "0000000003\",\"start_time\":1795162112.250000002,\"end_time\":1795162112.750000000}]}]}");
+    assert_holds(emitted.last,
+                 "0000000003\",\"start_time\":1795162112.250000002,\"end_time\":1795162112.750000000}]}]}");
 }
 
 static void every_span_is_in_one_document_whatever_the_tree(void **state)
@@ -478,7 +525,8 @@ static void a_span_too_large_alone_loses_its_longest_texts(void **state)
     static const struct tw__xray_options options = {0};
     memset(text, 't', LEN);
     struct tw_record record = a_segment("large"), child = a_child("child");
-    struct tw_tag_value tags[] = {made_str("short", "whole"), made_str("long.1", ""), made_str("long.2", ""), made_str("long.3", "")};
+    struct tw_tag_value tags[] = {made_str("short", "whole"), made_str("long.1", ""), made_str("long.2", ""),
+                                  made_str("long.3", "")};
     for (unsigned i = 1; i < 4; i++) tags[i].text = (struct tw_text){text, LEN};
     made_tags(&record, tags, 4);
     memcpy(child.parent_id, record.span_id, 8);
@@ -509,11 +557,15 @@ static void a_span_with_everything_too_large_still_fits(void **state)
     static struct tw_context links[MANY];
     static struct tw_record event, span;
     static const struct tw_record *events[MANY];
-    static const char *const special[] = {"http.request.method", "url.full", "user_agent.original", "client.address", "db.query.text", "db.system.name",
-                                          "db.namespace", "server.address", "db.user", "db.version", "db.driver.version", "db.connection_string",
-                                          "aws.operation", "aws.region", "aws.request_id", "aws.queue_url", "aws.table_name", "cloud.account.id",
-                                          "exception.type", "exception.message", "exception.stacktrace"};
-    static const char *const attribute_keys[] = {"service.name", "service.version", "process.runtime.name", "process.runtime.version", "cloud.account.id"};
+    static const char *const special[] = {"http.request.method", "url.full",          "user_agent.original",
+                                          "client.address",      "db.query.text",     "db.system.name",
+                                          "db.namespace",        "server.address",    "db.user",
+                                          "db.version",          "db.driver.version", "db.connection_string",
+                                          "aws.operation",       "aws.region",        "aws.request_id",
+                                          "aws.queue_url",       "aws.table_name",    "cloud.account.id",
+                                          "exception.type",      "exception.message", "exception.stacktrace"};
+    static const char *const attribute_keys[] = {"service.name", "service.version", "process.runtime.name",
+                                                 "process.runtime.version", "cloud.account.id"};
     struct tw_tag_value attributes[6];
     memset(text, 1, LEN); /* six bytes each, in JSON */
     const struct tw_text all = {text, LEN};
@@ -532,7 +584,8 @@ static void a_span_with_everything_too_large_still_fits(void **state)
     made_tags(&span, tags, MANY);
     span.parents = links;
     span.parent_count = MANY;
-    for (unsigned i = 0; i < 5; i++) attributes[i] = (struct tw_tag_value){.key = made_text(attribute_keys[i]), .type = TW_TYPE_STR, .text = all};
+    for (unsigned i = 0; i < 5; i++)
+        attributes[i] = (struct tw_tag_value){.key = made_text(attribute_keys[i]), .type = TW_TYPE_STR, .text = all};
     attributes[5] = made_str("cloud.platform", "aws_ecs");
     for (unsigned i = 0; i < 4; i++) {
         struct tw__xray_options options = {.limit = i & 1 ? 1 : 0, .resource = attributes, .resource_count = 6};
@@ -566,18 +619,23 @@ static void stops_when_told_to(void **state)
 static void metadata_has_the_namespaces_that_keys_name(void **state)
 {
     (void)state;
-    struct tw_tag_value tags[] = {made_str("aws.xray.metadata.cart.items.first", "apple"), made_str("plain.key", "p"),
-                                  made_str("aws.xray.metadata.user.name", "u"), made_str("aws.xray.metadata.cart.note", "n"),
-                                  made_str("aws.xray.metadata.AWS.x", "a"), made_str("aws.xray.metadata.", "b"),
-                                  made_str("aws.xray.metadata.x.", "c"), made_str("aws.xray.metadata..y", "d"),
+    struct tw_tag_value tags[] = {made_str("aws.xray.metadata.cart.items.first", "apple"),
+                                  made_str("plain.key", "p"),
+                                  made_str("aws.xray.metadata.user.name", "u"),
+                                  made_str("aws.xray.metadata.cart.note", "n"),
+                                  made_str("aws.xray.metadata.AWS.x", "a"),
+                                  made_str("aws.xray.metadata.", "b"),
+                                  made_str("aws.xray.metadata.x.", "c"),
+                                  made_str("aws.xray.metadata..y", "d"),
                                   made_str("aws.xray.metadata.default.z", "e")};
     struct tw_record record = a_child("work");
     record.tags = tags;
     record.tag_count = sizeof tags / sizeof *tags;
-    assert_holds(doc_of(&record),
-                 "\"metadata\":{\"default\":{\"plain.key\":\"p\",\"aws.xray.metadata.AWS.x\":\"a\",\"aws.xray.metadata.\":\"b\","
-                 "\"aws.xray.metadata.x.\":\"c\",\"aws.xray.metadata..y\":\"d\",\"aws.xray.metadata.default.z\":\"e\"},"
-                 "\"cart\":{\"items.first\":\"apple\",\"note\":\"n\"},\"user\":{\"name\":\"u\"}}");
+    assert_holds(
+        doc_of(&record),
+        "\"metadata\":{\"default\":{\"plain.key\":\"p\",\"aws.xray.metadata.AWS.x\":\"a\",\"aws.xray.metadata.\":\"b\","
+        "\"aws.xray.metadata.x.\":\"c\",\"aws.xray.metadata..y\":\"d\",\"aws.xray.metadata.default.z\":\"e\"},"
+        "\"cart\":{\"items.first\":\"apple\",\"note\":\"n\"},\"user\":{\"name\":\"u\"}}");
 }
 
 static void of_too_many_namespaces_the_last_stay_in_default(void **state)
@@ -602,11 +660,27 @@ static void of_too_many_namespaces_the_last_stay_in_default(void **state)
 static void the_table_of_names_is_sorted(void **state)
 {
     (void)state;
-    static const char *const known[] = {"aws.account_id", "user_agent.original", "http.status_code", "url.full", "cause", "error.type", "aws.xray.sql.url", "aws.xray.traced", "aws.xray.rule_name", "net.peer.ip",
-                                        "http.response.header.content-length", "db.system", "db.system.name", "rpc.system", "throttle"};
-    static const char *const unknown[] = {"", "a", "aws", "http.", "http.status", "http.status_codes", "zzz", "url.ful", "url.fulll", "\xff"};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) assert_int_not_equal(tw__xray_field_of(made_text(known[i])), TW__XRAY_NO_FIELD);
-    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) assert_int_equal(tw__xray_field_of(made_text(unknown[i])), TW__XRAY_NO_FIELD);
+    static const char *const known[] = {"aws.account_id",
+                                        "user_agent.original",
+                                        "http.status_code",
+                                        "url.full",
+                                        "cause",
+                                        "error.type",
+                                        "aws.xray.sql.url",
+                                        "aws.xray.traced",
+                                        "aws.xray.rule_name",
+                                        "net.peer.ip",
+                                        "http.response.header.content-length",
+                                        "db.system",
+                                        "db.system.name",
+                                        "rpc.system",
+                                        "throttle"};
+    static const char *const unknown[] = {"",    "a",       "aws",       "http.", "http.status", "http.status_codes",
+                                          "zzz", "url.ful", "url.fulll", "\xff"};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        assert_int_not_equal(tw__xray_field_of(made_text(known[i])), TW__XRAY_NO_FIELD);
+    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
+        assert_int_equal(tw__xray_field_of(made_text(unknown[i])), TW__XRAY_NO_FIELD);
 }
 
 int main(void)

@@ -1,5 +1,5 @@
-/* Zipkin's lists of spans, read: the API's own examples, what clients send, shared spans in all their forms, and what has to be
- * refused. */
+/* Zipkin's lists of spans, read: the API's own examples, what clients send, shared spans in all their forms, and what
+ * has to be refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

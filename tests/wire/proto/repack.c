@@ -1,6 +1,6 @@
-/* repack: reads an ExportTraceServiceRequest from standard input with protobuf-c, packs it again and writes it out. What we
- * wrote comes back byte for byte exactly when protobuf-c understood every field and would have written it in the same way.
- * Compiled by test_otlp_protoc.py. */
+/* repack: reads an ExportTraceServiceRequest from standard input with protobuf-c, packs it again and writes it out.
+ * What we wrote comes back byte for byte exactly when protobuf-c understood every field and would have written it in
+ * the same way. Compiled by test_otlp_protoc.py. */
 #include <stdio.h>
 
 #include "trace.pb-c.h"
