@@ -84,10 +84,12 @@ int tw_recorder_get_trace(const char *trace, struct tw_records **out);
 int tw_recorder_get_trace_id(const uint8_t trace_id[16], struct tw_records **out);
 int tw_recorder_get_trace_u64(uint64_t trace_id, struct tw_records **out);
 
-/* Get and clear as one step: each record is returned by exactly one dump, and what arrives meanwhile stays for the
- * next. Open spans are returned but not cleared. Cleared records stay visible to other processes until overwritten. */
+/* Get and clear as one step, by the same three forms of an id: each record is returned by exactly one dump, and what
+ * arrives meanwhile stays for the next. Open spans are returned but not cleared. Cleared records stay visible to other
+ * processes until overwritten. */
 int tw_recorder_dump_trace(const char *trace, struct tw_records **out);
 int tw_recorder_dump_trace_id(const uint8_t trace_id[16], struct tw_records **out);
+int tw_recorder_dump_trace_u64(uint64_t trace_id, struct tw_records **out);
 
 /* All records of this process; does not clear. */
 int tw_recorder_dump_all(struct tw_records **out);

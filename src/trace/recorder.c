@@ -145,16 +145,21 @@ static int read_own(const uint8_t *trace_id, bool dump, struct tw_records **out)
     return result;
 }
 
+static int read_own_u64(uint64_t trace_id, bool dump, struct tw_records **out)
+{
+    uint8_t id[16] = {0};
+    for (int i = 0; i < 8; i++) id[8 + i] = (uint8_t)(trace_id >> (56 - 8 * i));
+    return trace_id ? read_own(id, dump, out) : TW_ERR_RANGE;
+}
+
 int tw_recorder_get_trace_id(const uint8_t trace_id[16], struct tw_records **out)
 {
-    return read_own(trace_id, false, out);
+    return trace_id ? read_own(trace_id, false, out) : TW_ERR_SYNTAX;
 }
 
 int tw_recorder_get_trace_u64(uint64_t trace_id, struct tw_records **out)
 {
-    uint8_t id[16] = {0};
-    for (int i = 0; i < 8; i++) id[8 + i] = (uint8_t)(trace_id >> (56 - 8 * i));
-    return trace_id ? read_own(id, false, out) : TW_ERR_RANGE;
+    return read_own_u64(trace_id, false, out);
 }
 
 int tw_recorder_get_trace(const char *trace, struct tw_records **out)
@@ -166,7 +171,12 @@ int tw_recorder_get_trace(const char *trace, struct tw_records **out)
 
 int tw_recorder_dump_trace_id(const uint8_t trace_id[16], struct tw_records **out)
 {
-    return read_own(trace_id, true, out);
+    return trace_id ? read_own(trace_id, true, out) : TW_ERR_SYNTAX;
+}
+
+int tw_recorder_dump_trace_u64(uint64_t trace_id, struct tw_records **out)
+{
+    return read_own_u64(trace_id, true, out);
 }
 
 int tw_recorder_dump_trace(const char *trace, struct tw_records **out)

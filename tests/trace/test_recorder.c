@@ -145,6 +145,9 @@ static void a_bad_id_is_an_error(void **state)
     assert_int_equal(tw_recorder_get_trace_u64(0, &untouched), TW_ERR_RANGE);
     assert_int_equal(tw_recorder_dump_trace("xyz", &untouched), TW_ERR_SYNTAX);
     assert_int_equal(tw_recorder_dump_trace(NULL, &untouched), TW_ERR_SYNTAX);
+    assert_int_equal(tw_recorder_dump_trace_u64(0, &untouched), TW_ERR_RANGE);
+    assert_int_equal(tw_recorder_get_trace_id(NULL, &untouched), TW_ERR_SYNTAX);
+    assert_int_equal(tw_recorder_dump_trace_id(NULL, &untouched), TW_ERR_SYNTAX);
     assert_null(untouched);
 }
 

@@ -204,6 +204,10 @@ static void a_trace_is_found_by_every_form_of_its_id(void **state)
     assert_int_equal(kept(records)->count, 1);
     assert_int_equal(tw_recorder_get_trace_u64(0x123456789abcdef0, &records), 0);
     assert_int_equal(kept(records)->count, 1);
+    assert_int_equal(tw_recorder_dump_trace_u64(0x123456789abcdef0, &records), 0);
+    assert_int_equal(kept(records)->count, 1);
+    assert_int_equal(tw_recorder_dump_trace("1311768467463790320", &records), 0);
+    assert_int_equal(kept(records)->count, 0);
 }
 
 int main(void)
