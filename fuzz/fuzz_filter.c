@@ -82,6 +82,7 @@ static bool by_tree(const struct tw__filter *filter, const struct record *record
 static enum tw__filter_holds holds(const char *name, size_t len)
 {
     if (len == 8 && memcmp(name, "duration", 8) == 0) return TW__FILTER_DURATION;
+    if (len == 5 && memcmp(name, "trace", 5) == 0) return TW__FILTER_TRACE_ID;
     return len == 8 && memcmp(name, "trace_id", 8) == 0 ? TW__FILTER_TEXT : TW__FILTER_ANYTHING;
 }
 
