@@ -246,7 +246,8 @@ static int open_store(struct tw__server *server, char why[TW_WHY_MAX])
                                         .keep_bytes = tw__settings_number(settings, "keep-size"),
                                         .memory_bytes = tw__settings_number(settings, "store-memory")};
     if (!options.folder) {
-        (void)snprintf(why, TW_WHY_MAX, "data: where are spans to be kept?");
+        (void)snprintf(why, TW_WHY_MAX,
+                       "data: no folder to keep spans in (HOME is not set, or data is off); --data DIR names one");
         return TW_ERR_STATE;
     }
     int code = check_durability(settings, &options.durability, why);

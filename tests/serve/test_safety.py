@@ -71,6 +71,7 @@ def what_cannot_be_opened_is_told_with_what_to_do(folder):
     for place in (file, os.path.join(file, "below")):
         said = started(place, "--http", "127.0.0.1:0")
         assert place in said and "Not a directory" in said and "--data" in said, said
+    assert "--data DIR" in started("off", "--http", "127.0.0.1:0")
     with Collector(folder) as collector:
         said = started(collector.where["data"], "--http", "127.0.0.1:0")
         assert collector.where["data"] in said and "in use" in said and "--data" in said, said
