@@ -32,8 +32,11 @@ static void append(struct tw__block *block, struct tw_site *site, const struct t
     size_t max = tw__load_relaxed(&tw__runtime.payload_max),
            keep = message->byte_count < max ? message->byte_count : max;
     if (keep && message->bytes)
-        tags[n++] = (struct tw__tag_in){.key = tw__key_id(block, "bytes"), .type = TW__TAG_BYTES, .ptr = message->bytes,
-                                        .len = (uint32_t)keep, .full_len = (uint32_t)keep};
+        tags[n++] = (struct tw__tag_in){.key = tw__key_id(block, "bytes"),
+                                        .type = TW__TAG_BYTES,
+                                        .ptr = message->bytes,
+                                        .len = (uint32_t)keep,
+                                        .full_len = (uint32_t)keep};
     (void)tw__record_append(block, tw__site_head(block, site, TW__EVENT_HEAD_BYTES), 0, owner, tags, n);
 }
 
@@ -86,7 +89,9 @@ void tw_message_carry(const struct tw_message *message, struct tw_envelope *out)
 
 tw_attach tw_message_adopt(const struct tw_message *message, const struct tw_envelope *envelope)
 {
+    static const struct tw_envelope none;
     if (!tw__load_relaxed(&tw__gate)) return (tw_attach){NULL, 0};
+    if (!envelope) envelope = &none;
     uint64_t id = message && message->id ? message->id : envelope->message_id;
     receive_in(message, id, &envelope->context);
     return tw_context_attach(&envelope->context);

@@ -131,6 +131,20 @@ static void an_envelope_of_no_trace_is_adopted_as_no_trace(void **state)
     assert_no_losses();
 }
 
+static void a_message_without_an_envelope_is_adopted_as_no_trace(void **state)
+{
+    (void)state;
+    tw_span span = tw_span_begin("another request");
+    tw_attach at = tw_message_adopt(&job, NULL);
+    tw_span_end(tw_span_begin("handle"));
+    tw_context_detach(at);
+    tw_context_detach(tw_message_adopt(NULL, NULL));
+    tw_span_end(span);
+    assert_root(the("handle"));
+    assert_memory_not_equal(the("handle")->trace_id, the("another request")->trace_id, 16);
+    assert_no_losses();
+}
+
 static void a_message_that_never_arrives_is_a_send_without_a_receive(void **state)
 {
     (void)state;
@@ -249,6 +263,7 @@ int main(void)
         RECORDING(a_receive_is_filed_under_the_senders_trace),
         RECORDING(a_carried_context_is_adopted_by_the_receiver),
         RECORDING(an_envelope_of_no_trace_is_adopted_as_no_trace),
+        RECORDING(a_message_without_an_envelope_is_adopted_as_no_trace),
         RECORDING(a_message_that_never_arrives_is_a_send_without_a_receive),
         RECORDING(switched_off_messages_cost_and_keep_nothing),
         RECORDING(a_created_thread_goes_on_in_the_trace_of_its_creator),
