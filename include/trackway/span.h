@@ -217,8 +217,8 @@ uint64_t tw_message_send(const struct tw_message *message);
 void tw_message_receive(const struct tw_message *message, const struct tw_context *sender);
 /* Send and fill the envelope to put inside the message. */
 void tw_message_carry(const struct tw_message *message, struct tw_envelope *out);
-/* Receive under the envelope's trace and make it current here; envelope NULL: the message had none, so no trace is. Detach when the
- * message has been dealt with. */
+/* Receive under the envelope's trace and make it current here; envelope NULL: the message had none, so no trace is.
+ * Detach when the message has been dealt with. */
 tw_attach tw_message_adopt(const struct tw_message *message, const struct tw_envelope *envelope);
 
 /* pthread_create that hands the current context to the new thread and records its creation and exit.

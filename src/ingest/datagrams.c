@@ -1,11 +1,12 @@
-/* datagrams: see the header. One thread; spans of datagrams are gathered while more are waiting in the socket, up to ENOUGH, so
- * that a busy socket is stored in large batches and a quiet one at once. A busy socket that is empty gets a short time to fill
- * again, a few times: waking for each handful of datagrams, and storing them, costs more than they do.
+/* datagrams: see the header. One thread; spans of datagrams are gathered while more are waiting in the socket, up to
+ * ENOUGH, so that a busy socket is stored in large batches and a quiet one at once. A busy socket that is empty gets a
+ * short time to fill again, a few times: waking for each handful of datagrams, and storing them, costs more than they
+ * do.
  *
  * A datagram is copied into the batch: the socket's places are read into again before the batch is stored.
  *
- * Invariant: the batch is empty whenever the thread waits for a datagram. Limits: it has ENOUGH spans and ENOUGH_BYTES, also of what
- * turned out to be no span, and one datagram more.
+ * Invariant: the batch is empty whenever the thread waits for a datagram. Limits: it has ENOUGH spans and ENOUGH_BYTES,
+ * also of what turned out to be no span, and one datagram more.
  */
 #include "ingest/datagrams.h"
 

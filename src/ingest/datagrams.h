@@ -1,6 +1,8 @@
-/* datagrams: the thread of a door that takes datagrams: reads them, many at a time, and stores the spans that the door finds in them.
+/* datagrams: the thread of a door that takes datagrams: reads them, many at a time, and stores the spans that the door
+ * finds in them.
  *
- * Every datagram is charged to its source and counted; what the kernel dropped is counted. Nothing that comes in stops it. */
+ * Every datagram is charged to its source and counted; what the kernel dropped is counted. Nothing that comes in stops
+ * it. */
 #ifndef TW_INGEST_DATAGRAMS_H
 #define TW_INGEST_DATAGRAMS_H
 
@@ -17,7 +19,8 @@ struct tw__datagrams_config {
     struct tw__door_stats *stats;
     uint64_t source_rate_bytes;
     bool with_from; /* take is told who sent each */
-    /* One datagram: adds its spans to the batch. bytes for as long as the batch; from (NULL unless asked for) until it returns. */
+    /* One datagram: adds its spans to the batch. bytes for as long as the batch; from (NULL unless asked for) until it
+     * returns. */
     void (*take)(void *data, struct tw__spans *spans, const struct sockaddr *from, const char *bytes, size_t len);
     void *data;
 };

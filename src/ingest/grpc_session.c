@@ -3,8 +3,8 @@
  *     HEADERS  ->  DATA: flag, length (4, big-endian), message  ->  end: inflate, handle
  *              <-  HEADERS :status 200  <-  DATA  <-  HEADERS grpc-status, grpc-message        or one HEADERS with all
  *
- * A call is refused as soon as it can be: by its head, by the length before its message. What is still sent of it then is
- * thrown away and the stream reset.
+ * A call is refused as soon as it can be: by its head, by the length before its message. What is still sent of it then
+ * is thrown away and the stream reset.
  *
  * Invariant: a stream has been answered at most once; waiting_bytes is the memory of all messages that are coming in.
  * Limits: streams and headers of a connection as in the header; nghttp2's own for resets, settings and pings.
@@ -91,8 +91,8 @@ static void fail(struct tw__grpc_session *session, int code)
     if (code == NGHTTP2_ERR_NOMEM) session->failed = true;
 }
 
-/* Headers alone, with the status: for everything but success. What may be tried again says when (grpc-status-details-bin), as
- * OpenTelemetry asks of a receiver that has too much to do. */
+/* Headers alone, with the status: for everything but success. What may be tried again says when
+ * (grpc-status-details-bin), as OpenTelemetry asks of a receiver that has too much to do. */
 static void answer_error(struct stream *stream, enum tw__rpc_code code, const char *why)
 {
     char status[12];

@@ -1,8 +1,8 @@
 /* hiding: see the header.
  *
  * A tag's key is looked at twice: as one name, and as the path that its dots make of it, so that both `password` and
- * `http.request.header.cookie` are written as one would say them. A list or map is read and written again only when a path
- * leads into it.
+ * `http.request.header.cookie` are written as one would say them. A list or map is read and written again only when a
+ * path leads into it.
  */
 #include "ingest/hiding.h"
 

@@ -4,7 +4,8 @@
 
 #include <stdint.h>
 
-/* Upper bounds, inclusive, in ns and as Prometheus writes them. What is above the last is counted in the sum of all alone. */
+/* Upper bounds, inclusive, in ns and as Prometheus writes them. What is above the last is counted in the sum of all
+ * alone. */
 #define TW__HISTOGRAM_BOUNDS(X)                                                                                        \
     X(10000, "0.00001")                                                                                                \
     X(100000, "0.0001")                                                                                                \

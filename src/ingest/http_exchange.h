@@ -1,5 +1,5 @@
-/* http_exchange: a request of an HTTP server, from its head to the end of its answer. For httpd.c, which accepts connections and
- * starts libmicrohttpd; handlers see httpd.h only. */
+/* http_exchange: a request of an HTTP server, from its head to the end of its answer. For httpd.c, which accepts
+ * connections and starts libmicrohttpd; handlers see httpd.h only. */
 #ifndef TW_INGEST_HTTP_EXCHANGE_H
 #define TW_INGEST_HTTP_EXCHANGE_H
 

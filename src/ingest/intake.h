@@ -31,8 +31,8 @@ struct tw__intake {
  * with a batch each. */
 int tw__intake_write(struct tw__intake *intake, struct tw__spans *spans, struct tw__door_stats *stats);
 
-/* The same for senders that cannot be told "later": offers the batch again for half a second, which is what a socket's buffer holds
- * of a fast sender; then it is lost, counted with rejected_spans. Leaves the batch empty. */
+/* The same for senders that cannot be told "later": offers the batch again for half a second, which is what a socket's
+ * buffer holds of a fast sender; then it is lost, counted with rejected_spans. Leaves the batch empty. */
 void tw__intake_offer(struct tw__intake *intake, struct tw__spans *spans, struct tw__door_stats *stats);
 
 #endif

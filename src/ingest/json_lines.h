@@ -1,6 +1,6 @@
-/* json_lines: the door for JSON lines over a Unix socket: records of calls, nameko-tracer's and our own, records as the exporter
- * file writes them, and OpenTelemetry's spans (ingest/lines.h). A request is stored at once, as an open span, and its response
- * replaces it; a request without one for json-timeout is stored again, marked. */
+/* json_lines: the door for JSON lines over a Unix socket: records of calls, nameko-tracer's and our own, records as the
+ * exporter file writes them, and OpenTelemetry's spans (ingest/lines.h). A request is stored at once, as an open span,
+ * and its response replaces it; a request without one for json-timeout is stored again, marked. */
 #ifndef TW_INGEST_JSON_LINES_H
 #define TW_INGEST_JSON_LINES_H
 

@@ -1,8 +1,8 @@
 /* lines: see the header.
  *
- * A call's span stands in a batch as soon as its line is read. Records gather, by process, in a window whose memory is one pool,
- * and are joined as the segments' are (ingest/segment_spans.h), so that a dump that is read here gives the spans that the
- * collector would have stored of those processes.
+ * A call's span stands in a batch as soon as its line is read. Records gather, by process, in a window whose memory is
+ * one pool, and are joined as the segments' are (ingest/segment_spans.h), so that a dump that is read here gives the
+ * spans that the collector would have stored of those processes.
  *
  * Invariant: a line is in counts.lines, and then in a batch, a window, or counts.bad, unless memory was missing.
  */

@@ -1,5 +1,5 @@
-/* request_door: see the header. A request is decoded and written to the store by the server's thread that read it; what the sender is
- * told comes after that. */
+/* request_door: see the header. A request is decoded and written to the store by the server's thread that read it; what
+ * the sender is told comes after that. */
 #include "ingest/request_door.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* request_door: what the doors have in common whose senders ask and are answered: a server, HTTP's or gRPC's, and a batch for each
- * request under way.
+/* request_door: what the doors have in common whose senders ask and are answered: a server, HTTP's or gRPC's, and a
+ * batch for each request under way.
  *
  *     static int open_door(struct tw__open_door *door, const struct tw__door_config *config, char why[TW_WHY_MAX])
  *     {
@@ -26,7 +26,8 @@ struct tw__request_door {
     struct tw__route routes[TW__REQUEST_ROUTES_MAX + 1];
 };
 
-/* Opens the door with a server for HTTP; routes end with a zero method, and get the configured limit of a body. For gRPC likewise.
+/* Opens the door with a server for HTTP; routes end with a zero method, and get the configured limit of a body. For
+ * gRPC likewise.
  * Return  as a door's open. */
 int tw__request_door_http(struct tw__open_door *door, const struct tw__door_config *config,
                           const struct tw__route *routes,

@@ -1,8 +1,8 @@
 /* rules: what is left out of a batch, and what is hidden in it, before it is stored.
  *
- * Drop rules are filters (docs/filter.md) on spans. Redaction paths (src/redact) name tags: by the whole key, by its parts
- * between dots, and into the lists and maps that a tag holds; what they name becomes ********. A value that was hidden
- * is also replaced where it stands in texts of errors: status messages and exception.message, .stacktrace. */
+ * Drop rules are filters (docs/filter.md) on spans. Redaction paths (src/redact) name tags: by the whole key, by its
+ * parts between dots, and into the lists and maps that a tag holds; what they name becomes ********. A value that was
+ * hidden is also replaced where it stands in texts of errors: status messages and exception.message, .stacktrace. */
 #ifndef TW_INGEST_RULES_H
 #define TW_INGEST_RULES_H
 

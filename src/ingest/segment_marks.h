@@ -1,6 +1,7 @@
 /* segment_marks: how far each segment has been stored, in a file of the data folder, for the next start.
  *
- * A mark is a time: spans that ended before it are stored. The end of a process is UINT64_MAX: nothing more will come. */
+ * A mark is a time: spans that ended before it are stored. The end of a process is UINT64_MAX: nothing more will
+ * come. */
 #ifndef TW_INGEST_SEGMENT_MARKS_H
 #define TW_INGEST_SEGMENT_MARKS_H
 

@@ -3,8 +3,8 @@
  * An event is a record of its own and comes before its span's, which is written when the span ends: in the same read or
  * in a later one. Events that were read before their span are copied and wait; a read's own are found by sorting.
  *
- * Spans in progress are handed on when they are two seconds old and then each time their age has doubled, so that a query
- * sees what hangs, and a span of an hour costs a dozen writes. The store puts the finished one in their place.
+ * Spans in progress are handed on when they are two seconds old and then each time their age has doubled, so that a
+ * query sees what hangs, and a span of an hour costs a dozen writes. The store puts the finished one in their place.
  * The place of a span, which is not among its tags, is added as OpenTelemetry names it.
  */
 #include "ingest/segment_spans.h"
@@ -62,7 +62,8 @@ int tw__segment_join_begin(struct tw__segment_join *join)
     return 0;
 }
 
-/* Field by field, where the tag will be: one made elsewhere and copied is read while its stores are still on their way. */
+/* Field by field, where the tag will be: one made elsewhere and copied is read while its stores are still on their
+ * way. */
 static void put_text(struct tw_tag_value *tag, const char *key, struct tw_text text)
 {
     tag->key.ptr = key;
@@ -124,7 +125,8 @@ static int add_links(struct tw__pool *pool, struct tw__span *span, const struct 
     return 0;
 }
 
-/* Events that waited, the earliest first, and then those of this read; they are in the order of time, as records are. */
+/* Events that waited, the earliest first, and then those of this read; they are in the order of time, as records
+ * are. */
 static int add_events(struct tw__segment_join *join, struct tw__pool *pool, struct tw__span *span,
                       const struct tw_record *record)
 {

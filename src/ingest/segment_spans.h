@@ -31,7 +31,8 @@ struct tw__segment_join {
 };
 
 int tw__segment_join_begin(struct tw__segment_join *join);
-/* Fills spans, which is reset first: those of before are stored. Returns how many; 0: there are no more; or TW_ERR_MEMORY. */
+/* Fills spans, which is reset first: those of before are stored. Returns how many; 0: there are no more; or
+ * TW_ERR_MEMORY. */
 int tw__segment_join_next(struct tw__segment_join *join, struct tw__spans *spans);
 /* Others take the place of the records at hand. */
 void tw__segment_join_go_on(struct tw__segment_join *join, const struct tw_records *records);

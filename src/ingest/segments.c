@@ -1,5 +1,5 @@
-/* segments: one thread goes round. A segment is read again after PAUSE_MAX_NS, sooner the faster it fills: what was read
- * tells how long its memory will last.
+/* segments: one thread goes round. A segment is read again after PAUSE_MAX_NS, sooner the faster it fills: what was
+ * read tells how long its memory will last.
  *
  * How far a segment has been stored is a time in a file (segment_marks), written after the store has acknowledged; it
  * lies SLACK_NS back, for threads that were stopped between taking the time and writing the record. What is read and
@@ -158,7 +158,8 @@ static bool open_segment(struct state *state, struct segment *segment, uint64_t 
     return !segment->done;
 }
 
-/* Asked before reading: a process that is dead now writes nothing after it. Returns a negative error, or whether it is dead. */
+/* Asked before reading: a process that is dead now writes nothing after it. Returns a negative error, or whether it is
+ * dead. */
 static int ask_process(struct segment *segment, uint64_t mono_ns)
 {
     int code = tw_reader_state(segment->reader);

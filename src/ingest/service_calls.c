@@ -2,10 +2,10 @@
  *
  *     set   | tag * 8, next | half | half | ... |        tag: 31 bits of the key and 1; 0: free
  *
- * Halves wait in sets of WAYS, found by their key: no lists, no timers, memory that never changes. A set's tags lie in one cache
- * line, so that a half costs that line; nobody waits for the one it is written to. How long a half waits is how long it takes
- * until WAYS others have come to its set: at 100,000 calls a second, about half a second for SETS.
- * A caller stays after it was found, for the other receivers of a message; a called half goes, since it has one caller.
+ * Halves wait in sets of WAYS, found by their key: no lists, no timers, memory that never changes. A set's tags lie in
+ * one cache line, so that a half costs that line; nobody waits for the one it is written to. How long a half waits is
+ * how long it takes until WAYS others have come to its set: at 100,000 calls a second, about half a second for SETS. A
+ * caller stays after it was found, for the other receivers of a message; a called half goes, since it has one caller.
  */
 #include "ingest/service_calls.h"
 

@@ -1,4 +1,5 @@
-/* service_calls: which service calls which, from the two halves of a call as they come, in either order. For span_metrics. */
+/* service_calls: which service calls which, from the two halves of a call as they come, in either order. For
+ * span_metrics. */
 #ifndef TW_INGEST_SERVICE_CALLS_H
 #define TW_INGEST_SERVICE_CALLS_H
 
@@ -38,8 +39,8 @@ void tw__call_halves_fini(struct tw__call_halves *halves);
 
 /* Brings the place of a key near: some spans before it is added. */
 void tw__call_halves_prefetch(const struct tw__call_halves *halves, uint64_t key);
-/* Keeps the half, and calls fn for each other half of its call that waits: several for a message with several receivers. The words of
- * the half are given one by one: a struct that was just made is slow to copy. */
+/* Keeps the half, and calls fn for each other half of its call that waits: several for a message with several
+ * receivers. The words of the half are given one by one: a struct that was just made is slow to copy. */
 void tw__call_halves_add(struct tw__call_halves *halves, uint64_t key, uint64_t duration_ns, uint64_t what,
                          void (*fn)(void *data, const struct tw__call_half *caller, const struct tw__call_half *called),
                          void *data);

@@ -3,8 +3,8 @@
  *     span -> number of its service, hash of its name -> row     one lock for a batch, one look into a table for a span
  *
  * Rows are never taken back: a series that vanishes would look like a restart to who reads it. So their number has a
- * limit, and what comes beyond it is told by two counters. A row's texts are what is written to /metrics: made valid and
- * cut before they are looked up, since two rows that are written alike would make the whole page invalid.
+ * limit, and what comes beyond it is told by two counters. A row's texts are what is written to /metrics: made valid
+ * and cut before they are looked up, since two rows that are written alike would make the whole page invalid.
  */
 #define XXH_INLINE_ALL /* names are a dozen bytes long */
 #include "ingest/span_metrics.h"
@@ -235,7 +235,8 @@ static void add_half(struct tw__span_metrics *metrics, const struct tw__span *sp
     tw__call_halves_add(&metrics->halves, key, tw__span_duration_ns(span), what, count_call, metrics);
 }
 
-/* A size is half as expensive as all else that is counted, so most spans of busy rows are taken to be as long as others of theirs. */
+/* A size is half as expensive as all else that is counted, so most spans of busy rows are taken to be as long as others
+ * of theirs. */
 static void count_bytes(struct tw__operation *row, const struct tw__span *span)
 {
     uint64_t before = row->latency.count;

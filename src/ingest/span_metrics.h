@@ -1,4 +1,5 @@
-/* span_metrics: rate, errors and duration of every operation, and of every call between services, counted as spans come in.
+/* span_metrics: rate, errors and duration of every operation, and of every call between services, counted as spans come
+ * in.
  *
  *     struct tw__span_metrics *metrics = tw__span_metrics_new();
  *     intake.metrics = metrics;                                      tw__intake_write counts what the store took

@@ -1,5 +1,6 @@
-/* under_way: what a server has under way with its peers, so that a drain knows whom to wait for: who gets on, but not a peer that has
- * sent half a request, or does not read its answer. Half a request was not acknowledged, and what an answer acknowledges is kept.
+/* under_way: what a server has under way with its peers, so that a drain knows whom to wait for: who gets on, but not a
+ * peer that has sent half a request, or does not read its answer. Half a request was not acknowledged, and what an
+ * answer acknowledges is kept.
  *
  * Threads  [any thread]. */
 #ifndef TW_INGEST_UNDER_WAY_H

@@ -1,6 +1,6 @@
-/* xray: see the header. A subsegment that comes by itself does not say whose it is: it gets the service of the last segment from
- * the same address and port, which is the same process as long as that lives. A few thousand are remembered; a place is taken
- * over by who comes next.
+/* xray: see the header. A subsegment that comes by itself does not say whose it is: it gets the service of the last
+ * segment from the same address and port, which is the same process as long as that lives. A few thousand are
+ * remembered; a place is taken over by who comes next.
  */
 #include "ingest/xray.h"
 

@@ -1,4 +1,5 @@
-/* xray_quotas: see the header. A rule is known to clients as rule-1, rule-2, ... by its place in the file, and as Default.
+/* xray_quotas: see the header. A rule is known to clients as rule-1, rule-2, ... by its place in the file, and as
+ * Default.
  *
  * Invariant: for each rule the quotas that are promised and not over, added up, are at most its fixed_target.
  * Limits: TW__QUOTA_CLIENTS_MAX clients of all rules together; who comes after them gets no quota, only the rate.

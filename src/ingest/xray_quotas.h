@@ -1,9 +1,9 @@
-/* xray_quotas: what the daemon's two sampling calls are answered with, from a file of local rules: each rule's fixed_target is a
- * reservoir that all clients share, so that together they take no more than so many a second.
+/* xray_quotas: what the daemon's two sampling calls are answered with, from a file of local rules: each rule's
+ * fixed_target is a reservoir that all clients share, so that together they take no more than so many a second.
  *
- * A client that reports gets an equal share of the reservoir for QUOTA_S seconds, but never more than what is not promised to
- * others: a newcomer may get little until the others have reported again. What does not divide goes to those who came first. A
- * client that has been silent for CLIENT_S seconds is forgotten.
+ * A client that reports gets an equal share of the reservoir for QUOTA_S seconds, but never more than what is not
+ * promised to others: a newcomer may get little until the others have reported again. What does not divide goes to
+ * those who came first. A client that has been silent for CLIENT_S seconds is forgotten.
  *
  * Threads: a lock around everything. */
 #ifndef TW_INGEST_XRAY_QUOTAS_H
@@ -16,7 +16,8 @@ struct tw__xray_quotas;
 
 enum { TW__QUOTA_CLIENTS_MAX = 10000 };
 
-/* Rules of a file, or without one (NULL) X-Ray's own: one a second, then 5 %. Returns 0, or an error with why in words. */
+/* Rules of a file, or without one (NULL) X-Ray's own: one a second, then 5 %. Returns 0, or an error with why in
+ * words. */
 int tw__xray_quotas_new(const char *file, uint64_t now_s, struct tw__xray_quotas **out, char why[TW_WHY_MAX]);
 void tw__xray_quotas_free(struct tw__xray_quotas *quotas);
 /* Reads the file again; promises are forgotten. On error the rules stay. */

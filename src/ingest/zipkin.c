@@ -1,5 +1,6 @@
-/* zipkin: see the header. A request is decoded and written to the store by the server's thread that read it; what the sender is
- * told comes after that. Version 1's Thrift, which nobody has sent by default since 2018, is refused with 415. */
+/* zipkin: see the header. A request is decoded and written to the store by the server's thread that read it; what the
+ * sender is told comes after that. Version 1's Thrift, which nobody has sent by default since 2018, is refused with
+ * 415. */
 #include "ingest/zipkin.h"
 
 #include <stdio.h>

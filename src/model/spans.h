@@ -65,8 +65,8 @@ struct tw__span {
 
 enum { TW__KIND_UNSPECIFIED = 255 };
 
-/* The tags of a span that was open when its process died, for those to whom OTLP tells no end beside open; and the last that is
- * known of that process. */
+/* The tags of a span that was open when its process died, for those to whom OTLP tells no end beside open; and the last
+ * that is known of that process. */
 #define TW__OPEN_AT_DEATH "trackway.open_at_death"
 #define TW__LAST_KNOWN    "trackway.last_known_ns"
 

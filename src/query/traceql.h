@@ -8,7 +8,7 @@
  * count_over_time(), quantile_over_time(duration, q, ...), histogram_over_time(duration), with by(one attribute). min_,
  * max_ and avg_over_time, several spansets and what stands between them are not there. What is not understood is
  * refused with its place: an answer to another question would be worse.
- * Source   grafana/tempo docs, TraceQL; backend-and-ui.md section 4.2. */
+ * Source   grafana/tempo docs, TraceQL. */
 #ifndef TW_QUERY_TRACEQL_H
 #define TW_QUERY_TRACEQL_H
 

@@ -3,19 +3,20 @@
  *     tickets   ... 4094 4095 | 4096 4097 4098 ...        chunk of ticket n = n mod chunk_count
  *                 closed closed    open  open  next
  *
- * A thread holds one chunk open and fills it alone. When it is full it takes the next ticket and with it the oldest chunk.
- * One locked add gives a busy thread several tickets at once, so that threads do not meet on that line at every chunk.
+ * A thread holds one chunk open and fills it alone. When it is full it takes the next ticket and with it the oldest
+ * chunk. One locked add gives a busy thread several tickets at once, so that threads do not meet on that line at every
+ * chunk.
  *
- * A chunk that is open cannot be overwritten, so a thread that falls idle would keep its chunk for ever. Therefore an open
- * chunk is a lease: after `expire` its owner must confirm it (a compare and swap of the version) before it writes again, and
- * GRACE later anybody may take it, if the owner is not inside a call (its current is not poisoned). Why that is safe without a
- * fence in every span: an owner that writes without confirming has read a clock before `expire`, after it had stored the
- * poison; the taker reads a clock GRACE later and does not see the poison. So the store would have been on its way for GRACE,
- * a second; store buffers drain in nanoseconds, and entering the kernel empties them. An owner that sleeps in the middle of a
- * record is still poisoned, however long it sleeps.
+ * A chunk that is open cannot be overwritten, so a thread that falls idle would keep its chunk for ever. Therefore an
+ * open chunk is a lease: after `expire` its owner must confirm it (a compare and swap of the version) before it writes
+ * again, and GRACE later anybody may take it, if the owner is not inside a call (its current is not poisoned). Why that
+ * is safe without a fence in every span: an owner that writes without confirming has read a clock before `expire`,
+ * after it had stored the poison; the taker reads a clock GRACE later and does not see the poison. So the store would
+ * have been on its way for GRACE, a second; store buffers drain in nanoseconds, and entering the kernel empties them.
+ * An owner that sleeps in the middle of a record is still poisoned, however long it sleeps.
  *
- * Limits: a record is at most TW__RECORD_MAX. When every chunk is open and not expired the record is dropped and counted, and
- * the thread does not try again for a millisecond. 8 KiB chunks: 2,048 threads fit in the default 16 MiB.
+ * Limits: a record is at most TW__RECORD_MAX. When every chunk is open and not expired the record is dropped and
+ * counted, and the thread does not try again for a millisecond. 8 KiB chunks: 2,048 threads fit in the default 16 MiB.
  * Rejected: 64 KiB chunks (256 threads); membarrier at taking (a system call); rseq (not everywhere, and assembly).
  */
 #include "ring/segment.h"
@@ -52,8 +53,8 @@ static void open_for(struct tw__block *block, struct tw__chunk *chunk, uint64_t 
     tw__store_relaxed(&block->limit, begin + TW__CHUNK_BYTES - 64);
 }
 
-/* Closes the open chunk of the caller's own block, within its lease: nobody else writes to its head (see above), so plain stores do.
- * A locked instruction would wait for every store before it. */
+/* Closes the open chunk of the caller's own block, within its lease: nobody else writes to its head (see above), so
+ * plain stores do. A locked instruction would wait for every store before it. */
 static void close_own(struct tw__block *block, uint64_t now)
 {
     struct tw__chunk *chunk = tw__load_relaxed(&block->chunk);
@@ -78,7 +79,8 @@ void tw__arena_close(struct tw__segment *segment, struct tw__block *block, uint6
         word = word_of(own >> 16, (own >> 2) + 1, TW__CHUNK_OPEN);
         tw__store_relaxed(&chunk->commit, (uint32_t)(tw__load_relaxed(&block->cursor) - (uint8_t *)chunk));
         tw__store_relaxed(&chunk->last_tick, now);
-        (void)tw__cas_acq_rel(&chunk->word, &word, (word & ~(uint64_t)3) | TW__CHUNK_CLOSED); /* pairs with the reader */
+        /* Pairs with the reader. */
+        (void)tw__cas_acq_rel(&chunk->word, &word, (word & ~(uint64_t)3) | TW__CHUNK_CLOSED);
     }
     tw__store_relaxed(&block->chunk, NULL);
     tw__store_relaxed(&block->limit, NULL);
@@ -112,8 +114,10 @@ static uint64_t content(const struct tw__segment *segment, const struct tw__chun
 {
     uint64_t end = tw__load_relaxed(&chunk->commit);
     if (state == TW__CHUNK_OPEN)
-        end = (uint64_t)(tw__load_relaxed(&tw__block_at(segment, tw__load_relaxed(&chunk->block))->cursor) - (const uint8_t *)chunk);
-    return state != TW__CHUNK_FREE && end > TW__CHUNK_HEAD_BYTES && end <= TW__CHUNK_BYTES ? end - TW__CHUNK_HEAD_BYTES : 0;
+        end = (uint64_t)(tw__load_relaxed(&tw__block_at(segment, tw__load_relaxed(&chunk->block))->cursor) -
+                         (const uint8_t *)chunk);
+    return state != TW__CHUNK_FREE && end > TW__CHUNK_HEAD_BYTES && end <= TW__CHUNK_BYTES ? end - TW__CHUNK_HEAD_BYTES
+                                                                                           : 0;
 }
 
 /* Tries to take one chunk for ticket. */

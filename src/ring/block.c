@@ -1,13 +1,14 @@
 /* block: what a thread has, and who owns a slot when.
  *
- * A slot is at any time in exactly one place: on its owner's free list; open, in somebody's handle; a zombie, ended but still
- * below another span of its thread (src/trace/stack.c); on a remote list; or loose, when its thread is gone. So
+ * A slot is at any time in exactly one place: on its owner's free list; open, in somebody's handle; a zombie, ended but
+ * still below another span of its thread (src/trace/stack.c); on a remote list; or loose, when its thread is gone. So
  *
  *     free + open + zombies + remote + loose = 31      for each block
  *
- * Threads come and go. A block is taken with one compare and swap on a bitmap, and its loose slots are adopted by the new
- * thread. Slots that outlive their thread stay open; who ends them pushes them on the remote list of slot->owner, which is
- * always the head of some block and so always there, and the thread that has that block, now or next, takes them.
+ * Threads come and go. A block is taken with one compare and swap on a bitmap, and its loose slots are adopted by the
+ * new thread. Slots that outlive their thread stay open; who ends them pushes them on the remote list of slot->owner,
+ * which is always the head of some block and so always there, and the thread that has that block, now or next, takes
+ * them.
  *
  * Rejected: finding free slots by their even id (an ended slot on its way to a remote list has one too).
  */
@@ -160,7 +161,8 @@ void tw__block_dissolve(struct tw__segment *segment, struct tw__block *owner)
     for (struct tw__block *block = owner; block; block = block->next)
         for (unsigned i = 0; i < TW__SLOTS; i++) /* who ends it from now on returns it to its own block */
             tw__store_release(&tw__block_slot(block, i)->owner, block); /* pairs with tw__block_return */
-    for (struct tw__slot *slot = tw__load_relaxed(&owner->free); slot; slot = slot->link) tw__store_relaxed(&slot->loose, 1);
+    for (struct tw__slot *slot = tw__load_relaxed(&owner->free); slot; slot = slot->link)
+        tw__store_relaxed(&slot->loose, 1);
     tw__store_relaxed(&owner->free, NULL);
     for (struct tw__block *block = owner, *next; block; block = next) {
         next = block->next;

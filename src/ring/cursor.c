@@ -4,12 +4,12 @@
  *     slot:   id, emptied (acquire)       copy  both again: the same                       -> the copy is whole
  *             a slot that is full is emptied and filled again under the same id: emptied tells, and is odd meanwhile
  *
- * The writer never waits for a reader: a chunk that is taken during the copy is lost to it (counted by the caller). Records
- * behind the writer's cursor are not looked at, so an unfinished one is never seen.
+ * The writer never waits for a reader: a chunk that is taken during the copy is lost to it (counted by the caller).
+ * Records behind the writer's cursor are not looked at, so an unfinished one is never seen.
  *
- * Every chunk is copied before it is looked at, also when one trace is searched: a copy into 8 KiB that stay in the nearest
- * cache and a walk there took 4.5 ms for 64 MB, a walk in place 6.5 ms (the loads of a walk depend on each other, those of a
- * copy do not), and no length is ever read twice. Pairs with src/ring/arena.c.
+ * Every chunk is copied before it is looked at, also when one trace is searched: a copy into 8 KiB that stay in the
+ * nearest cache and a walk there took 4.5 ms for 64 MB, a walk in place 6.5 ms (the loads of a walk depend on each
+ * other, those of a copy do not), and no length is ever read twice. Pairs with src/ring/arena.c.
  */
 #include <stddef.h>
 #include <string.h>
@@ -76,11 +76,13 @@ bool tw__chunk_copy(const struct tw_reader *reader, const struct tw__chunk_info 
     return word >> 16 == info->ticket && (word & 3) != TW__CHUNK_TAKEN;
 }
 
-/* First to last: whoever has a tag's head gets the payload that was there before it. (A memcpy may begin at the end.) */
+/* First to last: whoever has a tag's head gets the payload that was there before it. (A memcpy may begin at the
+ * end.) */
 static void copy_tags(uint8_t *to, const struct tw__slot *from)
 {
     for (size_t i = 0; i < TW__SLOT_TAG_BYTES; i += 8) {
-        uint64_t word = tw__load_acquire((const uint64_t *)(const void *)(from->tags + i)); /* pairs with tw__tag_put_head */
+        /* Pairs with tw__tag_put_head. */
+        uint64_t word = tw__load_acquire((const uint64_t *)(const void *)(from->tags + i));
         memcpy(to + i, &word, sizeof word);
     }
 }

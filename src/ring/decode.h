@@ -30,7 +30,8 @@ static inline size_t tw__texts_place(const struct tw__texts *texts, uint32_t id)
 }
 /* For tw__texts_get: ids that are not where they are looked for first. */
 const struct tw__text_entry *tw__texts_find(struct tw__texts *texts, uint32_t id);
-/* The entry of an id; "?" for id 0 and for what makes no sense (counted as damaged). Until the next call: the table may move. */
+/* The entry of an id; "?" for id 0 and for what makes no sense (counted as damaged). Until the next call: the table may
+ * move. */
 static inline const struct tw__text_entry *tw__texts_get(struct tw__texts *texts, uint32_t id)
 {
     if (texts->table_size) {
@@ -74,10 +75,10 @@ struct tw__image {
 /* Reads the names of all threads into decoder->slabs. False on lack of memory. */
 bool tw__decode_threads(struct tw__decoder *decoder, const struct tw_reader *reader);
 
-/* Fills *out from the tags of further records (type TAGS) of the same span, in their order, and from an image. False on lack
- * of memory. */
-bool tw__decode(struct tw__decoder *decoder, const struct tw__image *image, const struct tw__image *more, size_t more_count,
-                struct tw_record *out);
+/* Fills *out from the tags of further records (type TAGS) of the same span, in their order, and from an image. False on
+ * lack of memory. */
+bool tw__decode(struct tw__decoder *decoder, const struct tw__image *image, const struct tw__image *more,
+                size_t more_count, struct tw_record *out);
 
 void tw__decode_id(uint64_t number, uint8_t bytes[8]);
 uint64_t tw__decode_number(const uint8_t bytes[8]);

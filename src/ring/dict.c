@@ -2,9 +2,9 @@
  *
  *     | units | head | payload ... | units | head | payload ... |       id of an entry = its offset / 8
  *
- * An entry is reserved by adding to dict_used, written, and committed by its head. Nobody refers to an id before its head is
- * there, so a writer that dies in between leaves an entry that no record names. The table of hashes is the writer's own and
- * only saves room: when two threads enter the same text at once, both ids are good.
+ * An entry is reserved by adding to dict_used, written, and committed by its head. Nobody refers to an id before its
+ * head is there, so a writer that dies in between leaves an entry that no record names. The table of hashes is the
+ * writer's own and only saves room: when two threads enter the same text at once, both ids are good.
  *
  * Limits: 1 MiB in all; keys must begin in its first half, because records name them with 16 bits.
  * Rejected: a lock (a signal handler may be the one to meet a site first).
@@ -38,7 +38,8 @@ static uint32_t reserve(struct tw__segment *segment, uint32_t units, uint32_t ma
         uint32_t backed = tw__load_acquire(&segment->dict_backed);
         if ((at + units) * 8 > backed) {
             size_t dict_off = (size_t)(segment->dict - segment->map);
-            if (tw__os_back(segment->backing.fd, segment->path, segment->map, dict_off + backed, TW__DICT_STEP) < 0) return UINT32_MAX;
+            if (tw__os_back(segment->backing.fd, segment->path, segment->map, dict_off + backed, TW__DICT_STEP) < 0)
+                return UINT32_MAX;
             (void)tw__cas_acq_rel(&segment->dict_backed, &backed, backed + TW__DICT_STEP);
             at = tw__load_relaxed(used);
             continue; /* look again; at + units was checked against the old mark */
@@ -128,7 +129,8 @@ int tw__dict_inherit(struct tw__segment *segment, const struct tw__segment *from
     if ((size_t)used * 8 > TW__DICT_BYTES) return TW_ERR_CORRUPT;
     while ((size_t)used * 8 > segment->dict_backed) {
         size_t dict_off = (size_t)(segment->dict - segment->map);
-        int result = tw__os_back(segment->backing.fd, segment->path, segment->map, dict_off + segment->dict_backed, TW__DICT_STEP);
+        int result = tw__os_back(segment->backing.fd, segment->path, segment->map, dict_off + segment->dict_backed,
+                                 TW__DICT_STEP);
         if (result < 0) return result;
         segment->dict_backed += TW__DICT_STEP;
     }

@@ -1,12 +1,13 @@
 /* layout: the bytes of a segment. docs/format/segment.md is the same in prose and for other languages.
  *
- *     header | live traces | dictionary | blocks (one or more per thread) | arena: chunks of 8 KiB, each a head and records
+ *     header | live traces | dictionary | blocks (one or more per thread) | arena: chunks of 8 KiB, a head and records
  *
- * Included by src/ring and by the hot path in src/trace, by nobody else. All integers are in the writer's byte order; the
- * magic tells. Words that several sides touch are accessed only through base/atomics.h.
+ * Included by src/ring and by the hot path in src/trace, by nobody else. All integers are in the writer's byte order;
+ * the magic tells. Words that several sides touch are accessed only through base/atomics.h.
  *
  * Who writes what: a block and its slots: the thread that owns the block (state and remote: any thread, by compare and
- * swap). A chunk: the thread that holds it open. The header: fixed after opening, except the words said otherwise below.
+ * swap). A chunk: the thread that holds it open. The header: fixed after opening, except the words said otherwise
+ * below.
  */
 #ifndef TW_RING_LAYOUT_H
 #define TW_RING_LAYOUT_H
@@ -114,7 +115,7 @@ struct tw__header {
     struct tw_drops drops; /* of headers of others; a u64 each, order of TW_DROP_TABLE */
     /* 1296: about what is sent */
     struct tw__export_causes causes[TW__EXPORT_WORDS];
-    uint64_t sample_asked;     /* written by the process or from outside: TW__SAMPLE_ASKED | threshold; 0: as configured */
+    uint64_t sample_asked;     /* by the process or from outside: TW__SAMPLE_ASKED | threshold; 0: as configured */
     char sampler[40];          /* as configured; "": everything */
     char notice[96];           /* what was asked for and is not, or cannot be; "" */
     struct tw__export_words exporters[TW__EXPORT_WORDS];
@@ -123,8 +124,9 @@ struct tw__header {
     uint8_t pad2[TW__HEADER_BYTES - 2048 - 8];
 };
 
-/* Live traces: what readers want of this process that it would not record by itself. Written by the process and from outside, by
- * whoever may write the file; see src/ring/live.c. Whatever stands here, sites can at worst be turned on. */
+/* Live traces: what readers want of this process that it would not record by itself. Written by the process and from
+ * outside, by whoever may write the file; see src/ring/live.c. Whatever stands here, sites can at worst be turned
+ * on. */
 enum { TW__LIVE_MAX = 8, TW__LIVE_RULES = 8, TW__LIVE_BYTES = 20480 };
 enum tw__live_state {
     TW__LIVE_FREE = 0,
@@ -158,7 +160,8 @@ struct tw__live_page {
 struct tw__entry {
     uint32_t head;  /* 0: not yet committed; else kind << 24 | payload length. Release, written last */
     uint32_t units; /* length of the whole entry in units of 8, written first: how to step over it */
-    /* payload. TEXT: bytes. SITE: u32 line, u16 name length, u16 module length, u16 function length, u8 type, u8 level, bytes */
+    /* payload. TEXT: bytes. SITE: u32 line, u16 name length, u16 module length, u16 function length, u8 type, u8 level,
+     * bytes */
 };
 enum tw__entry_kind { TW__ENTRY_TEXT = 1, TW__ENTRY_SITE = 2 };
 
@@ -179,9 +182,11 @@ struct tw__slot {
     struct tw__slot *remote;  /* next in owner->remote, or a mark, see block.c; the alias of a holder */
     uint8_t tags[TW__SLOT_TAG_BYTES];
     uint32_t loose;           /* 1: free, and on nobody's list. Kept while no thread has the block */
-    uint32_t emptied;         /* how often its tags went to a record, times 2. Odd: they have, and are being cleared. Never set back */
+    uint32_t emptied;         /* how often its tags went to a record, times 2. Odd: they have, and are being cleared.
+                               * Never set back */
     uint64_t holder;          /* not 0: an attached context; the check of its tw_attach. Its own id waits in time */
-    struct tw__slot *alias;   /* of a holder: the span of another thread that it stands for, and that span's id. Of a root: trace/sampling.c */
+    struct tw__slot *alias;   /* of a holder: the span of another thread that it stands for, and that span's id. Of a
+                               * root: trace/sampling.c */
     uint64_t alias_id;
 };
 
@@ -219,7 +224,7 @@ struct tw__block {
     uint64_t seed[2];         /* of trace ids */
     uint64_t seconds, seconds_until; /* for trace ids: epoch seconds, and the tick up to which they hold */
     struct tw__segment *segment; /* where the block lies: stays there, also when recording has ended */
-    uint64_t log_span;        /* id in the last LOG of the open chunk, of which a BRIEF may follow; TW__NO_LOG: of none */
+    uint64_t log_span;        /* id in the last LOG of the open chunk, of which a BRIEF may follow; or TW__NO_LOG */
     uint8_t pad[TW__BLOCK_HEAD_BYTES - 192 - 128 - 80];
 };
 enum { TW__NO_LOG = 2 }; /* no span in progress has this for an id: those are odd, and 0 is no span */
@@ -263,7 +268,7 @@ enum tw__type {
     TW__TYPE_RESPONSE = 11,
     TW__TYPE_ENTER = 12, /* site 0; tags with key 0: the function's address, its caller's */
     TW__TYPE_LEAVE = 13,
-    TW__TYPE_BRIEF = 14, /* a LOG whose trace, span and misc are those of the LOG before it in its chunk: tags begin at 16 */
+    TW__TYPE_BRIEF = 14, /* a LOG with the trace, span and misc of the LOG before it in its chunk: tags begin at 16 */
     TW__TYPE_HOLDER = 65 /* in slots only: an attached context; id is foreign, the slot's own is in time */
 };
 
@@ -286,7 +291,8 @@ enum tw__tag {
     TW__TAG_UINT32 = 16,   /* u32 */
     TW__TAG_INTS = 17      /* several of those, u32 each; len: count - 1, and 4 << i for each i that is unsigned */
 };
-/* Of a record LOG, the tags with key 0 before any other are the arguments, in order: INTS, INT32, UINT32, INT, UINT, DOUBLE, STR, LONG. */
+/* Of a record LOG, the tags with key 0 before any other are the arguments, in order: INTS, INT32, UINT32, INT, UINT,
+ * DOUBLE, STR, LONG. */
 /* LONG: two u32 after the head: stored length | (type << 24), full length; then stored bytes. For STR, BYTES, NAME and
  * STATUS of more than 255 bytes. stored < full: it was cut. */
 
@@ -295,9 +301,11 @@ static_assert(offsetof(struct tw__header, pid) == 96, "header");
 static_assert(offsetof(struct tw__header, state) == 160, "header");
 static_assert(offsetof(struct tw__header, live_off) == 1008, "header");
 static_assert(sizeof(struct tw__live_page) == TW__LIVE_BYTES && sizeof(struct tw__live_entry) == 2048, "live traces");
-static_assert(offsetof(struct tw__live_entry, ref) == 72 && offsetof(struct tw__live_entry, rules) == 1024, "live traces");
+static_assert(offsetof(struct tw__live_entry, ref) == 72 && offsetof(struct tw__live_entry, rules) == 1024,
+              "live traces");
 static_assert(offsetof(struct tw__header, drops) == 1232, "header");
-static_assert(offsetof(struct tw__header, causes) == 1296 && offsetof(struct tw__header, sample_asked) == 1392, "header");
+static_assert(offsetof(struct tw__header, causes) == 1296 && offsetof(struct tw__header, sample_asked) == 1392,
+              "header");
 static_assert(offsetof(struct tw__header, exporters) == 1536, "header");
 static_assert(offsetof(struct tw__header, next_ticket) == 2048, "header");
 static_assert(sizeof(struct tw__slot) == TW__SLOT_BYTES, "slot");

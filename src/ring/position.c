@@ -2,17 +2,19 @@
  *
  *     per chunk: the ticket it had and the offset up to which its records were delivered
  *
- * Records are only ever added behind that offset, or the chunk has another ticket. Tickets of one chunk are chunk_count apart,
- * so the difference of two tickets tells how often it was overwritten unseen; a chunk that was still open when it was read and
- * is gone now had more records, most likely, and counts as missed too.
+ * Records are only ever added behind that offset, or the chunk has another ticket. Tickets of one chunk are chunk_count
+ * apart, so the difference of two tickets tells how often it was overwritten unseen; a chunk that was still open when
+ * it was read and is gone now had more records, most likely, and counts as missed too.
  *
- * Further tags of spans still in progress have been passed by when their span ends; copies of them wait here (PENDING_MAX at
- * most, the oldest go first).
+ * Further tags of spans still in progress have been passed by when their span ends; copies of them wait here
+ * (PENDING_MAX at most, the oldest go first).
  *
- * With max_bytes a pass over all chunks takes several reads. Each goes on behind the chunk at which the last one stopped, and a
- * chunk is looked at once in a pass, so that a program that is as fast as its reader cannot keep it among the newest ones.
+ * With max_bytes a pass over all chunks takes several reads. Each goes on behind the chunk at which the last one
+ * stopped, and a chunk is looked at once in a pass, so that a program that is as fast as its reader cannot keep it
+ * among the newest ones.
  *
- * The scan works on a copy of the marks, so that a read that fails for lack of memory delivers nothing and forgets nothing.
+ * The scan works on a copy of the marks, so that a read that fails for lack of memory delivers nothing and forgets
+ * nothing.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +49,8 @@ bool tw__position_begin(struct tw__scan *scan)
     if (p->count > scan->chunks) scan->chunks = p->count; /* chunk_high does not shrink, unless the file lies */
     if (scan->chunks > scan->reader->shape.chunk_max) scan->chunks = scan->reader->shape.chunk_max;
     scan->pass_chunks = scan->chunks;
-    if (p->pass_chunks) { /* goes on with it; chunks that were taken for the first time meanwhile are for the next pass */
+    /* Goes on with it; chunks that were taken for the first time meanwhile are for the next pass. */
+    if (p->pass_chunks) {
         scan->pass_chunks = p->pass_chunks < scan->chunks ? p->pass_chunks : scan->chunks;
         scan->pass_from = p->pass_from;
         scan->pass_done = p->pass_done;
@@ -72,8 +75,10 @@ uint32_t tw__position_resume(struct tw__scan *scan, const struct tw__chunk_info 
     *log = 0;
     const struct tw_position *p = scan->query->after;
     uint64_t laps = scan->chunk_count ? scan->chunk_count : 1;
-    if (p && !p->begun && p->pass_chunks) { /* the first pass: what was there when it began, and is overwritten by now */
-        if (info->ticket > p->pass_ticket && info->ticket > laps) scan->missed += (info->ticket - p->pass_ticket + laps - 1) / laps;
+    /* The first pass: what was there when it began, and is overwritten by now. */
+    if (p && !p->begun && p->pass_chunks) {
+        if (info->ticket > p->pass_ticket && info->ticket > laps)
+            scan->missed += (info->ticket - p->pass_ticket + laps - 1) / laps;
         return TW__CHUNK_HEAD_BYTES;
     }
     if (!p || !p->begun) return TW__CHUNK_HEAD_BYTES;
@@ -84,7 +89,8 @@ uint32_t tw__position_resume(struct tw__scan *scan, const struct tw__chunk_info 
     }
     if (mark->ticket == info->ticket) {
         uint32_t from = mark->end < info->end ? mark->end : info->end;
-        if (mark->log + (uint32_t)TW__EVENT_HEAD_BYTES <= from) *log = mark->log; /* else the chunk has shrunk: the file lies */
+        /* Else the chunk has shrunk: the file lies. */
+        if (mark->log + (uint32_t)TW__EVENT_HEAD_BYTES <= from) *log = mark->log;
         return from;
     }
     if (info->ticket > mark->ticket) scan->missed += (info->ticket - mark->ticket - 1) / laps + !mark->done;

@@ -1,10 +1,10 @@
 /* process: what a segment says of its process, and whether that process is still there.
  *
- * Only heads are read: blocks, slots, chunks, and the records of chunks that are open. Every sum wraps and every count is
- * clamped; the numbers of a hostile file are nonsense, nothing worse.
+ * Only heads are read: blocks, slots, chunks, and the records of chunks that are open. Every sum wraps and every count
+ * is clamped; the numbers of a hostile file are nonsense, nothing worse.
  *
- * A pid is reused and survives exec. So a process is alive only if the pid has the start time of the header and has this very
- * file mapped; after exec the mapping is gone and the segment is a dead one's.
+ * A pid is reused and survives exec. So a process is alive only if the pid has the start time of the header and has
+ * this very file mapped; after exec the mapping is gone and the segment is a dead one's.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -103,8 +103,8 @@ static void take_drops(struct tw_drops *out, const struct tw_drops *drops)
 #undef TAKE
 }
 
-/* Spans begun in a slot: each begin and each end adds a step to id, so half of the steps, rounded up. While a slot holds an
- * attached context its id is a foreign one and its own waits in time. */
+/* Spans begun in a slot: each begin and each end adds a step to id, so half of the steps, rounded up. While a slot
+ * holds an attached context its id is a foreign one and its own waits in time. */
 static uint64_t begun_in(const struct tw__slot *slot)
 {
     bool holder = tw__record_type(tw__load_relaxed(&slot->head)) == TW__TYPE_HOLDER;

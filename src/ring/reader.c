@@ -2,13 +2,14 @@
  *
  *     file bytes (hostile) -> pread of the header -> check -> mmap up to the end of the arena, read-only
  *
- * Invariant: shape.end <= length of the mapping, and header <= dictionary <= blocks <= arena <= end, each aligned to 8. All
- * later code takes offsets from the shape, never from the file, and clamps every count that it loads from the file to it.
+ * Invariant: shape.end <= length of the mapping, and header <= dictionary <= blocks <= arena <= end, each aligned to 8.
+ * All later code takes offsets from the shape, never from the file, and clamps every count that it loads from the file
+ * to it.
  *
- * A file that is cut while it is mapped would kill the reader with SIGBUS. Its length is asked for before each read, so what is
- * left is a file that is cut in the middle of one read, some ms long. Only the segment's owner can do that, and the recorder
- * never does. Rejected: pread of each chunk (8192 system calls, three times as slow, and the window is what a look at a
- * hostile neighbour costs anyway); a SIGBUS handler (this runs inside other people's programs).
+ * A file that is cut while it is mapped would kill the reader with SIGBUS. Its length is asked for before each read, so
+ * what is left is a file that is cut in the middle of one read, some ms long. Only the segment's owner can do that, and
+ * the recorder never does. Rejected: pread of each chunk (8192 system calls, three times as slow, and the window is
+ * what a look at a hostile neighbour costs anyway); a SIGBUS handler (this runs inside other people's programs).
  */
 #include "ring/reader.h"
 
@@ -36,10 +37,12 @@ static int explain_errno(char *why, const char *path, int number)
     switch (number) {
     case ENOENT:
     case ENOTDIR:
-        return explain(why, TW_ERR_NOT_FOUND, path, "no such file; the process may have ended and taken its segment along");
+        return explain(why, TW_ERR_NOT_FOUND, path,
+                       "no such file; the process may have ended and taken its segment along");
     case EACCES:
     case EPERM:
-        return explain(why, TW_ERR_PERMISSION, path, "permission denied; read it as the user of that process, or as root");
+        return explain(why, TW_ERR_PERMISSION, path,
+                       "permission denied; read it as the user of that process, or as root");
     case ELOOP:
         return explain(why, TW_ERR_FOREIGN, path, "a symbolic link; name the segment file itself");
     case ENOMEM:
@@ -58,7 +61,8 @@ static bool part_fits(uint64_t off, uint64_t count, uint64_t size, uint64_t limi
     return true;
 }
 
-static int check_shape(const struct tw__header *h, uint64_t file_len, struct tw__shape *shape, const char *path, char *why)
+static int check_shape(const struct tw__header *h, uint64_t file_len, struct tw__shape *shape, const char *path,
+                       char *why)
 {
     uint64_t dict_end = 0, blocks_end = 0, arena_end = 0;
 
@@ -68,22 +72,25 @@ static int check_shape(const struct tw__header *h, uint64_t file_len, struct tw_
         return explain(why, TW_ERR_VERSION, path, "made by a newer Trackway; read it with a trackway of that version");
     if (h->version < TW__VERSION_OLDEST || h->header_bytes != TW__HEADER_BYTES || h->block_bytes != TW__BLOCK_BYTES ||
         h->slot_bytes != TW__SLOT_BYTES || h->slots_per_block != TW__SLOTS || h->chunk_bytes != TW__CHUNK_BYTES)
-        return explain(why, TW_ERR_CORRUPT, path, "its header does not hold the sizes of its version; the file is damaged");
+        return explain(why, TW_ERR_CORRUPT, path,
+                       "its header does not hold the sizes of its version; the file is damaged");
     if (h->file_bytes > file_len)
-        return explain(why, TW_ERR_CORRUPT, path, "shorter than its header says; the copy is incomplete, copy it again");
+        return explain(why, TW_ERR_CORRUPT, path,
+                       "shorter than its header says; the copy is incomplete, copy it again");
     if (h->block_max > TW__READ_BLOCKS_MAX || h->chunk_max > TW__READ_CHUNKS_MAX ||
         !part_fits(h->dict_off, h->dict_bytes, 1, h->file_bytes, &dict_end) || h->dict_off < TW__HEADER_BYTES ||
-        !part_fits(h->blocks_off, h->block_max, TW__BLOCK_BYTES, h->file_bytes, &blocks_end) || h->blocks_off < dict_end ||
-        !part_fits(h->arena_off, h->chunk_max, TW__CHUNK_BYTES, h->file_bytes, &arena_end) || h->arena_off < blocks_end ||
-        arena_end - h->arena_off > h->arena_reserve_bytes)
+        !part_fits(h->blocks_off, h->block_max, TW__BLOCK_BYTES, h->file_bytes, &blocks_end) ||
+        h->blocks_off < dict_end ||
+        !part_fits(h->arena_off, h->chunk_max, TW__CHUNK_BYTES, h->file_bytes, &arena_end) ||
+        h->arena_off < blocks_end || arena_end - h->arena_off > h->arena_reserve_bytes)
         return explain(why, TW_ERR_CORRUPT, path, "its parts do not fit into the file; the file is damaged");
 
     if (h->live_off && (h->live_off % TW__PAGE != 0 || h->live_off < TW__HEADER_BYTES || h->live_off > h->dict_off ||
                         h->dict_off - h->live_off < TW__LIVE_BYTES))
         return explain(why, TW_ERR_CORRUPT, path, "its live traces do not fit into the file; the file is damaged");
-    *shape = (struct tw__shape){.live_off = h->live_off, .dict_off = h->dict_off, .dict_bytes = h->dict_bytes, .blocks_off = h->blocks_off,
-                                .arena_off = h->arena_off, .end = arena_end, .map_addr = h->map_addr,
-                                .block_max = h->block_max, .chunk_max = h->chunk_max};
+    *shape = (struct tw__shape){.live_off = h->live_off, .dict_off = h->dict_off, .dict_bytes = h->dict_bytes,
+                                .blocks_off = h->blocks_off, .arena_off = h->arena_off, .end = arena_end,
+                                .map_addr = h->map_addr, .block_max = h->block_max, .chunk_max = h->chunk_max};
     return 0;
 }
 
@@ -130,7 +137,8 @@ static int accept_header(struct tw_reader *reader, uint64_t file_len, const char
 
 int tw__reader_over(const void *map, size_t len, const char *path, struct tw_reader **out, char *why)
 {
-    if (len < TW__HEADER_BYTES) return explain(why, TW_ERR_FOREIGN, path, "not a Trackway segment (shorter than a header)");
+    if (len < TW__HEADER_BYTES)
+        return explain(why, TW_ERR_FOREIGN, path, "not a Trackway segment (shorter than a header)");
     struct tw_reader *reader = reader_new(path, why);
     if (!reader) return TW_ERR_MEMORY;
     tw__words_copy_from(&reader->head, map, sizeof reader->head);

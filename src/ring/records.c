@@ -2,9 +2,10 @@
  *
  *     scan -> keep? -> sort by time, then order -> the newest `limit` -> decode, joining further tags to their spans
  *
- * Only what is delivered is decoded. Everything that the records point to lies in slabs that tw_records owns, so they outlive
- * the reader. A slot that is full is emptied into a record TAGS and filled again, so those come first, in the order of writing,
- * and what the span's own record holds comes last. Tags whose span is not delivered are not delivered either.
+ * Only what is delivered is decoded. Everything that the records point to lies in slabs that tw_records owns, so they
+ * outlive the reader. A slot that is full is emptied into a record TAGS and filled again, so those come first, in the
+ * order of writing, and what the span's own record holds comes last. Tags whose span is not delivered are not delivered
+ * either.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,8 @@
 #include "ring/reader.h"
 #include "ring/scan.h"
 
-enum { PART = 1024 }; /* spans at a time: as records, and again as whatever they become, they fit into a cache of 2 MB */
+/* Spans at a time: as records, and again as whatever they become, they fit into a cache of 2 MB. */
+enum { PART = 1024 };
 
 struct answer {
     struct tw_records shown; /* first: tw_records_free gets its address */
@@ -78,7 +80,8 @@ static size_t tags_of_span(const struct tw__found_list *tags, const uint64_t *wo
     return n;
 }
 
-/* Tags of one record after another may lie in two copies (waiting in the position and found again): one of them is left. */
+/* Tags of one record after another may lie in two copies (waiting in the position and found again): one of them is
+ * left. */
 static void sort_tags(struct tw__found_list *tags)
 {
     size_t kept = 0;
@@ -217,7 +220,8 @@ static size_t spans_last(struct tw__found *items, size_t count, struct tw__found
 }
 
 /* Count records: the first part, those of spans after it, and the end. slabs: of what is gone after a part. */
-static int tell(struct decoding *d, struct tw__found *from, size_t count, struct tw__slabs *slabs, tw_records_fn *fn, void *data)
+static int tell(struct decoding *d, struct tw__found *from, size_t count, struct tw__slabs *slabs, tw_records_fn *fn,
+                void *data)
 {
     struct tw__found *room = malloc((count + 1) * sizeof *room);
     size_t others = room ? spans_last(from, count, room) : 0;

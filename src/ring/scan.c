@@ -3,12 +3,13 @@
  *     slots first:  a span that ends during the pass is seen twice (open, then its record) and never not at all
  *     then chunks:  copy, check, walk; a record of a span that was seen open strikes the open one out
  *
- * Of the times in a record its end says when it was written, unless the program gave its own; then the record before it in the
- * chunk says "not before". By that the newest event_bound records are told, and what was cleared.
+ * Of the times in a record its end says when it was written, unless the program gave its own; then the record before it
+ * in the chunk says "not before". By that the newest event_bound records are told, and what was cleared.
  *
- * Records TAGS obey no condition but the trace: whether they matter depends on their span, which ends later. A chunk that
- * closed before `since` holds nothing else that matters; it is looked at again only if a span that began before is delivered.
- * (A record whose own end time lies after the closing of its chunk is missed by that; such records are from the future.)
+ * Records TAGS obey no condition but the trace: whether they matter depends on their span, which ends later. A chunk
+ * that closed before `since` holds nothing else that matters; it is looked at again only if a span that began before is
+ * delivered. (A record whose own end time lies after the closing of its chunk is missed by that; such records are from
+ * the future.)
  */
 #include "ring/scan.h"
 
@@ -146,7 +147,8 @@ struct walk {
 
 /* Passes by records that are like the one before, length and type, which was a valid span, and not of the trace. So
  * the step does not change, and the processor need not wait for the length of each record to look at the next. */
-static inline uint32_t skip_alike(const uint64_t *bytes, uint32_t at, uint32_t end, uint64_t alike, uint64_t low, const uint8_t *ahead)
+static inline uint32_t skip_alike(const uint64_t *bytes, uint32_t at, uint32_t end, uint64_t alike, uint64_t low,
+                                  const uint8_t *ahead)
 {
     uint32_t len = alike & 0xffff, last = end - len;
     while (at <= last) {
@@ -158,9 +160,9 @@ static inline uint32_t skip_alike(const uint64_t *bytes, uint32_t at, uint32_t e
     return at;
 }
 
-/* The next record of the trace at or after at, or the next that is not valid, or end: the loop that a search for one trace
- * spends its time in. While one chunk is walked the next one is fetched into the cache, line by line (5.1 -> 3.8 ms for 64 MB).
- * Most records are like the one before: see skip_alike (5.9 -> 2.4 ms on an Emerald Rapids). */
+/* The next record of the trace at or after at, or the next that is not valid, or end: the loop that a search for one
+ * trace spends its time in. While one chunk is walked the next one is fetched into the cache, line by line (5.1 -> 3.8
+ * ms for 64 MB). Most records are like the one before: see skip_alike (5.9 -> 2.4 ms on an Emerald Rapids). */
 static uint32_t skip_others(const struct tw__scan *scan, struct walk *walk, uint32_t at)
 {
     const uint64_t high = scan->trace[0], low = scan->trace[1];
@@ -190,7 +192,8 @@ static void write_out(uint64_t *to, const uint64_t *words, const uint64_t *log, 
     memcpy(to, log, TW__EVENT_HEAD_BYTES);
     to[TW__AT_HEAD] = head | (uint64_t)TW__TYPE_LOG << 16 | (len + TW__EVENT_HEAD_BYTES - TW__BRIEF_HEAD_BYTES);
     to[TW__AT_TIME] = words[TW__AT_TIME];
-    memcpy((uint8_t *)to + TW__EVENT_HEAD_BYTES, (const uint8_t *)words + TW__BRIEF_HEAD_BYTES, len - TW__BRIEF_HEAD_BYTES);
+    memcpy((uint8_t *)to + TW__EVENT_HEAD_BYTES, (const uint8_t *)words + TW__BRIEF_HEAD_BYTES,
+           len - TW__BRIEF_HEAD_BYTES);
 }
 
 /* Walks the records from..end of a whole copy. */
@@ -224,7 +227,8 @@ static void walk_records(struct tw__scan *scan, struct walk *walk, uint32_t from
             words = walk->whole;
         }
         bool kept = walk->kept && type != TW__TYPE_BRIEF;
-        if (type >= TW__TYPE_SPAN && type <= TW__TYPE_BRIEF) one_record(scan, words, kept, info->ticket << 13 | at, written);
+        if (type >= TW__TYPE_SPAN && type <= TW__TYPE_BRIEF)
+            one_record(scan, words, kept, info->ticket << 13 | at, written);
         at += len;
     }
 }
@@ -268,8 +272,8 @@ static void one_chunk(struct tw__scan *scan, const struct tw__chunk_info *info, 
     tw__position_note(scan, info, info->end, walk.log, info->closed);
 }
 
-/* All chunks, or the next of a pass that takes several reads. The chunk of a ticket is ticket % chunk_count: who goes by number and
- * begins with the one that is to be taken next has the oldest first. */
+/* All chunks, or the next of a pass that takes several reads. The chunk of a ticket is ticket % chunk_count: who goes
+ * by number and begins with the one that is to be taken next has the oldest first. */
 static void scan_chunks(struct tw__scan *scan, uint64_t *bytes)
 {
     struct tw__chunk_info info;
@@ -337,14 +341,16 @@ bool tw__scan_run(struct tw__scan *scan)
     scan->chunks = tw__view_chunks(scan->reader);
     scan->pass_chunks = scan->chunks;
     uint64_t oldest = scan->chunk_count ? (scan->next_ticket + 1) % scan->chunk_count : 0;
-    if (query->after && query->max_bytes && oldest < scan->chunks) scan->pass_from = (uint32_t)oldest; /* else it is the first lap */
+    /* Else it is the first lap. */
+    if (query->after && query->max_bytes && oldest < scan->chunks) scan->pass_from = (uint32_t)oldest;
     uint64_t since = query->since_ns ? tw__time_tick(scan->time, query->since_ns) : 0;
     scan->since_tick = since > TICK_MARGIN ? since - TICK_MARGIN : 0;
 
     if (query->open_spans || query->only_open) scan_slots(scan);
     if (query->only_open) scan->pass_done = scan->pass_chunks; /* no chunk is asked for */
     if (query->only_open || scan->no_memory) return !scan->no_memory;
-    uint64_t *bytes = aligned_alloc(TW__CHUNK_BYTES, 2 * (size_t)TW__CHUNK_BYTES); /* aligned as their source: copies are faster */
+    /* Aligned as their source: copies are faster. */
+    uint64_t *bytes = aligned_alloc(TW__CHUNK_BYTES, 2 * (size_t)TW__CHUNK_BYTES);
     if (!bytes || !tw__position_begin(scan)) {
         free(bytes);
         scan->no_memory = true;

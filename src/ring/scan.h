@@ -1,4 +1,5 @@
-/* scan: one pass over slots and chunks, gathering copies of what a query asks for. position: where a repeated reader stands. */
+/* scan: one pass over slots and chunks, gathering copies of what a query asks for. position: where a repeated reader
+ * stands. */
 #ifndef TW_RING_SCAN_H
 #define TW_RING_SCAN_H
 
@@ -62,13 +63,14 @@ struct tw__scan {
 bool tw__scan_run(struct tw__scan *scan);
 void tw__scan_fini(struct tw__scan *scan);
 
-/* Where to begin in a chunk, and the record LOG before that which a BRIEF refers to, or 0; counts what was overwritten since the
- * position. */
+/* Where to begin in a chunk, and the record LOG before that which a BRIEF refers to, or 0; counts what was overwritten
+ * since the position. */
 uint32_t tw__position_resume(struct tw__scan *scan, const struct tw__chunk_info *info, uint32_t *log);
 /* Notes what was read of a chunk: up to end, and where its last record LOG is. */
 void tw__position_note(struct tw__scan *scan, const struct tw__chunk_info *info, uint32_t end, uint32_t log, bool done);
 bool tw__position_begin(struct tw__scan *scan);
-/* Moves the position to where the scan ended, keeping the tags not joined yet. False on lack of memory; then nothing moved. */
+/* Moves the position to where the scan ended, keeping the tags not joined yet. False on lack of memory; then nothing
+ * moved. */
 bool tw__position_commit(struct tw__scan *scan, const uint8_t *joined);
 
 bool tw__found_add(struct tw__scan *scan, struct tw__found_list *list, const struct tw__found *found);

@@ -1,11 +1,12 @@
 /* segment: makes the file, fills its header, keeps its clock.
  *
- * The file is sparse and as long as it can ever get; memory is given piece by piece (tw__os_back) before anything is stored
- * there, so that a full tmpfs is an error code here and never a SIGBUS in the program. It gets its name last: whoever finds it
- * finds it whole, and if its maker is killed before there was nothing to find (base/backing.h says what is the exception).
+ * The file is sparse and as long as it can ever get; memory is given piece by piece (tw__os_back) before anything is
+ * stored there, so that a full tmpfs is an error code here and never a SIGBUS in the program. It gets its name last:
+ * whoever finds it finds it whole, and if its maker is killed before there was nothing to find (base/backing.h says
+ * what is the exception).
  *
- * Rejected: a memfd (dies with the process unless somebody holds it); keeping the file descriptor (programs close what they
- * did not open).
+ * Rejected: a memfd (dies with the process unless somebody holds it); keeping the file descriptor (programs close what
+ * they did not open).
  */
 #include "ring/segment.h"
 
@@ -244,8 +245,8 @@ int tw__segment_resize(struct tw__segment *segment, size_t chunks)
     }
     if (chunks > high) tw__store_release(&h->chunk_high, (uint32_t)chunks); /* pairs with the reader's scan */
     tw__store_release(&h->chunk_count, (uint32_t)chunks);                   /* pairs with arena.c: take */
-    /* Empty what is no longer in use, but for what a smaller arena would hold still; who still writes there, finishes. Those
-     * chunks are never taken again: what is in them fades behind the bound that came with the new size. */
+    /* Empty what is no longer in use, but for what a smaller arena would hold still; who still writes there, finishes.
+     * Those chunks are never taken again: what is in them fades behind the bound that came with the new size. */
     uint64_t next = tw__load_relaxed(&h->next_ticket);
     for (uint32_t i = (uint32_t)chunks; i < count; i++) {
         struct tw__chunk *chunk = tw__chunk_at(segment, i);

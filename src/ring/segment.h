@@ -1,7 +1,8 @@
 /* segment: one process's shared memory, from the writer's side.
  *
- * The struct is the writer's view of the file: pointers into the mapping, and the clock's calibration. There is one at a time;
- * src/trace/runtime.c owns it. Everything reachable from it stays mapped for the life of the process, also after closing. */
+ * The struct is the writer's view of the file: pointers into the mapping, and the clock's calibration. There is one at
+ * a time; src/trace/runtime.c owns it. Everything reachable from it stays mapped for the life of the process, also
+ * after closing. */
 #ifndef TW_RING_SEGMENT_H
 #define TW_RING_SEGMENT_H
 
@@ -16,8 +17,9 @@
 
 enum { TW__PATH_MAX = 256, TW__DEDUP_SLOTS = 8192 };
 
-/* Two slots that are nobody's. A block's current points to no_slot when its thread is in no trace, and to poison while the
- * thread is inside a call: a signal handler that sees the poison leaves the block alone and uses the thread's lane. */
+/* Two slots that are nobody's. A block's current points to no_slot when its thread is in no trace, and to poison while
+ * the thread is inside a call: a signal handler that sees the poison leaves the block alone and uses the thread's
+ * lane. */
 extern struct tw__slot tw__no_slot, tw__poison;
 
 /* Numbers of the losses, in the order of TW_LOSS_TABLE. */
@@ -58,7 +60,7 @@ struct tw__segment_options {
     size_t arena_bytes;
     size_t payload_max;
     bool keep_file;
-    const struct tw__segment *previous; /* NULL, or one whose dictionary ids stay valid in this: sites remember theirs */
+    const struct tw__segment *previous; /* NULL, or one whose dictionary ids stay valid: sites remember theirs */
     bool force_monotonic; /* tests: behave as on a machine without a trusted TSC */
     bool force_spare;     /* tests: behave as on a file system that has no files without a name */
 };
@@ -69,8 +71,8 @@ enum {
 };
 #define TW__ARENA_MAX ((size_t)4 << 30)
 
-/* Makes the file, gives it memory, fills the header, and only then gives it its name: see base/backing.h. On error nothing is
- * left behind and *segment is unusable; what says which step failed (a static text). About 0.6 ms a MiB.
+/* Makes the file, gives it memory, fills the header, and only then gives it its name: see base/backing.h. On error
+ * nothing is left behind and *segment is unusable; what says which step failed (a static text). About 0.6 ms a MiB.
  * Errors  TW_ERR_SPACE, TW_ERR_PERMISSION, TW_ERR_SYSTEM, TW_ERR_RANGE. */
 int tw__segment_open(struct tw__segment *segment, const struct tw__segment_options *options, const char **what);
 
@@ -90,12 +92,12 @@ uint64_t tw__segment_tick_of(const struct tw__segment *segment, uint64_t wall_ns
 /* Takes a new pair of clock readings if the last is older than a second. Wait-free. */
 void tw__segment_calibrate(struct tw__segment *segment, uint64_t now);
 
-/* Changes the number of chunks in use. TW_ERR_RANGE beyond the reserve, TW_ERR_SPACE when there is no memory. One caller
- * at a time; writers and readers go on. */
+/* Changes the number of chunks in use. TW_ERR_RANGE beyond the reserve, TW_ERR_SPACE when there is no memory. One
+ * caller at a time; writers and readers go on. */
 int tw__segment_resize(struct tw__segment *segment, size_t chunks);
 
-/* dict.c: the id of a text or a site, entering it if it is new. 0 when there is no room (the caller counts). Wait-free but
- * for a system call each 64 KiB; two threads may enter the same text twice, which is harmless. */
+/* dict.c: the id of a text or a site, entering it if it is new. 0 when there is no room (the caller counts). Wait-free
+ * but for a system call each 64 KiB; two threads may enter the same text twice, which is harmless. */
 uint32_t tw__dict_text(struct tw__segment *segment, const char *text, size_t len);
 /* The same for a tag key: an id below 65536. */
 uint16_t tw__dict_key(struct tw__segment *segment, const char *text, size_t len);
@@ -108,8 +110,8 @@ struct tw__dict_site {
 };
 uint32_t tw__dict_site(struct tw__segment *segment, const struct tw__dict_site *site);
 
-/* block.c: takes a free block (memory behind it, slots ready, state used) or NULL. Wait-free but for a system call when the
- * block was never used before. */
+/* block.c: takes a free block (memory behind it, slots ready, state used) or NULL. Wait-free but for a system call when
+ * the block was never used before. */
 struct tw__block *tw__block_take(struct tw__segment *segment, enum tw__block_role role);
 /* Puts a block's loose slots on its owner's free list. */
 void tw__block_adopt(struct tw__block *owner, struct tw__block *block);
@@ -120,10 +122,11 @@ void tw__block_drain(struct tw__block *owner);
 /* Hands a slot to the thread it belongs to. Any thread. */
 void tw__block_return(struct tw__slot *slot);
 
-/* arena.c: makes room for len bytes at block->cursor, if need be by closing the open chunk and taking another; false when there
- * is none (counted). now: this moment in ticks. Wait-free: a bounded number of tries. */
+/* arena.c: makes room for len bytes at block->cursor, if need be by closing the open chunk and taking another; false
+ * when there is none (counted). now: this moment in ticks. Wait-free: a bounded number of tries. */
 bool tw__arena_room(struct tw__segment *segment, struct tw__block *block, size_t len, uint64_t now);
-/* Takes the next chunk when the open one is full and its lease has not run out: the usual case alone. False: nothing is counted. */
+/* Takes the next chunk when the open one is full and its lease has not run out: the usual case alone. False: nothing is
+ * counted. */
 bool tw__arena_turn(struct tw__segment *segment, struct tw__block *block, uint64_t now);
 /* Closes the chunk a block holds open. */
 void tw__arena_close(struct tw__segment *segment, struct tw__block *block, uint64_t now);

@@ -1,10 +1,11 @@
 /* segments: finds the segment files of this host.
  *
- * The folders lie in /dev/shm, where everybody may make names. So the default folders count only if they are real folders that
- * belong to the user in their name (or to root), nothing is followed that is a symbolic link, and only plain files are named.
+ * The folders lie in /dev/shm, where everybody may make names. So the default folders count only if they are real
+ * folders that belong to the user in their name (or to root), nothing is followed that is a symbolic link, and only
+ * plain files are named.
  *
- * Limits: FILES_MAX per call, by then the folder is no longer ours to make sense of. A program that uses TRACKWAY_DIR has it
- * searched whether or not it exists yet; a folder that was asked for by name must be there.
+ * Limits: FILES_MAX per call, by then the folder is no longer ours to make sense of. A program that uses TRACKWAY_DIR
+ * has it searched whether or not it exists yet; a folder that was asked for by name must be there.
  */
 #include <dirent.h>
 #include <errno.h>

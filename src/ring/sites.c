@@ -1,7 +1,7 @@
 /* sites: which places of its source a process has recorded from, by its dictionary.
  *
- * One walk over the entries, from the first on, each as long as it says it is. An entry that makes no sense ends the walk: what lies
- * behind it cannot be found. One that is not committed yet is stepped over.
+ * One walk over the entries, from the first on, each as long as it says it is. An entry that makes no sense ends the
+ * walk: what lies behind it cannot be found. One that is not committed yet is stepped over.
  */
 #include <stdlib.h>
 

@@ -17,8 +17,8 @@ void tw__slabs_give_back(struct tw__slabs *slabs, const void *at, size_t size, s
 void tw__slabs_reset(struct tw__slabs *slabs);
 void tw__slabs_free(struct tw__slabs *slabs);
 
-/* Makes room for at least need items in an array that malloc made: doubles. Returns the array, moved perhaps, or NULL and
- * nothing changed. */
+/* Makes room for at least need items in an array that malloc made: doubles. Returns the array, moved perhaps, or NULL
+ * and nothing changed. */
 void *tw__array_room(void *items, size_t *cap, size_t need, size_t size);
 
 #endif

@@ -12,7 +12,8 @@
 /* A tag about to be written. */
 struct tw__tag_in {
     uint16_t key;
-    uint8_t type;      /* enum tw__tag: INT, UINT, DOUBLE, BOOL, STR, BYTES, LITERAL, LINK, NAME, STATUS, MODULE, FUNCTION, LINE, INT32, UINT32 */
+    uint8_t type;      /* enum tw__tag: INT, UINT, DOUBLE, BOOL, STR, BYTES, LITERAL, LINK, NAME, STATUS, MODULE,
+                        * FUNCTION, LINE, INT32, UINT32 */
     uint32_t len;      /* of the payload at ptr, when ptr is set; the value of BOOL */
     uint32_t full_len; /* before it was cut */
     const void *ptr;   /* STR, BYTES, LINK, NAME, STATUS */

@@ -1,9 +1,9 @@
 /* texts: the dictionary as a reader sees it.
  *
- * Ids come from records, so any of them may be nonsense; each is checked against the dictionary's length before a byte of it is
- * touched. An entry is copied once per read, because the records must outlive the mapping, and found again through a table.
- * The copies of one read are together no longer than the dictionary: honest entries do not overlap, so whoever needs more is
- * lying and reads "?".
+ * Ids come from records, so any of them may be nonsense; each is checked against the dictionary's length before a byte
+ * of it is touched. An entry is copied once per read, because the records must outlive the mapping, and found again
+ * through a table. The copies of one read are together no longer than the dictionary: honest entries do not overlap, so
+ * whoever needs more is lying and reads "?".
  */
 #include <stdlib.h>
 #include <string.h>

@@ -2,10 +2,11 @@
  *
  *     mono(tick) = mono0 + (tick - tick0) * (mono1 - mono0) / (tick1 - tick0)          wall = mono + (wall - mono)
  *
- * The division is made once: mult is the rate as a fraction with as many bits as fit into 64, so that a conversion is one
- * multiplication and exact to 2^-62. Ticks wrap: the difference of two is signed, for times before the boot. On the boot the segment was made on, pair 1 and the difference of the clocks are taken by
- * the reader: the longest baseline there is, and one difference for all processes. All arithmetic wraps or saturates: hostile
- * calibrations give silly times, nothing else.
+ * The division is made once: mult is the rate as a fraction with as many bits as fit into 64, so that a conversion is
+ * one multiplication and exact to 2^-62. Ticks wrap: the difference of two is signed, for times before the boot. On the
+ * boot the segment was made on, pair 1 and the difference of the clocks are taken by the reader: the longest baseline
+ * there is, and one difference for all processes. All arithmetic wraps or saturates: hostile calibrations give silly
+ * times, nothing else.
  */
 #include "base/atomics.h"
 #include "base/clock.h"

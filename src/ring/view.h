@@ -50,11 +50,13 @@ static inline const struct tw__header *tw__view_header(const struct tw_reader *r
 }
 static inline const struct tw__block *tw__view_block(const struct tw_reader *reader, uint32_t index)
 {
-    return (const struct tw__block *)(const void *)(reader->map + reader->shape.blocks_off + (uint64_t)index * TW__BLOCK_BYTES);
+    return (const struct tw__block *)(const void *)(reader->map + reader->shape.blocks_off +
+                                                    (uint64_t)index * TW__BLOCK_BYTES);
 }
 static inline const struct tw__chunk *tw__view_chunk(const struct tw_reader *reader, uint32_t index)
 {
-    return (const struct tw__chunk *)(const void *)(reader->map + reader->shape.arena_off + (uint64_t)index * TW__CHUNK_BYTES);
+    return (const struct tw__chunk *)(const void *)(reader->map + reader->shape.arena_off +
+                                                    (uint64_t)index * TW__CHUNK_BYTES);
 }
 
 /* False when the file has become shorter than it was: touching the mapping would kill the reader. */
@@ -95,8 +97,8 @@ bool tw__chunk_copy(const struct tw_reader *reader, const struct tw__chunk_info 
 bool tw__slot_copy(const struct tw_reader *reader, uint32_t block, unsigned slot, struct tw__slot *out);
 static inline const struct tw__slot *tw__view_slot(const struct tw_reader *reader, uint32_t block, unsigned slot)
 {
-    return (const struct tw__slot *)(const void *)((const uint8_t *)tw__view_block(reader, block) + TW__BLOCK_HEAD_BYTES +
-                                                   (size_t)slot * TW__SLOT_BYTES);
+    return (const struct tw__slot *)(const void *)((const uint8_t *)tw__view_block(reader, block) +
+                                                   TW__BLOCK_HEAD_BYTES + (size_t)slot * TW__SLOT_BYTES);
 }
 
 /* The length of the record that begins with head and has rest bytes left in its chunk; 0 when it is not valid. */

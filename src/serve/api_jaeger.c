@@ -1,12 +1,13 @@
 /* api_jaeger: Jaeger's query API, the older paths that Grafana's data source and the Jaeger page ask.
  *
- *     GET /api/services  /api/services/{s}/operations  /api/operations  /api/traces  /api/traces/{id}  /api/dependencies
+ *     GET /api/services  /api/services/{s}/operations  /api/operations
+ *     GET /api/traces  /api/traces/{id}  /api/dependencies
  *     POST /api/transform
  *
- * Envelope: {"data":..., "total":n, "limit":0, "offset":0, "errors":null | [{"code","msg"}]}. A tag condition is equality on the
- * value's text; minDuration and maxDuration are of spans, as they are in Jaeger. One Grafana sends start and end in
- * milliseconds: times are told apart by their size.
- * Source   backend-and-ui.md section 4.1; Jaeger 2.20, cmd/jaeger/internal/extension/jaegerquery.
+ * Envelope: {"data":..., "total":n, "limit":0, "offset":0, "errors":null | [{"code","msg"}]}. A tag condition is
+ * equality on the value's text; minDuration and maxDuration are of spans, as they are in Jaeger. One Grafana sends
+ * start and end in milliseconds: times are told apart by their size.
+ * Source   Jaeger 2.20, cmd/jaeger/internal/extension/jaegerquery.
  */
 #include <stdio.h>
 #include <stdlib.h>

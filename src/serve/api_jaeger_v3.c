@@ -4,7 +4,7 @@
  *
  * Parameters have two spellings, query.serviceName and query.service_name: Grafana sends the second. Durations are Go's
  * ("1.5ms"). Errors: {"error":{"httpCode","message"}}.
- * Source   jaeger-idl, api_v3/query_service.proto; backend-and-ui.md section 4.1.
+ * Source   jaeger-idl, api_v3/query_service.proto.
  */
 #include <stdio.h>
 #include <string.h>

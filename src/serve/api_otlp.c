@@ -5,10 +5,10 @@
  *     GET /api/tw/otlp/spans?where=&service=&name=&since=&until=&ended_since=&limit=            the spans that match
  *     POST /api/tw/otlp/spans                                             spans, with the token for writing
  *
- * An answer has at most SPANS_MAX spans (but one whole trace in any case, without tags, events and links beyond that); "more": true
- * says that there was more.
- * Spans of a resource stand together. Spans in progress have an endTimeUnixNano of 0.
- * Links are looked for among what began until LINKS_NS after the trace's end: further on, every block would have to be read.
+ * An answer has at most SPANS_MAX spans (but one whole trace in any case, without tags, events and links beyond that);
+ * "more": true says that there was more. Spans of a resource stand together. Spans in progress have an endTimeUnixNano
+ * of 0. Links are looked for among what began until LINKS_NS after the trace's end: further on, every block would have
+ * to be read.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -212,8 +212,8 @@ static bool has_finished(const struct tw__spans *whole, const struct tw__span *s
     return false;
 }
 
-/* Of the copies of a span that match, find hands out the one that counts: of a span that was stored while it was in progress
- * and has ended since, "open" matches an old copy alone. Such are taken out. */
+/* Of the copies of a span that match, find hands out the one that counts: of a span that was stored while it was in
+ * progress and has ended since, "open" matches an old copy alone. Such are taken out. */
 static void drop_finished(struct tw__ask *ask, struct tw__spans *spans)
 {
     struct tw__spans whole = {0};

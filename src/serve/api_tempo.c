@@ -7,8 +7,9 @@
  *     GET /api/search/tags  /api/search/tag/{tag}/values
  *     GET /api/metrics/query_range?q=&start=&end=&step=  /api/metrics/query
  *
- * /api/traces/{id} is Jaeger's here unless Accept asks for protobuf: both ask for the same path. TraceQL is query/traceql.h's.
- * Source   backend-and-ui.md section 4.2; grafana/tempo docs, api.
+ * /api/traces/{id} is Jaeger's here unless Accept asks for protobuf: both ask for the same path. TraceQL is
+ * query/traceql.h's.
+ * Source   grafana/tempo docs, api.
  */
 #include <inttypes.h>
 #include <math.h>

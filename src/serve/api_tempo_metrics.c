@@ -1,10 +1,13 @@
-/* api_tempo_metrics: TraceQL's metrics, which Grafana's drill-down draws: rates, counts, quantiles and histograms of spans over time.
+/* api_tempo_metrics: TraceQL's metrics, which Grafana's drill-down draws: rates, counts, quantiles and histograms of
+ * spans over time.
  *
- *     GET /api/metrics/query_range?q=&start=&end=&step=      {"series":[{"labels":[..],"promLabels","exemplars","samples":[{"timestampMs","value"}]}]}
- *     GET /api/metrics/query?q=&start=&end=                  the same with one sample a series, as value too
+ *     GET /api/metrics/query_range?q=&start=&end=&step=
+ *         {"series":[{"labels":[..],"promLabels","exemplars","samples":[{"timestampMs","value"}]}]}
+ *     GET /api/metrics/query?q=&start=&end=
+ *         the same with one sample a series, as value too
  *
- * Each is read off the store's heat map: counts by time and duration. by(attribute) asks once for each of its values, the first
- * SERIES_MAX; a quantile is exact to a quarter of a power of two.
+ * Each is read off the store's heat map: counts by time and duration. by(attribute) asks once for each of its values,
+ * the first SERIES_MAX; a quantile is exact to a quarter of a power of two.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -153,7 +156,8 @@ static void put_counts(struct tw__ask *ask, const struct tw__traceql *traceql, c
     close_series(ask, range, range->steps ? (double)sum_of(heat->cells[0]) / per : 0);
 }
 
-/* One series, or one for each quantile or bucket, of the spans that where selects. Empty ones are left out where there is a by. */
+/* One series, or one for each quantile or bucket, of the spans that where selects. Empty ones are left out where there
+ * is a by. */
 static void put_one(struct tw__ask *ask, const struct tw__traceql *traceql, const struct range *range,
                     const char *where, struct series s)
 {

@@ -5,8 +5,9 @@
  *     ...                                            once ask.failed is set, the reply is an error and stays it
  *     tw__ask_end(&ask);
  *
- * Times: nanoseconds since 1970, or micro-, milliseconds or seconds, told apart by their size; RFC 3339; or how long ago: 15m.
- * A parameter that is not understood is an error that names it: a search that silently found something else would be worse. */
+ * Times: nanoseconds since 1970, or micro-, milliseconds or seconds, told apart by their size; RFC 3339; or how long
+ * ago: 15m. A parameter that is not understood is an error that names it: a search that silently found something else
+ * would be worse. */
 #ifndef TW_SERVE_ASK_H
 #define TW_SERVE_ASK_H
 

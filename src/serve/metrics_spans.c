@@ -6,7 +6,7 @@
  *     traces_service_graph_request_total        {client, server}
  *     traces_service_graph_request_failed_total, _request_server_seconds, _request_client_seconds
  *
- * Source   Tempo's metrics generator, whose names and labels these are; backend-and-ui.md section 4.2.
+ * Source   Tempo's metrics generator, whose names and labels these are.
  */
 #include "serve/metrics_spans.h"
 

@@ -1,4 +1,5 @@
-/* mistakes: see the header. Nothing is opened or bound here: a port that another program has is found when it is wanted. */
+/* mistakes: see the header. Nothing is opened or bound here: a port that another program has is found when it is
+ * wanted. */
 #include "serve/mistakes.h"
 
 #include <errno.h>

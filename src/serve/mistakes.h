@@ -4,8 +4,8 @@
 
 #include "serve/settings.h"
 
-/* Two doors at one address, files that cannot be read, limits that let nothing through. Returns 0, or an error with the first
- * of them in why. */
+/* Two doors at one address, files that cannot be read, limits that let nothing through. Returns 0, or an error with the
+ * first of them in why. */
 int tw__settings_mistakes(const struct tw__settings *settings, char why[TW_WHY_MAX]);
 
 #endif

@@ -3,8 +3,8 @@
  *     GET /, /trace/ID    index.html: asked for again each time (no-cache), answered with 304 while it is the same
  *     GET /assets/...     scripts and styles: their names change with their content, so browsers keep them
  *
- * Files are stored packed and sent so; who does not take gzip gets them unpacked. A path is looked up in a table: there is
- * nothing to climb out of. The page's own data comes from /api/tw like everybody's. */
+ * Files are stored packed and sent so; who does not take gzip gets them unpacked. A path is looked up in a table: there
+ * is nothing to climb out of. The page's own data comes from /api/tw like everybody's. */
 #include "serve/page.h"
 
 #include <string.h>

@@ -1,8 +1,8 @@
-/* skeleton: see the header. The rows are taken out of the spans, which are several times larger, so that those can go before the
- * first byte is sent; the text is made in pieces as the peer reads it.
+/* skeleton: see the header. The rows are taken out of the spans, which are several times larger, so that those can go
+ * before the first byte is sent; the text is made in pieces as the peer reads it.
  *
- * Rejected: one text of everything (at a million spans 40 MB, and twice that while it grows); columns one after the other in the
- * packed form as well (each would have to be made before the length of the first byte is known).
+ * Rejected: one text of everything (at a million spans 40 MB, and twice that while it grows); columns one after the
+ * other in the packed form as well (each would have to be made before the length of the first byte is known).
  */
 #include "serve/skeleton.h"
 
@@ -249,7 +249,8 @@ static void put_varint(struct tw__buf *out, uint64_t value)
     tw__buf_add(out, bytes, len);
 }
 
-/* Of a parent how far back it stands, 0: none; of a start how much later than the one before, the sign in the lowest bit. */
+/* Of a parent how far back it stands, 0: none; of a start how much later than the one before, the sign in the lowest
+ * bit. */
 static void put_row(struct tw__buf *out, const struct tw__skeleton *skeleton, size_t i)
 {
     const struct row *row = &skeleton->rows[i];

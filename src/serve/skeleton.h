@@ -7,8 +7,8 @@
  *
  * Two forms of the same; docs/api.md describes both.
  *     JSON      an object with an array for each column: about 40 bytes a span
- *     packed    a length (4 bytes, the lowest first), a JSON object of so many bytes with everything but the rows, then the rows:
- *               eight numbers each, as in protobuf 7 bits a byte, the lowest first: about 15 bytes a span
+ *     packed    a length (4 bytes, the lowest first), a JSON object of so many bytes with everything but the rows, then
+ *               the rows: eight numbers each, as in protobuf 7 bits a byte, the lowest first: about 15 bytes a span
  *
  * Cost     38 bytes a row, until the peer has read it. */
 #ifndef TW_SERVE_SKELETON_H

@@ -1,5 +1,5 @@
-/* tempo_values: what Tempo's clients complete a query with: the values of an attribute, with their types, and only those that the
- * rest of the query leaves. */
+/* tempo_values: what Tempo's clients complete a query with: the values of an attribute, with their types, and only
+ * those that the rest of the query leaves. */
 #ifndef TW_SERVE_TEMPO_VALUES_H
 #define TW_SERVE_TEMPO_VALUES_H
 
@@ -15,8 +15,8 @@ struct tw__tempo_values {
     size_t count;
 };
 
-/* name as a client writes it: span.KEY, resource.KEY, event.KEY, .KEY, KEY, or an intrinsic. Reads the parameters q, start, end
- * and limit. q that cannot be read, as while somebody is typing, counts as far as it can be. */
+/* name as a client writes it: span.KEY, resource.KEY, event.KEY, .KEY, KEY, or an intrinsic. Reads the parameters q,
+ * start, end and limit. q that cannot be read, as while somebody is typing, counts as far as it can be. */
 void tw__tempo_values(struct tw__ask *ask, struct tw_text name, struct tw__tempo_values *out);
 
 /* key=text for the filter language; a text that a number or a boolean is also written as is looked for as that, too. */

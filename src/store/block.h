@@ -23,8 +23,8 @@ struct tw__block_bytes {
     uint64_t min_ns, max_ns; /* begins */
     size_t rows;
 };
-/* Rows of a table, or copies of them, in the order in which they will stand. Replaces what is in out. An encoder is for one
- * table. 0, TW_ERR_MEMORY. */
+/* Rows of a table, or copies of them, in the order in which they will stand. Replaces what is in out. An encoder is for
+ * one table. 0, TW_ERR_MEMORY. */
 int tw__block_enc(struct tw__block_enc *enc, const struct tw__recent *recent, const struct tw__row *rows, size_t count,
                   struct tw__block_bytes *out);
 

@@ -35,7 +35,8 @@ struct lists {
     size_t stream_count;
 };
 
-/* Which shapes there are, and which streams they need: one for each different field, in the order in which they are met. */
+/* Which shapes there are, and which streams they need: one for each different field, in the order in which they are
+ * met. */
 static int find_streams(struct tw__block_enc *enc, struct lists *lists)
 {
     const struct tw__recent *recent = enc->recent;

@@ -43,7 +43,8 @@ void tw__columns_end(struct tw__columns *columns, struct tw__buf *out);
 void tw__column_begin(struct tw__columns *columns, uint32_t column);
 void tw__column_end(struct tw__columns *columns);
 
-/* As many byte planes as the largest number needs, each compressed by itself; or groups of bits, where those are smaller. */
+/* As many byte planes as the largest number needs, each compressed by itself; or groups of bits, where those are
+ * smaller. */
 void tw__put_numbers(struct tw__columns *columns, const uint64_t *numbers, size_t count);
 /* Lengths, then all bytes, compressed. */
 void tw__put_texts(struct tw__columns *columns, const struct tw_text *texts, size_t count);

@@ -125,8 +125,8 @@ int tw__part_operations(struct tw__part *part, tw__part_name_fn *fn, void *data)
 int tw__part_keys(struct tw__part *part, tw__part_name_fn *fn, void *data);
 /* What was noted; 0: nothing. */
 int64_t tw__part_folded(struct tw__part *part);
-/* Filters of traces that were added after one; their bits are valid during the call. id INT64_MAX: there are none, it may
- * have any trace. */
+/* Filters of traces that were added after one; their bits are valid during the call. id INT64_MAX: there are none, it
+ * may have any trace. */
 typedef int tw__part_traces_fn(void *data, int64_t id, const struct tw__filter *filter);
 int tw__part_each_traces(struct tw__part *part, int64_t after, tw__part_traces_fn *fn, void *data);
 /* SQLite's own check; text gets the first problem, or "". */

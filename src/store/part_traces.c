@@ -1,10 +1,10 @@
-/* part_traces: filters of trace ids of a whole partition, one for each journal that was sealed into it: so that a trace is
- * looked for in the partitions that may have it, and the others are not opened.
+/* part_traces: filters of trace ids of a whole partition, one for each journal that was sealed into it: so that a trace
+ * is looked for in the partitions that may have it, and the others are not opened.
  *
  *     traces(id, seq, data)        data: u32 bits, bits / 8 bytes, u32 check; empty: it may have any trace
  *
- * TW__PART_BITS bits a trace: one in seven thousand says maybe for nothing. A partition that was begun before there were
- * filters gets an empty one.
+ * TW__PART_BITS bits a trace: one in seven thousand says maybe for nothing. A partition that was begun before there
+ * were filters gets an empty one.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -5,13 +5,13 @@
  *     values      one number for each field of each list          lists are a shape and a first value
  *     rows        fixed size, 112 bytes a span
  *
- * Most of a batch was there before. Keys of a list are compared with those that followed last time (ways), other texts with
- * one that had the same ends and length (seen); only what is not found so is hashed and looked up. Both are guesses that are
- * checked: a wrong one costs time, a table without any room for more of them is as right as before.
+ * Most of a batch was there before. Keys of a list are compared with those that followed last time (ways), other texts
+ * with one that had the same ends and length (seen); only what is not found so is hashed and looked up. Both are
+ * guesses that are checked: a wrong one costs time, a table without any room for more of them is as right as before.
  *
  * A batch that cannot be added whole is taken back: counts return to what they were, and the sets forget what is beyond
- * them. Limits: the store seals a table long before it is full. Rejected: rows of varying length in one buffer. A block is
- * made from columns, and a column from such rows is a parser.
+ * them. Limits: the store seals a table long before it is full. Rejected: rows of varying length in one buffer. A block
+ * is made from columns, and a column from such rows is a parser.
  */
 #include "store/recent.h"
 

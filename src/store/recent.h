@@ -68,8 +68,8 @@ struct tw__set {
     size_t mask, used;
 };
 
-/* How lists go on: after these fields comes this one, and if it is the last this is the shape. A list like one before is
- * followed from key to key, and none of them is hashed. */
+/* How lists go on: after these fields comes this one, and if it is the last this is the shape. A list like one before
+ * is followed from key to key, and none of them is hashed. */
 struct tw__way {
     const char *key; /* a string's */
     uint32_t key_len, field;
@@ -137,9 +137,9 @@ int tw__recent_add(struct tw__recent *recent, const struct tw__spans *spans);
 /* Takes back what was appended since the counts were these. */
 void tw__recent_undo(struct tw__recent *recent, const struct tw__recent_counts *before);
 
-/* Makes room for more of everything: for the journal, which fills the arrays itself, of a table that nothing is added to any
- * more: what is in it is not found again. 0 or TW_ERR_MEMORY. _valid: whether everything from before on points at what is
- * there. */
+/* Makes room for more of everything: for the journal, which fills the arrays itself, of a table that nothing is added
+ * to any more: what is in it is not found again. 0 or TW_ERR_MEMORY. _valid: whether everything from before on points
+ * at what is there. */
 int tw__recent_reserve(struct tw__recent *recent, const struct tw__recent_counts *more);
 bool tw__recent_valid(const struct tw__recent *recent, const struct tw__recent_counts *before);
 

@@ -16,9 +16,8 @@ void tw__set_reset(struct tw__set *set);
 
 uint32_t tw__string_hash(struct tw_text text);
 
-/* Ids of texts (with their hash), lists of fields and origins, added if they are not there. 0 or TW_ERR_MEMORY. *fresh: it
- * was added.
- * An origin's tags stand at the end of values; they are taken off again when it was there already. */
+/* Ids of texts (with their hash), lists of fields and origins, added if they are not there. 0 or TW_ERR_MEMORY. *fresh:
+ * it was added. An origin's tags stand at the end of values; they are taken off again when it was there already. */
 int tw__add_string(struct tw__recent *recent, struct tw_text text, uint32_t hash, uint32_t *out, bool *fresh);
 int tw__add_shape(struct tw__recent *recent, const uint32_t *fields, size_t count, uint32_t *out);
 int tw__add_origin(struct tw__recent *recent, bool scope, const struct tw__origin *origin, uint32_t *out);

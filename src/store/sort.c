@@ -2,10 +2,10 @@
  *
  *     row -> number of its trace, in the order in which traces came -> place, by counting -> by begin within its trace
  *
- * Which trace comes first does not matter to who reads a block. Since they come in their order of time, rows, values and texts are
- * read from the first to the last, more or less, here and by everything after; in the order of a hash of their ids each of them
- * was another page. Traces are looked up in a table by a hash with a seed that nobody knows. Then the rows are copied, in their
- * order. Runs of more than RUN go through qsort: O(n log n) at worst.
+ * Which trace comes first does not matter to who reads a block. Since they come in their order of time, rows, values
+ * and texts are read from the first to the last, more or less, here and by everything after; in the order of a hash of
+ * their ids each of them was another page. Traces are looked up in a table by a hash with a seed that nobody knows.
+ * Then the rows are copied, in their order. Runs of more than RUN go through qsort: O(n log n) at worst.
  */
 #include "store/sort.h"
 
@@ -169,7 +169,8 @@ static bool first_stays(const struct tw__row *a, const struct item *a_item, cons
     return a_item->at < b_item->at ? !tw__later_counts(a->open, b->open) : tw__later_counts(b->open, a->open);
 }
 
-/* Folds the rows of one trace. gone: zeros, for each row. slots: a table of at least twice as many, zero before and after. */
+/* Folds the rows of one trace. gone: zeros, for each row. slots: a table of at least twice as many, zero before and
+ * after. */
 static bool fold_trace(const struct tw__row *rows, const struct item *items, size_t count, uint8_t *gone,
                        uint32_t *slots, size_t mask)
 {

@@ -6,9 +6,9 @@
 
 #include "store/recent.h"
 
-/* Copies rows (rising), traces together in the order in which they came, their spans by begin and place, without copies of a span: same trace, same span id, not zero. A
- * finished one stays before an open one, then the later one. 0 with *out, to be freed, and *kept of them; or
- * TW_ERR_MEMORY. */
+/* Copies rows (rising), traces together in the order in which they came, their spans by begin and place, without copies
+ * of a span: same trace, same span id, not zero. A finished one stays before an open one, then the later one. 0 with
+ * *out, to be freed, and *kept of them; or TW_ERR_MEMORY. */
 int tw__sort_rows(const struct tw__recent *recent, const uint32_t *rows, size_t count, struct tw__row **out,
                   size_t *kept);
 

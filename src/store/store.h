@@ -12,8 +12,8 @@
  *
  * The same span twice: spans of one trace with the same span id (not zero) are one span. A finished one counts before
  * an open one, then the one written later. trace and find hand out the one that counts. Scans, heat maps, edges and
- * counts see what is stored: two copies, when they were written far apart, until compaction has folded them, which happens
- * in the background: store_keep.c says when.
+ * counts see what is stored: two copies, when they were written far apart, until compaction has folded them, which
+ * happens in the background: store_keep.c says when.
  *
  * Threads  [any thread] all calls but open and close; writers and readers do not wait for each other. */
 #ifndef TW_STORE_STORE_H
@@ -46,7 +46,8 @@ struct tw__store_options {
 
 /* Opens a store and finishes what a crash interrupted.
  * Returns  0 and *out; TW_ERR_STATE (another process writes to it), TW_ERR_VERSION, TW_ERR_CORRUPT, TW_ERR_PERMISSION,
- *          TW_ERR_SPACE, TW_ERR_MEMORY, TW_ERR_SYSTEM. Then why (TW_WHY_MAX bytes, may be NULL) says what and what to do.
+ *          TW_ERR_SPACE, TW_ERR_MEMORY, TW_ERR_SYSTEM. Then why (TW_WHY_MAX bytes, may be NULL) says what and what to
+ *          do.
  * Owns     three threads of its own, unless read_only. */
 int tw__store_open(const struct tw__store_options *options, struct tw__store **out, char *why);
 /* Writes into blocks what is not there yet. NULL is allowed. */

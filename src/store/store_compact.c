@@ -2,16 +2,15 @@
  *
  *     1  hashes of (trace, span) of all rows, sorted: which stand more than once
  *     2  for those the rows themselves: which one counts, which ones go
- *     3  blocks that lose rows, and small ones, read into a table, up to 65536 rows of it, and written as new blocks in the
- *        transaction that drops the old ones
+ *     3  blocks that lose rows, and small ones, read into a table, up to 65536 rows of it, and written as new blocks in
+ *        the transaction that drops the old ones
  *
- * Blocks of journals that a reader may hold as a table are left alone, since their numbers tell it what to pass over. Others
- * are kept from writing blocks by the writing of step 3, 65536 rows at a time, and by the giving back of pages in the end,
- * which of a file in use is done up to SHRINK_MAX; a block that went away meanwhile takes its part back.
+ * Blocks of journals that a reader may hold as a table are left alone, since their numbers tell it what to pass over.
+ * Others are kept from writing blocks by the writing of step 3, 65536 rows at a time, and by the giving back of pages
+ * in the end, which of a file in use is done up to SHRINK_MAX; a block that went away meanwhile takes its part back.
  * How far a partition has been looked through stands in it (table folded), so that after a start only what was written
- * since, by sealing or by step 3, makes it be looked through again.
- * Limits: hashes are taken in passes of HASHES_MAX, so that memory is bounded; copies in different partitions (a span sent
- * again with another begin) stay.
+ * since, by sealing or by step 3, makes it be looked through again. Limits: hashes are taken in passes of HASHES_MAX,
+ * so that memory is bounded; copies in different partitions (a span sent again with another begin) stay.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -230,9 +229,9 @@ static int rewrite(struct compacting *c, struct tw__spans *spans)
     for (size_t b = 0; b <= c->block_count && !error; b++) {
         bool last = b == c->block_count, full = recent.count.rows + TW__BLOCK_ROWS > TW__SEAL_ROWS ||
                                                 tw__recent_bytes(&recent) > c->store->seal_bytes;
-        /* A joined block counts as written when the first of its blocks was: a reader in another process, which passes over
-         * blocks of journals that it has as tables, sees it in any case. With copies that were not looked for, none that was
-         * written between them may be left out. */
+        /* A joined block counts as written when the first of its blocks was: a reader in another process, which passes
+         * over blocks of journals that it has as tables, sees it in any case. With copies that were not looked for,
+         * none that was written between them may be left out. */
         bool between = !last && !c->how->copies && c->blocks[b].rows >= SMALL_ROWS;
         if (done_count && (last || full || between)) {
             if (done_count > 1 || c->how->copies) error = replace(c, &recent, done, done_count, seq);
@@ -292,7 +291,8 @@ static int find_and_choose(struct compacting *c, struct tw__spans *spans)
     return error ? error : choose(c, &c->folded);
 }
 
-/* Notes how far it was looked through, and gives back what is not used any more if that is much and the file not large. */
+/* Notes how far it was looked through, and gives back what is not used any more if that is much and the file not
+ * large. */
 static int finish(struct compacting *c)
 {
     (void)pthread_mutex_lock(&c->store->writing);

@@ -6,10 +6,10 @@
  *     up to FOLD_ROWS spans                 copies are looked for, and folded
  *     more                                  the same, once it has not been written to for QUIET_NS
  *
- * So a copy of a span that was sent again is counted twice for a minute or two; in an hour with more than FOLD_ROWS spans
- * until the hour is over. After each block that was read the thread sleeps nine times as long as it worked: a tenth of a
- * processor at most. It keeps the sealer waiting only while it writes: store_compact.c.
- * A partition that could not be opened or read is passed over until it is written to again.
+ * So a copy of a span that was sent again is counted twice for a minute or two; in an hour with more than FOLD_ROWS
+ * spans until the hour is over. After each block that was read the thread sleeps nine times as long as it worked: a
+ * tenth of a processor at most. It keeps the sealer waiting only while it writes: store_compact.c. A partition that
+ * could not be opened or read is passed over until it is written to again.
  */
 #include <time.h>
 
@@ -84,8 +84,8 @@ static int keep_part(struct tw__view *view, struct tw__part *part, struct tw__co
     if (needed) error = tw__compact_part(store, part, how);
     if (error == TW_ERR_STATE) return error; /* the store is closing */
     (void)pthread_mutex_lock(&store->lock);
-    /* Without a look at copies it stays due: until it is quiet. So it does for want of room or memory, which may come; what cannot
-     * be read will not get better. */
+    /* Without a look at copies it stays due: until it is quiet. So it does for want of room or memory, which may come;
+     * what cannot be read will not get better. */
     bool again = error == TW_ERR_SPACE || error == TW_ERR_MEMORY;
     if ((quiet || how->copies) && !how->left && !again) {
         part->looked_through = true;

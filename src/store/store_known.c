@@ -1,12 +1,13 @@
-/* store_known: what is remembered of partitions, so that they need not be opened: filters of their traces, and the names in
- * their lists.
+/* store_known: what is remembered of partitions, so that they need not be opened: filters of their traces, and the
+ * names in their lists.
  *
  *     a trace     asks the filters of all partitions, and opens those that may have it
- *     a list      adds up what is remembered; names are kept once for all partitions, a partition has numbers and counts
+ *     a list      adds up what is remembered; names are kept once for all partitions, a partition has numbers and
+ *                 counts
  *
- * What is remembered is as of some commit of the partition; a later one is noticed by its number (changes), and what is new
- * is read then. Another process's commits are not, so that a store that is only read opens every partition.
- * Limits: half of the store's memory for filters, beyond it the oldest partitions are opened for every trace; NAMES_MAX names
+ * What is remembered is as of some commit of the partition; a later one is noticed by its number (changes), and what is
+ * new is read then. Another process's commits are not, so that a store that is only read opens every partition. Limits:
+ * half of the store's memory for filters, beyond it the oldest partitions are opened for every trace; NAMES_MAX names
  * and COUNTS_MAX counts, beyond them a partition is read for every list.
  */
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* store_lists: services, operations, keys and values of tags: what a person picks from.
  *
- * From the lists of all partitions, mostly as they are remembered (store_known), and from tables row by row. Limits: LIST_MAX
- * names; a list that is longer says so. How many spans each has is about right while a journal is being sealed: its spans may
- * be counted in both places.
+ * From the lists of all partitions, mostly as they are remembered (store_known), and from tables row by row. Limits:
+ * LIST_MAX names; a list that is longer says so. How many spans each has is about right while a journal is being
+ * sealed: its spans may be counted in both places.
  */
 #include <stdlib.h>
 #include <string.h>

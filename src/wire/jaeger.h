@@ -4,7 +4,7 @@
  * tags as Jaeger's own converter writes them (span.kind, otel.status_code, error, otel.status_description,
  * w3c.tracestate, otel.scope.name, otel.scope.version); events are logs, their name the field "event". Times are
  * microseconds, rounded down.
- * Source   Jaeger 2.20, internal/uimodel; backend-and-ui.md section 4.1. */
+ * Source   Jaeger 2.20, internal/uimodel. */
 #ifndef TW_WIRE_JAEGER_H
 #define TW_WIRE_JAEGER_H
 

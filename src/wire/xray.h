@@ -10,14 +10,13 @@
  *     name        cleaned of what X-Ray does not allow, at most 200 characters; a segment's may be replaced
  *     trace id    1-8-24 digits; when its first 4 bytes are no time around the span, the document says so in odd_epoch
  *     times       seconds with nine decimals; an end before the begin becomes the begin; an open span is in_progress
- *     http, sql,  from tags with OpenTelemetry's names, newer and older (wire/xray_fields.c has the table); a value
- *                 longer
- *     aws, user   than X-Ray's 250 characters is cut there and stands whole in the metadata
+ *     http, sql,  from tags with OpenTelemetry's names, newer and older (wire/xray_fields.c has the table); a value of
+ *     aws, user   more than X-Ray's 250 characters is cut there and stands whole in the metadata
  *     error       429: throttle and error; other 4xx: error; 5xx: fault; failed without a code, or an exception: fault;
  *                 boolean tags error, fault, throttle
  *     cause       events named exception, tags exception.*, or the status message; a tag cause of 16 hex digits
- *     annotations tags whose key is [A-Za-z0-9_] and whose value is a boolean, a number or a text of at most 1000 letters,
- *                 the first 50
+ *     annotations tags whose key is [A-Za-z0-9_] and whose value is a boolean, a number or a text of at most 1000
+ *                 characters, the first 50
  *     metadata    tags aws.xray.metadata.NAMESPACE.KEY in their namespace, all others in "default"; events and links,
  *                 and what was cut, in "trackway"
  */

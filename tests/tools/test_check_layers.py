@@ -81,6 +81,10 @@ class CheckLayers(unittest.TestCase):
         self.allowed(src__base__x_c="\n" * 1000)
         self.refused(src__base__x_c="\n" * 1001)
 
+    def test_the_width_is_inclusive_and_not_of_tables(self):
+        self.allowed(**{"src/base/a.c": "x" * 120 + "\n/* clang-format off */\n" + "x" * 121 + "\n/* clang-format on */\n"})
+        self.refused(**{"tests/base/a.c": "\n" + "x" * 121 + "\n"})
+
     def test_a_folder_nobody_designed_is_refused(self):
         self.refused(src__misc__x_c="")
 
