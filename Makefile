@@ -55,4 +55,4 @@ clean:
 	rm -rf $(BUILD) build-gcc build-clang build-asan build-tsan build-fuzz ui/dist
 
 format:
-	@find src include tests bench fuzz examples -name '*.[ch]' -exec clang-format -i {} +
+	@git clang-format --extensions c,h HEAD
