@@ -55,4 +55,4 @@ clean:
 	rm -rf $(BUILD) build-gcc build-clang build-asan build-tsan build-fuzz ui/dist
 
 format:
-	@git clang-format --extensions c,h HEAD
+	@git clang-format --force --extensions c,h HEAD
