@@ -60,6 +60,7 @@ struct tw_site {
 /* 0 when recording is off. Read by the macros: a disabled site costs this load and one branch. */
 extern uint32_t tw__gate;
 #define TW__ON() __atomic_load_n(&tw__gate, __ATOMIC_RELAXED)
+#define TW__OFF 1 /* id of a handle that is none because recording was off; of no span */
 
 enum tw_sample { TW_SAMPLE_BY_RATE = 0, TW_SAMPLE_ON, TW_SAMPLE_OFF, TW_SAMPLE_UNDECIDED };
 
@@ -84,7 +85,7 @@ struct tw_span_options {
 #define TW__SPAN(var, name, call)                                                   \
     __extension__({                                                                 \
         TW__SITE(var, 1, name);                                                     \
-        tw_span TW__PASTE(var, _h) = {0, 0};                                        \
+        tw_span TW__PASTE(var, _h) = {0, TW__OFF};                                  \
         if (TW__ON()) TW__PASTE(var, _h) = call;                                    \
         TW__PASTE(var, _h);                                                         \
     })
@@ -244,10 +245,11 @@ TW__DIRECT void tw__event(tw_span span, struct tw_site *site, const struct tw_at
 /* The current span, or a handle of the attached context that only the event calls understand. */
 tw_span tw_span_current_or_context(void);
 
-/* Off, a span is none, and nothing is called; on, a handle that is none is counted by the callee. */
+/* A handle that is none is counted by the callee, but not one that was begun while recording was off: of that the compiler
+ * knows it behind the begin, so that a span asks once whether recording is on. */
 static inline __attribute__((always_inline)) void tw__span_end(tw_span span)
 {
-    if (span.slot || TW__ON()) (tw_span_end)(span);
+    if (span.slot || (span.id != TW__OFF && TW__ON())) (tw_span_end)(span);
 }
 #define tw_span_end(span) tw__span_end(span)
 

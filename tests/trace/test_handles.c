@@ -95,6 +95,22 @@ static void none_is_harmless_before_a_threads_first_record_and_when_off(void **s
     assert_no_losses();
 }
 
+static void a_span_begun_while_off_is_none_and_its_end_no_mistake(void **state)
+{
+    (void)state;
+    assert_int_equal(tw_recorder_disable(), 0);
+    tw_span span = tw_span_begin("while off");
+    assert_int_equal(tw_recorder_enable(), 0);
+    assert_false(tw_span_is_open(span));
+    tw_span_event(span, "of no span");
+    assert_int_equal(the("of no span")->kind, TW_RECORD_EVENT);
+    uint64_t before = losses_now().stale;
+    tw_tag(span, "key", 1);
+    tw_span_end(span);
+    assert_int_equal(losses_now().stale, before);
+    assert_int_equal(read_all()->count, 1);
+}
+
 static void a_handle_of_a_slot_that_is_used_again_reaches_nobody(void **state)
 {
     (void)state;
@@ -311,6 +327,7 @@ int main(void)
         RECORDING(a_full_dictionary_makes_names_question_marks),
         RECORDING(what_a_signal_handler_records_inside_the_attaching_is_refused),
         RECORDING(handles_from_before_a_shutdown_reach_nobody),
+        RECORDING(a_span_begun_while_off_is_none_and_its_end_no_mistake),
     };
     return RUN_WITH_BOTH_CLOCKS("handles", tests);
 }
