@@ -245,8 +245,8 @@ TW__DIRECT void tw__event(tw_span span, struct tw_site *site, const struct tw_at
 /* The current span, or a handle of the attached context that only the event calls understand. */
 tw_span tw_span_current_or_context(void);
 
-/* A handle that is none is counted by the callee, but not one that was begun while recording was off: of that the compiler
- * knows it behind the begin, so that a span asks once whether recording is on. */
+/* A handle that is none is counted by the callee, but not one that was begun while recording was off: of that the
+ * compiler knows it behind the begin, so that a span asks once whether recording is on. */
 static inline __attribute__((always_inline)) void tw__span_end(tw_span span)
 {
     if (span.slot || (span.id != TW__OFF && TW__ON())) (tw_span_end)(span);
