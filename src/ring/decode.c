@@ -13,25 +13,13 @@
 #include <string.h>
 
 #include "base/atomics.h"
+#include "base/be64.h"
 
 enum { PARENT_BYTES = 28, TAG_HEAD = 4, TAG_STEP = 8, NUMBER_AT = 4, LONG_HEAD = 8 };
 
 struct piece {
     const uint8_t *at, *end;
 };
-
-void tw__decode_id(uint64_t number, uint8_t bytes[8])
-{
-    number = __builtin_bswap64(number);
-    memcpy(bytes, &number, sizeof number);
-}
-
-uint64_t tw__decode_number(const uint8_t bytes[8])
-{
-    uint64_t number = 0;
-    for (unsigned i = 0; i < 8; i++) number = number << 8 | bytes[i];
-    return number;
-}
 
 static struct tw_tag_value *new_tag(struct tw__decoder *d, uint16_t key)
 {
@@ -279,9 +267,9 @@ static void fixed_part(const struct tw__decoder *d, const struct tw__image *imag
     out->kind = image->open ? TW_RECORD_OPEN : (enum tw_record_kind)tw__record_type(w[TW__AT_HEAD]);
     out->time_ns = out->end_ns = tw__time_ns(d->time, w[TW__AT_TIME]);
     out->order = image->order;
-    tw__decode_id(w[TW__AT_TRACE], out->trace_id);
-    tw__decode_id(w[TW__AT_TRACE + 1], out->trace_id + 8);
-    tw__decode_id(w[TW__AT_ID], out->span_id);
+    tw__be64_put(w[TW__AT_TRACE], out->trace_id);
+    tw__be64_put(w[TW__AT_TRACE + 1], out->trace_id + 8);
+    tw__be64_put(w[TW__AT_ID], out->span_id);
     out->flags = (uint8_t)(w[TW__AT_MISC] >> 32);
     out->tid = (uint32_t)w[TW__AT_MISC];
     out->pid = d->pid;
@@ -294,7 +282,7 @@ static void fixed_part(const struct tw__decoder *d, const struct tw__image *imag
         out->span_kind = TW_KIND_INTERNAL;
     }
     if (!span) return;
-    tw__decode_id(w[TW__AT_PARENT], out->parent_id);
+    tw__be64_put(w[TW__AT_PARENT], out->parent_id);
     out->end_ns = image->open ? 0 : tw__time_ns(d->time, w[TW__AT_END]);
     if (!image->open && tw__tick_before(w[TW__AT_END], w[TW__AT_TIME])) out->marks |= TW_RECORD_BACKWARDS;
 }

@@ -80,7 +80,4 @@ bool tw__decode_threads(struct tw__decoder *decoder, const struct tw_reader *rea
 bool tw__decode(struct tw__decoder *decoder, const struct tw__image *image, const struct tw__image *more,
                 size_t more_count, struct tw_record *out);
 
-void tw__decode_id(uint64_t number, uint8_t bytes[8]);
-uint64_t tw__decode_number(const uint8_t bytes[8]);
-
 #endif

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/atomics.h"
+#include "base/be64.h"
 
 enum { TICK_MARGIN = 1024 };
 
@@ -331,8 +332,8 @@ bool tw__scan_run(struct tw__scan *scan)
     const struct tw__header *h = tw__view_header(scan->reader);
     const struct tw_query *query = scan->query;
     if (query->trace_id) {
-        scan->trace[0] = tw__decode_number(query->trace_id);
-        scan->trace[1] = tw__decode_number(query->trace_id + 8);
+        scan->trace[0] = tw__be64(query->trace_id);
+        scan->trace[1] = tw__be64(query->trace_id + 8);
     }
     scan->cleared = tw__load_relaxed(&h->cleared_tick);
     scan->bound = tw__load_relaxed(&h->event_bound);

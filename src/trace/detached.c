@@ -15,6 +15,7 @@
  */
 #include "trace/detached.h"
 
+#include "base/be64.h"
 #include "base/clock.h"
 #include "trace/finish.h"
 #include "trace/runtime.h"
@@ -43,14 +44,14 @@ static void descend(struct tw__block *me, struct tw__slot *slot, const struct tw
     uint64_t trace[2] = {0, 0}, parent = 0, flags;
     if (!options->root) {
         const struct tw_context *from = options->parents;
-        trace[0] = tw__id_from_bytes(from->trace_id);
-        trace[1] = tw__id_from_bytes(from->trace_id + 8);
-        parent = tw__id_from_bytes(from->span_id);
+        trace[0] = tw__be64(from->trace_id);
+        trace[1] = tw__be64(from->trace_id + 8);
+        parent = tw__be64(from->span_id);
         flags = from->flags;
     } else {
         if (options->trace_id) {
-            trace[0] = tw__id_from_bytes(options->trace_id);
-            trace[1] = tw__id_from_bytes(options->trace_id + 8);
+            trace[0] = tw__be64(options->trace_id);
+            trace[1] = tw__be64(options->trace_id + 8);
         }
         if (!(trace[0] | trace[1])) tw__trace_new(me, trace, now);
         flags = tw__load_relaxed(&tw__runtime.random_trace_ids) ? TW_FLAG_RANDOM : 0;

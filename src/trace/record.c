@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/be64.h"
 #include "trace/site.h"
 #include "trace/stack.h"
 
@@ -26,9 +27,9 @@ void tw__owner_of_context(const struct tw_context *context, struct tw__owner *ou
 {
     memset(out, 0, sizeof *out);
     if (!tw__context_is_valid(context)) return;
-    out->trace[0] = tw__id_from_bytes(context->trace_id);
-    out->trace[1] = tw__id_from_bytes(context->trace_id + 8);
-    out->span = tw__id_from_bytes(context->span_id);
+    out->trace[0] = tw__be64(context->trace_id);
+    out->trace[1] = tw__be64(context->trace_id + 8);
+    out->span = tw__be64(context->span_id);
     out->flags = context->flags;
 }
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/be64.h"
 #include "ring/reader.h"
 #include "trace/runtime.h"
 
@@ -148,7 +149,7 @@ static int read_own(const uint8_t *trace_id, bool dump, struct tw_records **out)
 static int read_own_u64(uint64_t trace_id, bool dump, struct tw_records **out)
 {
     uint8_t id[16] = {0};
-    for (int i = 0; i < 8; i++) id[8 + i] = (uint8_t)(trace_id >> (56 - 8 * i));
+    tw__be64_put(trace_id, id + 8);
     return trace_id ? read_own(id, dump, out) : TW_ERR_RANGE;
 }
 

@@ -2,6 +2,7 @@
  * other processes ask the same way; slow.c looks at it whenever a trace begins. */
 #include <trackway/sampling.h>
 
+#include "base/be64.h"
 #include "ring/control.h"
 #include "sample/rate.h"
 #include "trace/runtime.h"
@@ -64,7 +65,7 @@ int tw_span_set_sampled(tw_span root, bool sampled)
 
 int tw_span_set_trace_id(tw_span root, const uint8_t trace_id[16])
 {
-    uint64_t high = tw__id_from_bytes(trace_id), low = tw__id_from_bytes(trace_id + 8);
+    uint64_t high = tw__be64(trace_id), low = tw__be64(trace_id + 8);
     if (!low) return TW_ERR_RANGE;
     struct tw__block *block = tw__enter();
     if (!block) return TW_ERR_STATE;

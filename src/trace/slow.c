@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "base/be64.h"
 #include "base/os.h"
 #include "sample/rate.h"
 #include "trace/detached.h"
@@ -54,8 +55,8 @@ void tw_trace_id_new(uint8_t id[16])
         tw__os_random(trace, sizeof trace);
         trace[0] = (trace[0] & 0xffffffffu) | (uint64_t)tw__os_seconds() << 32;
     }
-    tw__id_to_bytes(trace[0], id);
-    tw__id_to_bytes(trace[1], id + 8);
+    tw__be64_put(trace[0], id);
+    tw__be64_put(trace[1], id + 8);
 }
 
 /* What a new span gets from above it. */
@@ -67,9 +68,9 @@ struct ancestry {
 
 static void from_context(struct ancestry *a, const struct tw_context *context)
 {
-    a->trace[0] = tw__id_from_bytes(context->trace_id);
-    a->trace[1] = tw__id_from_bytes(context->trace_id + 8);
-    a->parent = tw__id_from_bytes(context->span_id);
+    a->trace[0] = tw__be64(context->trace_id);
+    a->trace[1] = tw__be64(context->trace_id + 8);
+    a->parent = tw__be64(context->span_id);
     a->flags = context->flags;
 }
 
@@ -86,7 +87,7 @@ static void decide_as_asked(struct ancestry *a, enum tw__sample_parent parent, u
         set_sampled(a, parent == TW__PARENT_SAMPLED);
         return;
     }
-    tw__id_to_bytes(a->trace[1], id + 8);
+    tw__be64_put(a->trace[1], id + 8);
     set_sampled(a, tw__rate_takes(asked & ~TW__SAMPLE_ASKED, id));
 }
 
@@ -117,8 +118,8 @@ static void decide(const struct tw__block *block, struct ancestry *a, enum tw__s
         return;
     }
     uint8_t id[16];
-    tw__id_to_bytes(a->trace[0], id);
-    tw__id_to_bytes(a->trace[1], id + 8);
+    tw__be64_put(a->trace[0], id);
+    tw__be64_put(a->trace[1], id + 8);
     struct tw__sample_request request = {.trace_id = id, .parent = parent, .service = tw__runtime.service};
     struct tw__sample_decision decision;
     if (name && tw__sampler_uses_rules(sampler)) read_name(name, &request);
@@ -159,8 +160,8 @@ static struct ancestry ancestry_of(struct tw__block *block, const char *name, co
         }
     }
     if (options && options->trace_id) {
-        a.trace[0] = tw__id_from_bytes(options->trace_id);
-        a.trace[1] = tw__id_from_bytes(options->trace_id + 8);
+        a.trace[0] = tw__be64(options->trace_id);
+        a.trace[1] = tw__be64(options->trace_id + 8);
     }
     if (!(a.trace[0] | a.trace[1])) tw__trace_new(block, a.trace, now);
     a.flags = tw__load_relaxed(&tw__runtime.random_trace_ids) ? TW_FLAG_RANDOM : 0;

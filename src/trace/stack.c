@@ -23,31 +23,19 @@
 
 #include <string.h>
 
-/* Not loops: compilers make no single move of them. */
-uint64_t tw__id_from_bytes(const uint8_t bytes[8])
-{
-    uint64_t id;
-    memcpy(&id, bytes, sizeof id);
-    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? __builtin_bswap64(id) : id;
-}
-
-void tw__id_to_bytes(uint64_t id, uint8_t bytes[8])
-{
-    if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) id = __builtin_bswap64(id);
-    memcpy(bytes, &id, sizeof id);
-}
+#include "base/be64.h"
 
 bool tw__context_is_valid(const struct tw_context *context)
 {
-    return context && tw__id_from_bytes(context->span_id) != 0 &&
-           (tw__id_from_bytes(context->trace_id) | tw__id_from_bytes(context->trace_id + 8)) != 0;
+    return context && tw__be64(context->span_id) != 0 &&
+           (tw__be64(context->trace_id) | tw__be64(context->trace_id + 8)) != 0;
 }
 
 void tw__context_of_slot(const struct tw__slot *slot, struct tw_context *out)
 {
-    tw__id_to_bytes(tw__load_relaxed(&slot->trace[0]), out->trace_id);
-    tw__id_to_bytes(tw__load_relaxed(&slot->trace[1]), out->trace_id + 8);
-    tw__id_to_bytes(tw__load_relaxed(&slot->id), out->span_id);
+    tw__be64_put(tw__load_relaxed(&slot->trace[0]), out->trace_id);
+    tw__be64_put(tw__load_relaxed(&slot->trace[1]), out->trace_id + 8);
+    tw__be64_put(tw__load_relaxed(&slot->id), out->span_id);
     out->flags = (uint8_t)(tw__load_relaxed(&slot->misc) >> 32);
 }
 
@@ -255,9 +243,9 @@ tw_attach tw_context_attach(const struct tw_context *context)
     if (!block) return none;
     uint64_t trace[2] = {0, 0}, id = 0, flags = 0;
     if (tw__context_is_valid(context)) {
-        trace[0] = tw__id_from_bytes(context->trace_id);
-        trace[1] = tw__id_from_bytes(context->trace_id + 8);
-        id = tw__id_from_bytes(context->span_id);
+        trace[0] = tw__be64(context->trace_id);
+        trace[1] = tw__be64(context->trace_id + 8);
+        id = tw__be64(context->span_id);
         flags = context->flags;
     }
     struct tw__slot *holder = holder_open(block, trace, id, flags);

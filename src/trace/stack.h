@@ -37,9 +37,6 @@ void tw__slot_handed(const struct tw__slot *slot);
 /* tw_context_current for who does not hand it on. */
 bool tw__context_here(struct tw_context *out);
 
-/* Ids as numbers and as bytes. */
-uint64_t tw__id_from_bytes(const uint8_t bytes[8]);
-void tw__id_to_bytes(uint64_t id, uint8_t bytes[8]);
 void tw__context_of_slot(const struct tw__slot *slot, struct tw_context *out);
 bool tw__context_is_valid(const struct tw_context *context);
 

@@ -18,6 +18,7 @@
  */
 #include "wire/fdb.h"
 
+#include "base/be64.h"
 #include "model/span_words.h"
 #include "wire/value.h"
 

@@ -17,11 +17,11 @@
  */
 #include "wire/fdb_dec.h"
 
-#include <endian.h>
 #include <math.h>
 #include <stdalign.h>
 #include <string.h>
 
+#include "base/be64.h"
 #include "model/span_words.h"
 #include "model/text.h"
 #include "wire/span.h"
@@ -367,12 +367,6 @@ static uint64_t ns_of(double seconds)
     return (uint64_t)whole * 1000000000u + (uint64_t)(int64_t)((seconds - (double)whole) * 1e9 + 0.5);
 }
 
-static void put_be64(uint8_t *bytes, uint64_t value)
-{
-    uint64_t big = htobe64(value);
-    memcpy(bytes, &big, sizeof big);
-}
-
 /* Most texts are. By eight bytes; the last eight overlap with those before. */
 static bool is_ascii(struct tw_text value)
 {
@@ -470,13 +464,13 @@ static int add_links(struct tw__spans *spans, struct tw__span *span, struct curs
     for (size_t i = 0; i < count; i++) {
         struct tw__span_link *link = &made[span->link_count];
         if (d->link_count) {
-            put_be64(link->trace_id, integer(&in));
-            put_be64(link->trace_id + 8, integer(&in));
+            tw__be64_put(integer(&in), link->trace_id);
+            tw__be64_put(integer(&in), link->trace_id + 8);
         } else {
             memcpy(link->trace_id, span->trace_id, 16);
         }
         uint64_t id = integer(&in);
-        put_be64(link->span_id, id);
+        tw__be64_put(id, link->span_id);
         if (d->parent_count && id == 0) {
             ++*off;
         } else if (d->parent_count && !has_parent) {
@@ -565,10 +559,10 @@ static int make_span(struct tw__spans *spans, const struct cursor *in, const str
     span->name = d->name;
     span->door = TW__DOOR_FDB;
     span->flags = TW_FLAG_SAMPLED;
-    put_be64(span->trace_id, d->trace[0]);
-    put_be64(span->trace_id + 8, d->trace[1]);
-    put_be64(span->span_id, d->span);
-    put_be64(span->parent_id, d->parent);
+    tw__be64_put(d->trace[0], span->trace_id);
+    tw__be64_put(d->trace[1], span->trace_id + 8);
+    tw__be64_put(d->span, span->span_id);
+    tw__be64_put(d->parent, span->parent_id);
     span->start_ns = ns_of(d->begin);
     span->end_ns = d->is_duration ? span->start_ns + (d->end > 0 ? ns_of(d->end) : 0) : ns_of(d->end);
     if (!d->is_duration) {

@@ -7,7 +7,6 @@
 #ifndef TW_WIRE_SPAN_H
 #define TW_WIRE_SPAN_H
 
-#include <endian.h>
 #include <string.h>
 
 #include <trackway/read.h>
@@ -44,13 +43,6 @@ static inline bool tw__tag_replaced(const struct tw_tag_value *tags, size_t coun
         if (later->ptr == key->ptr || memcmp(later->ptr, key->ptr, key->len) == 0) return true;
     }
     return false;
-}
-
-static inline uint64_t tw__be64(const uint8_t *bytes)
-{
-    uint64_t value;
-    memcpy(&value, bytes, sizeof value);
-    return be64toh(value);
 }
 
 #endif

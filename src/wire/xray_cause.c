@@ -14,6 +14,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/be64.h"
 #include "model/text.h"
 #include "wire/value.h"
 #include "wire/xray_parts.h"

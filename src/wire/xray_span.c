@@ -7,6 +7,7 @@
  * Invariant: for each tag that was not replaced by a later one, exactly one of these holds: a field told it whole, it
  * is an annotation, it is in the metadata, or it was counted as dropped.
  */
+#include "base/be64.h"
 #include "model/text.h"
 #include "wire/utf8.h"
 #include "wire/value.h"

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/be64.h"
 #include "base/hex.h"
 #include "model/text.h"
 #include "wire/span.h"
