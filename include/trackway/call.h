@@ -32,8 +32,8 @@
  *
  * Threads  A call is used by one thread at a time. Not from a signal handler.
  * Cost     docs/calls.md has the numbers. No lock, allocation or system call after the first call of an entrypoint, but
- * for JSON texts of more than 170 bytes. Source   nameko-tracer 1.4 and nameko 2: names, redaction marker, call ids,
- * truncation. */
+ * for JSON texts of more than 170 bytes.
+ * Source   nameko-tracer 1.4 and nameko 2: names, redaction marker, call ids, truncation. */
 
 #include <trackway/propagate.h>
 #include <trackway/value.h>
@@ -81,8 +81,8 @@ int tw_call_chain_add(struct tw_call_chain *chain, const char *id, size_t len, s
 
 /* Reads a stack out of a carrier.
  * Shape    the header's values in turn (a list of an AMQP table: index counts its elements), or one value that is a
- * JSON list or has commas. *context is set when there is a traceparent; may be NULL. Returns  how many ids there are; 0
- * also when anything of them is malformed.  */
+ * JSON list or has commas. *context is set when there is a traceparent; may be NULL.
+ * Returns  how many ids there are; 0 also when anything of them is malformed. */
 size_t tw_call_chain_extract(tw_carrier_get get, void *carrier, struct tw_call_chain *chain,
                              struct tw_context *context);
 /* Writes it: the stack as a JSON list, the origin, and the context where one is given. Returns how many values were
@@ -174,8 +174,8 @@ struct tw_calls_config {
 /* Sets rules for all calls from now on. config NULL: from the environment, which also is what holds without this call.
  * Returns  0, or TW_ERR_SYNTAX, TW_ERR_RANGE, TW_ERR_MEMORY, TW_ERR_NOT_FOUND and so on for a file that cannot be read;
  * then the rules are those given as far as they can be used, and where paths are in doubt everything is hidden. why
- * (TW_WHY_MAX bytes, may be NULL) says what is wrong. Owns     what was in force before is kept, as somebody may be
- * reading it: not for calling every minute. */
+ * (TW_WHY_MAX bytes, may be NULL) says what is wrong.
+ * Owns     what was in force before is kept, as somebody may be reading it: not for calling every minute. */
 int tw_calls_configure(const struct tw_calls_config *config, char *why);
 
 #ifdef __cplusplus

@@ -107,8 +107,8 @@ struct tw_live_ask {
  * has ended, or its library is too old for it), TW_ERR_RANGE (too many rules), TW_ERR_MEMORY, TW_ERR_SYSTEM. */
 int tw_live_seat_take(struct tw_reader *reader, const struct tw_live_ask *ask, struct tw_live_seat **out);
 /* Says that the reader is there and how it goes (lines, bytes, dropped, missed, problem of status); to be called every
- * few seconds: the process takes back the seat of a reader that has been silent for ten. Returns  0; TW_ERR_STATE:
- * somebody has asked it to end, or the seat was taken back. */
+ * few seconds: the process takes back the seat of a reader that has been silent for ten.
+ * Returns  0; TW_ERR_STATE: somebody has asked it to end, or the seat was taken back. */
 int tw_live_seat_beat(struct tw_live_seat *seat, const struct tw_live_status *status);
 void tw_live_seat_leave(struct tw_live_seat *seat, const struct tw_live_status *status);
 

@@ -18,9 +18,9 @@
  *
  * Formats  are string literals of printf, checked by the compiler (-Wformat). %s copies its text, up to TW_TEXT_MAX
  * bytes of what a record has room for; %n stores nothing and writes nothing; %m is the errno of the moment. Positions
- * (%1$d) are not understood: their text is shown as it stands. level is a constant of enum tw_log_level. Threads  [any
- * thread] [async-signal-safe] once the thread has recorded anything, except where said. Cost     with three integers
- * about 12 ns, of which the clock takes 10; no lock, allocation or system call.
+ * (%1$d) are not understood: their text is shown as it stands. level is a constant of enum tw_log_level.
+ * Threads  [any thread] [async-signal-safe] once the thread has recorded anything, except where said.
+ * Cost     with three integers about 12 ns, of which the clock takes 10; no lock, allocation or system call.
  */
 
 #include <stdarg.h>

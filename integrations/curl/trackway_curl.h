@@ -43,8 +43,9 @@ CURLcode tw_curl_perform_with(CURL *curl, const struct tw_curl_options *options)
 
 /* The same for multi handles: begin before curl_multi_add_handle, end with msg->data.result after the CURLMSG_DONE and
  * before the easy handle is changed. Many may be in hand on a thread: these spans are nobody's current one. Shape begin
- * copies what options point to, except headers and the contents of the list, which stay until the end. Owns     end
- * frees the call and gives the handle its own headers back. A call must be ended before its handle is cleaned up.
+ * copies what options point to, except headers and the contents of the list, which stay until the end.
+ * Owns     end frees the call and gives the handle its own headers back. A call must be ended before its handle is
+ *          cleaned up.
  * Errors   NULL, harmless to end, when memory is out: the transfer is not traced. */
 struct tw_curl_call;
 struct tw_curl_call *tw_curl_begin(CURL *curl, const struct tw_curl_options *options);

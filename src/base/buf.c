@@ -2,8 +2,9 @@
  *
  * Invariant: len <= cap, and once failed is set len does not change until reset. The caller writes as if memory could
  * not run out and asks once at the end; output that is missing its middle is never produced, because nothing is added
- * after the first failure. Growth doubles, so n bytes cost at most 2n copied. Rejected: open_memstream (locks and
- * locale per call, and three times slower for single characters); a limit on the size, which only the caller can know.
+ * after the first failure. Growth doubles, so n bytes cost at most 2n copied.
+ * Rejected: open_memstream (locks and locale per call, and three times slower for single characters); a limit on the
+ * size, which only the caller can know.
  */
 #include "base/buf.h"
 

@@ -5,8 +5,8 @@
  * The file is somebody else's: every offset and size is checked against its length, and counts have upper bounds. Names
  * end in the string table, whose last byte is made zero.
  *
- * Limits: 64 bits, this machine's byte order; 512 MB; a million functions. Rejected: libelf and libdw (another library
- * in every program), addr2line (a process for each object).
+ * Limits: 64 bits, this machine's byte order; 512 MB; a million functions.
+ * Rejected: libelf and libdw (another library in every program), addr2line (a process for each object).
  */
 #include "base/elf.h"
 

@@ -9,8 +9,8 @@
  *
  * Invariant: dec(enc(b)) = b, and enc(dec(h)) = h in lower case.
  * Writing takes 16 bytes at once where the machine has SSE2: 40 instructions for both ids of a traceparent, where words
- * of four bytes took 255; a proxy writes one for every request. Rejected: SIMD for reading (it has to judge each
- * character), isxdigit (the locale).
+ * of four bytes took 255; a proxy writes one for every request.
+ * Rejected: SIMD for reading (it has to judge each character), isxdigit (the locale).
  */
 #include "base/hex.h"
 

@@ -2,8 +2,8 @@
  *
  * 1 is an INT and 1.0 a DOUBLE, because the difference is part of what was written. Digits alone that no 64 bits hold
  * are no number: they are an id, and rounding an id to a double would make two of them equal. A duration of several
- * units has the larger ones first: 12d34d is half of an id. Rejected: strtoll and strtod (spaces, signs, octal, the
- * locale).
+ * units has the larger ones first: 12d34d is half of an id.
+ * Rejected: strtoll and strtod (spaces, signs, octal, the locale).
  */
 #include "base/number.h"
 

@@ -1,7 +1,8 @@
 /* pairs: see the header.
  *
- * Whitespace around keys and values is no part of them; a value may hold "=". Rejected: an error for a bad pair. These
- * texts come from deployment files, and one slip must not take the good pairs along.
+ * Whitespace around keys and values is no part of them; a value may hold "=".
+ * Rejected: an error for a bad pair. These texts come from deployment files, and one slip must not take the good pairs
+ * along.
  */
 #include "base/pairs.h"
 

@@ -7,8 +7,9 @@
  *     ASKED --asker---> ABANDONED   the thread frees it
  *
  * Each exchanges the word once, with acquire and release, and who comes second frees. In a forked child the thread does
- * not exist: an abandoned question stays allocated there, once. Rejected: getaddrinfo_a (GNU, and a thread pool that is
- * never freed); a resolver of our own (nsswitch, mDNS, /etc/hosts).
+ * not exist: an abandoned question stays allocated there, once.
+ * Rejected: getaddrinfo_a (GNU, and a thread pool that is never freed); a resolver of our own (nsswitch, mDNS,
+ * /etc/hosts).
  */
 #include "base/resolve.h"
 

@@ -2,9 +2,9 @@
  * bits that wrap.
  *
  * Places are a few lines more than 64 KiB apart: datagrams are small, and at the same distance from a power of two
- * their first lines would all want the same few places of the cache. Rejected: SO_RXQ_OVFL, by which the kernel tells
- * its drops beside each datagram. That costs an eighth of receiving one, and it says nothing of what was dropped last
- * until something comes again. */
+ * their first lines would all want the same few places of the cache.
+ * Rejected: SO_RXQ_OVFL, by which the kernel tells its drops beside each datagram. That costs an eighth of receiving
+ * one, and it says nothing of what was dropped last until something comes again. */
 #define _GNU_SOURCE
 #include "base/udp_in.h"
 

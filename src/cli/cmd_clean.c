@@ -2,9 +2,9 @@
  *
  * What is removed is decided when it is removed, not when it was listed: the file is opened again, must still be the
  * same recording (pid, start, time of its making) and still be a dead one's. A process that took the name meanwhile
- * keeps its segment. What cannot be told to be dead is left alone, always. Limits: between that last look and unlink
- * lie some microseconds in which a new segment could take the very same name; the recorder never reuses a name of a
- * dead one's while the file is there.
+ * keeps its segment. What cannot be told to be dead is left alone, always.
+ * Limits: between that last look and unlink lie some microseconds in which a new segment could take the very same name;
+ * the recorder never reuses a name of a dead one's while the file is there.
  *
  * Also what processes left that were killed while they made their segment (tw_segments_abandoned): nobody comes back to
  * that.

@@ -5,8 +5,9 @@
  *
  * A segment is known by device, inode and path: a process that takes the path of another gets a position of its own.
  * What ended before tail began is not shown. Lines come out in the order of their ends within one look, across
- * processes. Limits: a process that begins and ends between two looks and removes its segment is not seen. Rejected:
- * inotify (a folder that is not there yet cannot be watched, and the records need polling anyway).
+ * processes.
+ * Limits: a process that begins and ends between two looks and removes its segment is not seen.
+ * Rejected: inotify (a folder that is not there yet cannot be watched, and the records need polling anyway).
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /* options: the table of options, and reading a command line by it.
  *
  * --name VALUE and --name=VALUE; operands anywhere; -- ends the options. One letter: -h and -y. An option that another
- * command has, or that is spelt nearly right, is answered with what was probably meant. Rejected: getopt_long (accepts
- * abbreviations, so that adding an option can break a script; prints its own messages; and the help would need a second
- * table).
+ * command has, or that is spelt nearly right, is answered with what was probably meant.
+ * Rejected: getopt_long (accepts abbreviations, so that adding an option can break a script; prints its own messages;
+ * and the help would need a second table).
  */
 #include <stdlib.h>
 #include <string.h>

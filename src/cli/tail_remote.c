@@ -2,8 +2,8 @@
  *
  *     every second    what has ended in the last LATE_NS (senders send late), less what was printed already
  *
- * What was printed is known by trace and span, for one to two times LATE_NS. Limits: what comes later than that, or
- * took longer than ten minutes, is not shown.
+ * What was printed is known by trace and span, for one to two times LATE_NS.
+ * Limits: what comes later than that, or took longer than ten minutes, is not shown.
  */
 #include <stdlib.h>
 #include <string.h>

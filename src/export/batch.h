@@ -16,8 +16,8 @@ struct tw__batcher {
 };
 
 /* Fills spans and span_count from records. with_events: also with the events of these spans, those of earlier batches
- * included. Returns  0 or TW_ERR_MEMORY; then batch->span_count is 0. What batch points to is valid until
- * tw__batcher_done. */
+ * included.
+ * Returns  0 or TW_ERR_MEMORY; then batch->span_count is 0. What batch points to is valid until tw__batcher_done. */
 int tw__batcher_make(struct tw__batcher *batcher, const struct tw_records *records, bool with_events,
                      struct tw__export_batch *batch);
 

@@ -28,8 +28,9 @@ bool tw__hold_is_due(const struct tw__hold *hold, uint64_t now_ns);
 /* Sets count nodes' spans, and empties the list. */
 void tw__hold_take(struct tw__hold *hold, struct tw__xray_node *nodes);
 
-/* Keeps a tree, copying what is not ours yet. Returns  false: it is to be sent now, because its top is a segment or has
- * no parent, because it has waited long enough, or for lack of room. */
+/* Keeps a tree, copying what is not ours yet.
+ * Returns  false: it is to be sent now, because its top is a segment or has no parent, because it has waited long
+ *          enough, or for lack of room. */
 bool tw__hold_back(struct tw__hold *hold, struct tw__xray_node *top, uint64_t now_ns);
 
 void tw__hold_done(struct tw__hold *hold);

@@ -4,9 +4,9 @@
  *
  * The body ends where Transfer-Encoding: chunked says, else after Content-Length, else where the connection ends (RFC
  * 9112 section 6.3). The answer is read from the beginning each time something has come: answers are a few kilobytes,
- * and a reader without state cannot be in a wrong one. Invariant: bytes are changed only when the answer is whole. Two
- * lengths that differ are refused, whatever came first. Rejected: libcurl (libtrackway needs nothing but libc); keeping
- * the connection (a question every ten seconds).
+ * and a reader without state cannot be in a wrong one.
+ * Invariant: bytes are changed only when the answer is whole. Two lengths that differ are refused, whatever came first.
+ * Rejected: libcurl (libtrackway needs nothing but libc); keeping the connection (a question every ten seconds).
  */
 #include "export/http.h"
 

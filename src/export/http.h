@@ -20,9 +20,9 @@ struct tw__http_answer {
 
 /* Reads an answer from everything that has come so far.
  * Shape    bytes: a chunked body is put together in place, so call this no more once it has returned 1. closed: the
- * peer has closed, nothing will follow. Returns  1 and *answer, pointing into bytes; 0: more is needed; TW_ERR_SYNTAX:
- * not HTTP/1, or cut off; TW_ERR_SPACE: the head is longer than TW__HTTP_HEAD_MAX. The body's length is the caller's to
- * bound. */
+ * peer has closed, nothing will follow.
+ * Returns  1 and *answer, pointing into bytes; 0: more is needed; TW_ERR_SYNTAX: not HTTP/1, or cut off; TW_ERR_SPACE:
+ *          the head is longer than TW__HTTP_HEAD_MAX. The body's length is the caller's to bound. */
 int tw__http_read(char *bytes, size_t len, bool closed, struct tw__http_answer *answer);
 
 #endif

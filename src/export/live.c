@@ -10,9 +10,9 @@
  * What could not be kept is said in the file, as a line with the number: records overwritten before they were read,
  * lines over the rate, lines that a full disk did not take.
  *
- * Limits: 4,096 processes. Rejected: a thread per live trace (a step of all of them is a fraction of a millisecond when
- * there is nothing to do); matching inside of tw_reader_read on undecoded records (the reader's layers would turn
- * around).
+ * Limits: 4,096 processes.
+ * Rejected: a thread per live trace (a step of all of them is a fraction of a millisecond when there is nothing to do);
+ * matching inside of tw_reader_read on undecoded records (the reader's layers would turn around).
  */
 #include "export/live.h"
 

@@ -14,8 +14,8 @@ struct tw__xray_address {
 };
 
 /* Reads what AWS_XRAY_DAEMON_ADDRESS may be: "host:port" for both, or "tcp:host:port udp:host:port" in either order;
- * IPv6 in brackets. NULL or "": 127.0.0.1:2000. Returns  0 and *address, or TW_ERR_SYNTAX, TW_ERR_RANGE (port),
- * TW_ERR_SPACE; then *address is untouched. */
+ * IPv6 in brackets. NULL or "": 127.0.0.1:2000.
+ * Returns  0 and *address, or TW_ERR_SYNTAX, TW_ERR_RANGE (port), TW_ERR_SPACE; then *address is untouched. */
 int tw__xray_address_parse(const char *text, struct tw__xray_address *address);
 
 #endif

@@ -6,10 +6,11 @@
  *
  * The exporters' thread has spans to send and must not sit here: a poll does what can be done now, waits no longer than
  * wait_ns for the socket, and returns; the next poll goes on. timeout_ns bounds the whole exchange, however slowly the
- * bytes drip. Pages of rules follow each other within one poll as long as they come quickly. Invariant: phase is idle
- * exactly when no question is open in the sampler, and then there is no socket and no lookup. An address that refuses
- * is followed by the next one of the same name; when the last one fails, the name is looked up anew with the next
- * question: daemons move. Limits: an answer of TW__XRAY_ANSWER_MAX bytes. Plain HTTP: the daemon signs and encrypts.
+ * bytes drip. Pages of rules follow each other within one poll as long as they come quickly.
+ * Invariant: phase is idle exactly when no question is open in the sampler, and then there is no socket and no lookup.
+ * An address that refuses is followed by the next one of the same name; when the last one fails, the name is looked up
+ * anew with the next question: daemons move.
+ * Limits: an answer of TW__XRAY_ANSWER_MAX bytes. Plain HTTP: the daemon signs and encrypts.
  */
 #include "export/xray_client.h"
 

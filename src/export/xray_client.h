@@ -39,7 +39,8 @@ struct tw__xray_client {
 
 /* Prepares; nothing is sent, looked up or allocated yet.
  * Shape    address as in tw__xray_address_parse; limits NULL: the defaults. sampler outlives the client. A sampler that
- * does not sample centrally makes polls do nothing. Returns  0, or what tw__xray_address_parse returns. */
+ * does not sample centrally makes polls do nothing.
+ * Returns  0, or what tw__xray_address_parse returns. */
 int tw__xray_client_open(struct tw__xray_client *client, struct tw__sampler *sampler, const char *address,
                          const struct tw__xray_limits *limits);
 void tw__xray_client_close(struct tw__xray_client *client);

@@ -9,10 +9,10 @@
  *
  * Invariant: time is at most len * positions, whatever expression and text; nothing is allocated after compiling.
  * Limits: 256 positions; bytes, not characters: a dot is one byte (an é in a literal is two, kept together under * and
- * ?); no back references, no \b, no look-around: asking for them is an error and not a literal. Rejected: regcomp of
- * libc (obeys the locale, allocates while matching, and takes exponential time or memory on some expressions, which
- * come from other people here); PCRE2 (the library links libc only; backtracks); a lazily built DFA (faster on long
- * texts, but needs memory while matching).
+ * ?); no back references, no \b, no look-around: asking for them is an error and not a literal.
+ * Rejected: regcomp of libc (obeys the locale, allocates while matching, and takes exponential time or memory on some
+ * expressions, which come from other people here); PCRE2 (the library links libc only; backtracks); a lazily built DFA
+ * (faster on long texts, but needs memory while matching).
  */
 #include "filter/regex.h"
 

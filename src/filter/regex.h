@@ -13,8 +13,8 @@ struct tw__regex;
 
 /* Compiles what docs/filter.md describes: literals . [classes] \d \w \s ( ) | * + ? {m,n} ^ $ and (?i) in front.
  * Returns  0 and *out (tw__regex_free); TW_ERR_SYNTAX, TW_ERR_SPACE (more than TW__REGEX_POSITIONS_MAX characters once
- * repetitions are written out) or TW_ERR_MEMORY, with the byte in *at and a constant text in *why. Cost     positions
- * squared / 64, and 2 to 16 KiB. */
+ * repetitions are written out) or TW_ERR_MEMORY, with the byte in *at and a constant text in *why.
+ * Cost     positions squared / 64, and 2 to 16 KiB. */
 int tw__regex_compile(const char *text, size_t len, struct tw__regex **out, size_t *at, const char **why);
 void tw__regex_free(struct tw__regex *regex);
 

@@ -2,8 +2,9 @@
  * slow query holds one thread of its own server and no other door.
  *
  * A certificate is replaced by a second libmicrohttpd on the same socket: the first keeps its connections until they
- * end, or the next reload. Rejected: its own threads-per-connection (memory), gnutls' callback for certificates (a
- * second TLS library in our code).
+ * end, or the next reload.
+ * Rejected: its own threads-per-connection (memory), gnutls' callback for certificates (a second TLS library in our
+ * code).
  */
 #include "ingest/httpd.h"
 

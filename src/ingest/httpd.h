@@ -93,7 +93,8 @@ struct tw__httpd_config {
 /* Returns  0 and *out, or TW_ERR_SYSTEM, TW_ERR_MEMORY, TW_ERR_NOT_FOUND (certificate or key) with why in words. */
 int tw__httpd_open(const struct tw__httpd_config *config, struct tw__httpd **out, char why[TW_WHY_MAX]);
 /* Reads the certificate again. New connections have it; those there are go on. When it cannot be used, the old one
- * stays. Returns  0 or an error with why. */
+ * stays.
+ * Returns  0 or an error with why. */
 int tw__httpd_reload(struct tw__httpd *server, char why[TW_WHY_MAX]);
 /* No new connections; those there are close after the answer to what is under way. Returns at once. */
 void tw__httpd_drain(struct tw__httpd *server);

@@ -26,9 +26,10 @@ struct tw__intake {
 };
 
 /* Applies drop rules and redaction to the batch, in place, and gives it to the store. Counts spans, dropped_spans,
- * later and failures. Returns  0, also for an empty batch; TW_ERR_SPACE: try later, nothing was kept; TW_ERR_MEMORY,
- * TW_ERR_SYSTEM. Owns     nothing: the batch is the door's again afterwards. Threads  [any thread], several at a time
- * with a batch each. */
+ * later and failures.
+ * Returns  0, also for an empty batch; TW_ERR_SPACE: try later, nothing was kept; TW_ERR_MEMORY, TW_ERR_SYSTEM.
+ * Owns     nothing: the batch is the door's again afterwards.
+ * Threads  [any thread], several at a time with a batch each. */
 int tw__intake_write(struct tw__intake *intake, struct tw__spans *spans, struct tw__door_stats *stats);
 
 /* The same for senders that cannot be told "later": offers the batch again for half a second, which is what a socket's

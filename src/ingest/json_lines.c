@@ -1,8 +1,8 @@
 /* json_lines: see the header. One thread with poll; lines gather (ingest/lines.h) while connections have more to read.
  *
  * Invariant: when the thread sleeps, nothing has gathered: every whole line was stored or counted, or is an event or a
- * request that waits for what belongs to it. Limits: LINE_MAX_BYTES a line, a longer one is passed over and counted;
- * CONNECTIONS at a time.
+ * request that waits for what belongs to it.
+ * Limits: LINE_MAX_BYTES a line, a longer one is passed over and counted; CONNECTIONS at a time.
  */
 #include "ingest/json_lines.h"
 

@@ -19,7 +19,8 @@ int tw__sources_enter(struct tw__sources *sources, const struct sockaddr *source
 void tw__sources_leave(struct tw__sources *sources, int place);
 
 /* Whether a source may send so many bytes now; then they are charged. What it did not use in the last second it may
- * still. Threads  [any thread]. Cost: nothing without a rate. */
+ * still.
+ * Threads  [any thread]. Cost: nothing without a rate. */
 bool tw__sources_charge(struct tw__sources *sources, const struct sockaddr *source, uint64_t bytes, uint64_t now_ns);
 
 #endif

@@ -20,7 +20,8 @@ struct tw__tokens {
 
 /* Whether an Authorization header lets its sender do it: "Bearer TOKEN", or "Basic" with the token as the password and
  * any name, which is what browsers can ask for. header may be NULL. Takes the same time for every wrong token of a
- * length. Threads  [any thread] */
+ * length.
+ * Threads  [any thread] */
 bool tw__tokens_allow(const struct tw__tokens *tokens, enum tw__role role, const char *header);
 
 #endif

@@ -2,9 +2,9 @@
  *
  * A loop of 312 queries is one fact, not 312. Children are grouped by what would make their lines look alike, wherever
  * they stand among their siblings: in "read, decode, read, decode, ..." neither is a run of neighbours, and both are
- * noise. An error is folded only with the same error, so that no message disappears. Invariant: of each fold exactly
- * one member has ->fold, all others have ->folded, and count is their number together. Rejected: folding spans that
- * have children (the subtrees differ, and one of them is usually what is looked for).
+ * noise. An error is folded only with the same error, so that no message disappears.
+ * Invariant: of each fold exactly one member has ->fold, all others have ->folded, and count is their number together.
+ * Rejected: folding spans that have children (the subtrees differ, and one of them is usually what is looked for).
  */
 #include "model/fold.h"
 

@@ -3,9 +3,9 @@
  * A batch span belongs to the trace of its first parent; its other parents are equal causes in other traces. Seen from
  * the batch span the edge is in its record. Seen from the cause nothing is recorded: only a look through everything
  * else finds that its request went on elsewhere. That look is one pass over records that are forgotten at once, so that
- * it needs the memory of what it found and nothing more. Limits: 64 edges of each kind are kept, the others counted;
- * names longer than 120 bytes are cut. Rejected: keeping all records of all processes for this (ten processes with 16
- * MB arenas are 1 GB of records).
+ * it needs the memory of what it found and nothing more.
+ * Limits: 64 edges of each kind are kept, the others counted; names longer than 120 bytes are cut.
+ * Rejected: keeping all records of all processes for this (ten processes with 16 MB arenas are 1 GB of records).
  */
 #include "model/links.h"
 

@@ -3,8 +3,8 @@
  * Invariant: at most half of the entries are used, because the table is sized once for max_keys and never grows.
  * Ids come from files that may be hostile, so that a fixed hash would let a crafted file make every probe long: the
  * hash starts from a seed of this run (the address of the table, which the kernel randomises, and of this process's
- * stack). Rejected: hcreate (one global table, strings only); fingerprints without the key (a collision would merge two
- * spans).
+ * stack).
+ * Rejected: hcreate (one global table, strings only); fingerprints without the key (a collision would merge two spans).
  */
 #include "model/map.h"
 

@@ -4,7 +4,8 @@
  *         -> conditions on it
  *
  * As many spans are asked for as are likely to be needed, and more if that was wrong, up to what the store gives at
- * once. Limits: WHOLE_MAX traces are looked at, whatever rejects them.
+ * once.
+ * Limits: WHOLE_MAX traces are looked at, whatever rejects them.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -75,7 +75,8 @@ bool tw__form_simple(struct tw__form *form, const char *text, size_t len, char a
 size_t tw__text_cut(const char *text, size_t len, size_t max);
 
 /* A double as Python's repr() and JSON write it: the fewest digits that read back as the same value. Finite. With a
- * NUL. Returns  its length. */
+ * NUL.
+ * Returns  its length. */
 enum { TW__REPR_MAX = 32 };
 size_t tw__repr_f64(double value, char text[TW__REPR_MAX]);
 

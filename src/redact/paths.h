@@ -30,9 +30,10 @@ extern const struct tw__paths *const tw__paths_everything;
  * Shape    each list is paths separated by commas or white space; NULL and the empty list have none. A path is names
  * separated by dots, `[3]` an element, `[name]` or `["any.text"]` a member, `*` or `[*]` any one of either, `**` any
  * number of levels. `.3` is the member "3" and the element 3; `[-1]` is any element, because a stream has no end to
- * count from. Returns  0 and *out, to be freed with tw__paths_free; TW_ERR_SYNTAX (a path that cannot be understood, an
- * empty one between commas included), TW_ERR_RANGE (more than TW__PATH_STEPS_MAX steps in all), TW_ERR_MEMORY. *bad:
- * which list. */
+ * count from.
+ * Returns  0 and *out, to be freed with tw__paths_free; TW_ERR_SYNTAX (a path that cannot be understood, an empty one
+ *          between commas included), TW_ERR_RANGE (more than TW__PATH_STEPS_MAX steps in all), TW_ERR_MEMORY. *bad:
+ *          which list. */
 int tw__paths_compile(const char *const *lists, size_t count, struct tw__paths **out, size_t *bad);
 void tw__paths_free(struct tw__paths *paths);
 

@@ -1,9 +1,9 @@
 /* decode: from the bytes of a record to a struct tw_record.
  *
- * Works on private copies only: the bytes no longer change, but they may still be nonsense. Invariant: at <= end at
- * every step, and nothing is read that does not end at or before end. Whatever cannot be right ends the list of tags
- * (counted as damaged); what was read before it is delivered. Texts of tags point into the copy, names into the
- * dictionary's copies.
+ * Works on private copies only: the bytes no longer change, but they may still be nonsense.
+ * Invariant: at <= end at every step, and nothing is read that does not end at or before end. Whatever cannot be right
+ * ends the list of tags (counted as damaged); what was read before it is delivered. Texts of tags point into the copy,
+ * names into the dictionary's copies.
  *
  * Limits: none of its own. A record of 8 KiB holds at most 1016 tags.
  */

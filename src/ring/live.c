@@ -13,7 +13,8 @@
  * A reader that is killed leaves its entry active. It has promised to be there until alive_tick, 10 s ahead and renewed
  * every second; a site that is on for its sake looks at the clock anyway and takes the seat back when that has passed.
  *
- * Limits: 8 seats, 8 rules each. Rejected: signals to the process; a socket, which needs a thread that listens.
+ * Limits: 8 seats, 8 rules each.
+ * Rejected: signals to the process; a socket, which needs a thread that listens.
  */
 #include "ring/live.h"
 

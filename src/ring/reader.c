@@ -8,8 +8,9 @@
  *
  * A file that is cut while it is mapped would kill the reader with SIGBUS. Its length is asked for before each read, so
  * what is left is a file that is cut in the middle of one read, some ms long. Only the segment's owner can do that, and
- * the recorder never does. Rejected: pread of each chunk (8192 system calls, three times as slow, and the window is
- * what a look at a hostile neighbour costs anyway); a SIGBUS handler (this runs inside other people's programs).
+ * the recorder never does.
+ * Rejected: pread of each chunk (8192 system calls, three times as slow, and the window is what a look at a hostile
+ * neighbour costs anyway); a SIGBUS handler (this runs inside other people's programs).
  */
 #include "ring/reader.h"
 

@@ -18,9 +18,9 @@
  * debugger, a signal handler that jumped out), the owner installs nothing new, keeps deciding by what it has, and
  * counts. Memory is bounded and nothing is ever freed under a reader. fork: only the calling thread lives on in the
  * child, so the others' presence must not count: both begin at 0 again. A handler that forked in the middle of a
- * decision returns to a reader with a ticket from before, which is not subtracted. Rejected: epochs for each thread (a
- * registration and a list of threads for something that happens every five minutes); keeping all old sets (unbounded);
- * freeing after some time (a stopped thread is not bound by any).
+ * decision returns to a reader with a ticket from before, which is not subtracted.
+ * Rejected: epochs for each thread (a registration and a list of threads for something that happens every five
+ * minutes); keeping all old sets (unbounded); freeing after some time (a stopped thread is not bound by any).
  */
 #include "sample/limbo.h"
 

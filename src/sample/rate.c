@@ -6,9 +6,9 @@
  * The low 56 bits of a trace id are random in every format that reaches us: W3C asks for it, X-Ray's 96 random bits end
  * there, and so do B3's ids of 64 bits. Each process compares the same 56 bits with the same threshold, so all of them
  * keep the same traces without telling each other, and a lower rate keeps a subset of what a higher one keeps. Exact:
- * 2^56 times a double is exact before it is rounded to a whole number; 0 and 1 have no rounding at all. Rejected: a
- * random number for each root (services would keep different traces); the high half of the id (begins with the time in
- * ours and in X-Ray's); a hash of the id (nobody else would come to the same answer).
+ * 2^56 times a double is exact before it is rounded to a whole number; 0 and 1 have no rounding at all.
+ * Rejected: a random number for each root (services would keep different traces); the high half of the id (begins with
+ * the time in ours and in X-Ray's); a hash of the id (nobody else would come to the same answer).
  */
 #include "sample/rate.h"
 

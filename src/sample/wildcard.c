@@ -2,8 +2,8 @@
  *
  * When a byte does not fit, everything since the last * is tried again one byte further on. An earlier * need never be
  * returned to: whatever it could give, the last one can take. So the work is bounded by pattern times text, and there
- * is no recursion, where the field's usual implementation is exponential. Rejected: fnmatch (brackets, locale);
- * compiling patterns (they are short, and matched once for each root).
+ * is no recursion, where the field's usual implementation is exponential.
+ * Rejected: fnmatch (brackets, locale); compiling patterns (they are short, and matched once for each root).
  */
 #include "sample/wildcard.h"
 

@@ -3,9 +3,10 @@
  * One member table for each kind of object, one loop that fills a struct by it; null is as good as missing, and so is a
  * value of another type than the table says (a service that sends "5" for 5 loses a rule, not the sampler). Members
  * that are not in the table are skipped, so that SamplingRateBoost and what may follow do no harm. Names are compared
- * as written, as AWS writes them. Invariant: values are handed on one object at a time, and only from objects that were
- * read to their end. Strings of one object live in the frame until they are handed on. Times come as numbers with
- * fractions ("1.795225842E9"), as every JSON answer of AWS; an ISO text is not sent by this API.
+ * as written, as AWS writes them.
+ * Invariant: values are handed on one object at a time, and only from objects that were read to their end. Strings of
+ * one object live in the frame until they are handed on. Times come as numbers with fractions ("1.795225842E9"), as
+ * every JSON answer of AWS; an ISO text is not sent by this API.
  */
 #include "sample/xray_answers.h"
 

@@ -14,8 +14,9 @@
  * Rules are modified when LastRuleModification is not older than our copy: seconds are coarse, so the same second
  * counts, but the same modification is acted upon once, or a server whose clock is ahead would have us fetch every ten
  * seconds. Statistics that come back as unprocessed: 5xx count again; 4xx mean that X-Ray does not know the rule:
- * fetch. Limits: 25 rules a report (the API's), the rest follows with the next call; TW__CENTRAL_PAGES_MAX pages.
- * Sources: reference 3.7; AWS X-Ray API, GetSamplingRules, GetSamplingTargets; the SDKs where these are silent.
+ * fetch.
+ * Limits: 25 rules a report (the API's), the rest follows with the next call; TW__CENTRAL_PAGES_MAX pages. Sources:
+ * reference 3.7; AWS X-Ray API, GetSamplingRules, GetSamplingTargets; the SDKs where these are silent.
  * Rejected: SamplingRateBoost (adaptive sampling: one SDK, and it needs statistics of errors that we do not have here).
  */
 #include "sample/xray_central.h"

@@ -35,8 +35,8 @@ void tw__xray_rules_builtin(struct tw__xray_rules *rules);
  * Shape    text is len bytes, no more than TW__XRAY_FILE_MAX; rules is zeroed and 64-byte aligned.
  * Returns  0 and *rules (tw__xray_rules_fini), or TW_ERR_SYNTAX (not JSON, or something missing or of the wrong type),
  *          TW_ERR_RANGE (negative, too large), TW_ERR_VERSION, TW_ERR_SPACE (too many rules, too long), TW_ERR_MEMORY,
- * with *problem; then *rules is untouched. Members that are not known are ignored. Source   AWS X-Ray developer guide,
- * "Configuring sampling rules"; the SDKs' local samplers. */
+ * with *problem; then *rules is untouched. Members that are not known are ignored.
+ * Source   AWS X-Ray developer guide, "Configuring sampling rules"; the SDKs' local samplers. */
 int tw__xray_rules_parse(struct tw__xray_rules *rules, const char *text, size_t len, struct tw__problem *problem);
 void tw__xray_rules_fini(struct tw__xray_rules *rules);
 

@@ -52,7 +52,8 @@ struct tw__set_builder {
 };
 
 /* Adds a rule; states is the list of all states, and gets a further one when the name is new. A name given twice: the
- * first. Returns  0, TW_ERR_MEMORY, TW_ERR_SPACE (texts beyond TW__CENTRAL_TEXTS_MAX). */
+ * first.
+ * Returns  0, TW_ERR_MEMORY, TW_ERR_SPACE (texts beyond TW__CENTRAL_TEXTS_MAX). */
 int tw__set_add(struct tw__set_builder *builder, struct tw__rule_state **states, const struct tw__rule_record *record);
 
 /* Puts the rules in order, by priority, then by name, Default last, and sets their rates. The caller owns the set; NULL

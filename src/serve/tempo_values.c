@@ -4,8 +4,8 @@
  *     with q        the spans that match, the values gathered from them
  *
  * The lists have no types, since they need none but here. So for each way of writing a value (digits; a fraction; true)
- * one span is asked for: a key nearly always has one type. Words are strings without asking. Limits: LOOKED_MAX
- * matching spans are looked at; of conditions on whole traces only what a span tells by itself.
+ * one span is asked for: a key nearly always has one type. Words are strings without asking.
+ * Limits: LOOKED_MAX matching spans are looked at; of conditions on whole traces only what a span tells by itself.
  * Source   grafana/tempo docs, api, "Search tag values V2".
  */
 #include "serve/tempo_values.h"

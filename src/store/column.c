@@ -5,8 +5,9 @@
  * Numbers are cut into planes of bytes, the lowest first: of times and ids the low planes are noise and are stored as
  * they are, the high ones are nearly constant and vanish. Compressed together the noise would hide the rest from an
  * entropy coder. Where they take fewer bytes than the planes do before these are compressed, numbers stand in groups of
- * 64, each with the bits that its widest needs. Rejected: varints (twice as slow to read, not smaller after
- * compression); bit packing to the widest number of a block (one long span makes all of them wide).
+ * 64, each with the bits that its widest needs.
+ * Rejected: varints (twice as slow to read, not smaller after compression); bit packing to the widest number of a block
+ * (one long span makes all of them wide).
  */
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("O3") /* -O2 does not vectorise loops of unknown length: the half of all time here */

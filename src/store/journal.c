@@ -6,8 +6,8 @@
  * The check covers counts and everything after, so that a record is whole or is not there. Arrays are written as they
  * lie in memory, by one writev: there is no encoding to pay for. Little-endian machines only, as the segments are.
  * A file is written over by the journal after next: new pages for each would be a third of the time of writing. Checks
- * have the journal's seq as seed, so that a record that was there before is none. Limits: a record is at most
- * RECORD_MAX bytes; the store splits nothing, doors limit what one request may hold.
+ * have the journal's seq as seed, so that a record that was there before is none.
+ * Limits: a record is at most RECORD_MAX bytes; the store splits nothing, doors limit what one request may hold.
  */
 #include "store/journal.h"
 

@@ -10,8 +10,10 @@
  * guesses that are checked: a wrong one costs time, a table without any room for more of them is as right as before.
  *
  * A batch that cannot be added whole is taken back: counts return to what they were, and the sets forget what is beyond
- * them. Limits: the store seals a table long before it is full. Rejected: rows of varying length in one buffer. A block
- * is made from columns, and a column from such rows is a parser.
+ * them.
+ * Limits: the store seals a table long before it is full.
+ * Rejected: rows of varying length in one buffer. A block is made from columns, and a column from such rows is a
+ * parser.
  */
 #include "store/recent.h"
 

@@ -1,7 +1,8 @@
 /* recent_sets: see the header.
  *
  * Open addressing with half of the slots free; a slot has the hash, so that what is unequal is mostly told without a
- * look at the thing. Limits: 2^28 strings, 2^32 of anything else.
+ * look at the thing.
+ * Limits: 2^28 strings, 2^32 of anything else.
  */
 #define XXH_INLINE_ALL /* a third of the time of interning is the call */
 #include "store/recent_sets.h"

@@ -7,8 +7,8 @@
  * that is read again after a crash puts into each partition only what is not there, so that nothing is lost and nothing
  * doubled, wherever the crash was. Spans go to partitions by their begin and the journal's own time, never by the
  * clock: the second time they go where they went the first time. The syncer brings the journal to the disk once a
- * second, or at once while writers wait for it. Rejected: SQLite as the journal. A commit for each batch costs more
- * than all the rest.
+ * second, or at once while writers wait for it.
+ * Rejected: SQLite as the journal. A commit for each batch costs more than all the rest.
  */
 #include <dirent.h>
 #include <errno.h>

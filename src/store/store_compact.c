@@ -9,8 +9,9 @@
  * Others are kept from writing blocks by the writing of step 3, 65536 rows at a time, and by the giving back of pages
  * in the end, which of a file in use is done up to SHRINK_MAX; a block that went away meanwhile takes its part back.
  * How far a partition has been looked through stands in it (table folded), so that after a start only what was written
- * since, by sealing or by step 3, makes it be looked through again. Limits: hashes are taken in passes of HASHES_MAX,
- * so that memory is bounded; copies in different partitions (a span sent again with another begin) stay.
+ * since, by sealing or by step 3, makes it be looked through again.
+ * Limits: hashes are taken in passes of HASHES_MAX, so that memory is bounded; copies in different partitions (a span
+ * sent again with another begin) stay.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /* store_edges: who calls whom: each span against its parent's service.
  *
  * Spans of a trace mostly lie in one block, where a parent is a look into a small table. What is left waits, as hashes,
- * for a second walk over all spans, which asks of each whether somebody waits for it. Limits: WAITING_MAX spans wait,
- * EDGES_MAX edges are kept; the rest is counted. 64-bit hashes stand for trace and span id: with a million waiting
- * among ten million, a wrong edge is one in two million maps.
+ * for a second walk over all spans, which asks of each whether somebody waits for it.
+ * Limits: WAITING_MAX spans wait, EDGES_MAX edges are kept; the rest is counted. 64-bit hashes stand for trace and span
+ * id: with a million waiting among ten million, a wrong edge is one in two million maps.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -5,9 +5,9 @@
  *            else                a new site, or something has changed: tw__log_decide asks once and notes the answer
  *
  * The generation is a word that changes when the level in force, the recording or a live trace does. Noting the answer
- * in the site makes the common question three loads and a compare, whatever there is to decide. Rejected: a list of all
- * sites that a change walks through (one load, but somebody would have to notice a change from outside: a thread in
- * every program); one word for all (a live trace on one module would make every site call).
+ * in the site makes the common question three loads and a compare, whatever there is to decide.
+ * Rejected: a list of all sites that a change walks through (one load, but somebody would have to notice a change from
+ * outside: a thread in every program); one word for all (a live trace on one module would make every site call).
  *
  * A line of the span that the last one in the chunk was of leaves out whose it is: 32 bytes for three integers instead
  * of 72 (BRIEF, docs/format/segment.md). The block's log_span says whose the last one was; a new chunk and whatever

@@ -9,8 +9,9 @@
  *
  * A reader may look at the slot before it is emptied and at the record after; the process may be killed between the
  * two. So slot->emptied counts, and a record has the number of times with itself: tags of a slot emptied 5 times are in
- * record 6, if there is one. Rejected: comparing the bytes (a slot seen half full is only the beginning of its record,
- * and a program may well set the same tags again).
+ * record 6, if there is one.
+ * Rejected: comparing the bytes (a slot seen half full is only the beginning of its record, and a program may well set
+ * the same tags again).
  */
 #include <string.h>
 

@@ -3,8 +3,8 @@
  * Invariant: what was written since the last line is a prefix of a valid JSON text, as long as brackets are balanced by
  * the caller. Bytes that are not UTF-8 become U+FFFD, one for each byte, so that the length of the damage stays
  * visible. Doubles are written with 15 digits where these read back as the same value, else with 17. U+2028, U+2029 and
- * DEL are escaped: valid JSON as they are, but they break line tools and JavaScript. Rejected: jansson (builds a tree
- * first; a dump is millions of records).
+ * DEL are escaped: valid JSON as they are, but they break line tools and JavaScript.
+ * Rejected: jansson (builds a tree first; a dump is millions of records).
  */
 #include "wire/json.h"
 

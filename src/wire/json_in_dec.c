@@ -1,5 +1,6 @@
-/* json_in_dec: see the header. Invariant: every function that reads a value reads it whole, so that the reader stands
- * before a name or the end again, whatever was found. */
+/* json_in_dec: see the header.
+ * Invariant: every function that reads a value reads it whole, so that the reader stands before a name or the end
+ * again, whatever was found. */
 #include "wire/json_in_dec.h"
 
 #include <string.h>

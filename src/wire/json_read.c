@@ -14,8 +14,9 @@
  * TW__JSON_DEPTH_MAX brackets; a string with escapes must fit the caller's scratch memory once decoded. A string
  * without is a slice of the text and has no limit. Nothing recurses, nothing allocates.
  * Numbers: a whole number keeps 64 bits; beside that each number has the nearest double (base/decimal, not strtod:
- * locales). Rejected: a tree (jansson, which the tests use as their oracle): a malloc per value inside other people's
- * programs. Decoding in place: the text may be a read-only mapping.
+ * locales).
+ * Rejected: a tree (jansson, which the tests use as their oracle): a malloc per value inside other people's programs.
+ * Decoding in place: the text may be a read-only mapping.
  */
 #include "wire/json_read.h"
 

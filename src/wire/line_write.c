@@ -4,7 +4,8 @@
  * shows), missing fields as the word Undefined. In metadata a text that has spaces, quotes or = in it stands in quotes.
  *
  * Invariant: each part is written at most once; recursion goes as deep as the format is nested, at most
- * TW__LINE_FORMAT_DEPTH_MAX. Limits: metadata is sorted up to SORTED_MAX keys, those beyond follow as they come.
+ * TW__LINE_FORMAT_DEPTH_MAX.
+ * Limits: metadata is sorted up to SORTED_MAX keys, those beyond follow as they come.
  * Rejected: padding every element of a branch by itself, as lager does (a blank between two fields becomes a column).
  */
 #include <string.h>

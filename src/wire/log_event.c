@@ -1,8 +1,8 @@
 /* log_event: see the header.
  *
  * A format's number and raw arguments are of use to nobody who has neither the segment nor our reader: who gets a log
- * by another road than the segment gets its text. Rejected: the message as the event's name, which would make as many
- * names as lines.
+ * by another road than the segment gets its text.
+ * Rejected: the message as the event's name, which would make as many names as lines.
  */
 #include "wire/log_event.h"
 

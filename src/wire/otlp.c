@@ -15,9 +15,9 @@
  *     after      0a .. |   resource | 12 .. | scope, spans        the request begins a few bytes into the room
  *
  * Invariant: after each call the room holds a prefix that tw__otlp_end completes to a valid request: a span that finds
- * no room is taken back whole. Rejected: protobuf-c (a structure and an allocation per field before the first byte),
- * measuring each span before writing it (the tags would be read twice), lengths padded to four bytes (valid, but
- * larger, and some readers warn).
+ * no room is taken back whole.
+ * Rejected: protobuf-c (a structure and an allocation per field before the first byte), measuring each span before
+ * writing it (the tags would be read twice), lengths padded to four bytes (valid, but larger, and some readers warn).
  */
 #include "wire/otlp.h"
 

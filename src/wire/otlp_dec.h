@@ -45,7 +45,8 @@ struct tw__otlp_dec {
 
 /* Decode a whole request. Requests of one batch are handed on only when all of them made sense.
  * Returns  0; TW_ERR_SYNTAX with why; TW_ERR_MEMORY; or what take returned. An empty request is valid and hands on
- * nothing. Cost     protobuf: no copies, about 60 bytes of memory a tag; JSON: copies only texts with escapes. */
+ * nothing.
+ * Cost     protobuf: no copies, about 60 bytes of memory a tag; JSON: copies only texts with escapes. */
 int tw__otlp_dec(struct tw__otlp_dec *dec, const void *bytes, size_t len);
 int tw__otlp_json_dec(struct tw__otlp_dec *dec, const void *bytes, size_t len);
 

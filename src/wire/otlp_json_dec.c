@@ -3,8 +3,9 @@
  * Members come in any order, and spans are handed on before the whole text is read: when spans come before their
  * resource or scope, the reader is copied, the rest looked through for it, and reading goes on where it stood.
  *
- * Invariant: texts point into the request, or into a pool when they had escapes. Limits: those of the header; a text
- * with escapes is at most SCRATCH_MAX bytes; KEPT_MAX bytes for all resources and scopes of a request.
+ * Invariant: texts point into the request, or into a pool when they had escapes.
+ * Limits: those of the header; a text with escapes is at most SCRATCH_MAX bytes; KEPT_MAX bytes for all resources and
+ * scopes of a request.
  */
 #include "wire/otlp_dec.h"
 #include "wire/otlp_json_in.h"

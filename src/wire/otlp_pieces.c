@@ -2,7 +2,8 @@
  *
  * Invariant: text is "," and elements that were not handed on, up to whole, and behind them the beginning of one more.
  * A text that does not begin as ours do (spaces, other members first) is not cut: it is gathered, and handed on at the
- * end. Rejected: the pull reader of wire/json_read.h on a text that grows (it keeps the text from the beginning).
+ * end.
+ * Rejected: the pull reader of wire/json_read.h on a text that grows (it keeps the text from the beginning).
  */
 #include "wire/otlp_pieces.h"
 

@@ -3,8 +3,9 @@
  * When the whole is too wide: columns that may shrink do, the widest first, down to their minimum; then columns are
  * left out by rank; then those that are left shrink further; in the end the last one is cut. So that 20 columns still
  * show what the row is about. Trace ids begin with their second: eight digits of one say nothing, hence the care with
- * columns to paste from. Invariant: no line is wider than the look's width, whatever the cells hold. Rejected: wrapping
- * cells (rows can no longer be told apart by eye, nor by line tools).
+ * columns to paste from.
+ * Invariant: no line is wider than the look's width, whatever the cells hold.
+ * Rejected: wrapping cells (rows can no longer be told apart by eye, nor by line tools).
  */
 #include "wire/table.h"
 

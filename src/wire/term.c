@@ -3,9 +3,9 @@
  * Names, tags and service names come out of files that another user may have written. A terminal obeys bytes: a tag
  * that holds ESC ] could rename the window or paste into the shell. So that no such byte gets through, text is read
  * code point by code point and only what prints is passed; the rest appears as an escape of printable ASCII. As escapes
- * print, text that went through once comes out of a second pass unchanged. Limits: combining marks are passed; a
- * hundred on one letter look bad and do no harm. Rejected: dropping control characters (the reader would not know that
- * they were there).
+ * print, text that went through once comes out of a second pass unchanged.
+ * Limits: combining marks are passed; a hundred on one letter look bad and do no harm.
+ * Rejected: dropping control characters (the reader would not know that they were there).
  */
 #include "wire/term.h"
 

@@ -1,8 +1,8 @@
 /* utf8: reading, and width.
  *
  * Widths follow the blocks of Unicode 15 that are wide or zero as a whole, not the table of every code point: a wrong
- * guess shifts one line by a column. Rejected: mbrtowc and wcwidth, which obey the locale: text in a segment is UTF-8
- * whatever LANG says.
+ * guess shifts one line by a column.
+ * Rejected: mbrtowc and wcwidth, which obey the locale: text in a segment is UTF-8 whatever LANG says.
  */
 #include "wire/utf8.h"
 

@@ -8,10 +8,12 @@
  *
  * One tree across processes: a child in another process stands below its parent, and says so. The tree is walked twice:
  * once to find the widest label, once to print. Nothing recurses; of a deep tree the innermost levels are drawn, and
- * the depth is given as a number. Invariant: no line is wider than the terminal, except the trace id, which would be
- * useless in part. Limits: below 60 columns there are no bars. A bar is at least half a column wide, so that short
- * spans are seen at all. Rejected: one section per process (the path of a request through processes is what is looked
- * for); rows kept in memory (the walk is cheaper than 100,000 labels).
+ * the depth is given as a number.
+ * Invariant: no line is wider than the terminal, except the trace id, which would be useless in part.
+ * Limits: below 60 columns there are no bars. A bar is at least half a column wide, so that short spans are seen at
+ * all.
+ * Rejected: one section per process (the path of a request through processes is what is looked for); rows kept in
+ * memory (the walk is cheaper than 100,000 labels).
  */
 #include "wire/waterfall.h"
 

@@ -3,8 +3,8 @@
  * In the order in which a person asks: what went wrong, why it ran (further parents), where it went on, what it was
  * about (tags), what happened in it (events, marks, messages with what became of them). Every line is cut to the
  * terminal's width. A message whose receive is not in the data never arrived, as far as can be told; the words say so,
- * because the receiver's memory may have been overwritten. Limits: without --all, 8 events of a span and the first 400
- * columns of its tags.
+ * because the receiver's memory may have been overwritten.
+ * Limits: without --all, 8 events of a span and the first 400 columns of its tags.
  */
 #include <string.h>
 

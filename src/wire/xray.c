@@ -11,10 +11,11 @@
  *
  * Invariant: each span of the tree is in exactly one document, and no document is longer than the limit.
  * Invariant: what is measured for a span is at most what it takes: a document is measured with the members only tops
- * have. Limits: children are embedded DEPTH_MAX deep, because JSON parsers count; deeper ones have documents of their
- * own. No recursion: trees are walked by their parent links. Rejected: cutting children's texts to keep them in the
- * parent's document (a second document costs nothing), JSON trees in memory (the bytes are the only thing that has a
- * length).
+ * have.
+ * Limits: children are embedded DEPTH_MAX deep, because JSON parsers count; deeper ones have documents of their own. No
+ * recursion: trees are walked by their parent links.
+ * Rejected: cutting children's texts to keep them in the parent's document (a second document costs nothing), JSON
+ * trees in memory (the bytes are the only thing that has a length).
  */
 #include "wire/xray.h"
 

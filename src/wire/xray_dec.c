@@ -2,8 +2,8 @@
  * by place and becomes an id at the end, because the id may stand behind the children.
  *
  * Invariant: a document that is refused leaves the batch as it was, but for memory of the pool. Times are read from the
- * digits, not by way of a double: a double has 0.2 us at today's dates. Rejected: reading each object twice, ids first
- * (quadratic in the depth).
+ * digits, not by way of a double: a double has 0.2 us at today's dates.
+ * Rejected: reading each object twice, ids first (quadratic in the depth).
  */
 #include "wire/xray_dec.h"
 

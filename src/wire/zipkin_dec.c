@@ -1,7 +1,8 @@
 /* zipkin_dec: from a Zipkin span to ours; the forms are in zipkin_json_dec.c and zipkin_pb_dec.c.
  *
  * Why the client's half keeps the shared id: it is often not known to be shared when it comes, the server's half always
- * is. Invariant: the id of a server's half is never zero, and depends on the shared id alone.
+ * is.
+ * Invariant: the id of a server's half is never zero, and depends on the shared id alone.
  */
 #include "wire/zipkin_dec.h"
 
