@@ -3,12 +3,11 @@
  *     filter     = and { ("or" | "||") and }
  *     and        = not { ["and" | "&&"] not }              side by side means and
  *     not        = ["not" | "!"] not | condition
- *     condition  = "(" filter ")" | "true" | "false" | "*"
- *                | key                                     it is there
- *                | ("exists" | "absent") "(" key ")"
- *                | key ("=" | "==" | "!=" | "===" | "!==" | "<" | "<=" | "=<" | ">" | ">=" | "=>" | "~" | "=~" | "!~")
- * value | key "in" "(" value { "," value } ")" value      = quoted text | number | duration | true | false | pid |
- * word; after = and != also * (there) and ! (absent)
+ *     condition  = "(" filter ")" | "true" | "false" | "*" | key it is there | ("exists" | "absent") "(" key ")" | key
+ *                ("=" | "==" | "!=" | "===" | "!==" | "<" | "<=" | "=<" | ">" | ">=" | "=>" | "~" | "=~" | "!~") value
+ *                | key "in" "(" value { "," value } ")"
+ *     value      = quoted text | number | duration | true | false | pid | word;
+ *                  after = and != also * (there) and ! (absent)
  *
  * A word ends at a space, a parenthesis, a comma, && or ||. A regular expression keeps those of its parentheses that
  * are closed in it. A name of an operator is a key when an operator of comparison follows it.
@@ -112,7 +111,7 @@ static bool quoted(struct tw__filter_build *b, bool regex, struct tw__field *out
     size_t from = b->at;
     char quote = b->text[b->at++];
     size_t most = b->len - b->at;
-    char *copy = tw__build_room(b, most < sizeof b->copy - b->used ? most : sizeof b->copy - b->used);
+    char *copy = tw__build_room(b, most < TW__BUILD_COPY_MAX - b->used ? most : TW__BUILD_COPY_MAX - b->used);
     size_t len = 0;
     if (!copy) return false;
     while (b->at < b->len && b->text[b->at] != quote) {
