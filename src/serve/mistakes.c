@@ -25,9 +25,16 @@ static void add(struct place *places, size_t *count, const struct tw__settings *
         places[(*count)++] = place;
 }
 
+/* Whether an address is among those that a host stands for. Of IPv6 sockets none takes IPv4 (ingest/listen.c). */
+static bool stands_for(const char *host, const char *other)
+{
+    bool v6 = strchr(other, ':') != NULL;
+    return !host[0] || strcmp(host, other) == 0 || strcmp(host, v6 ? "::" : "0.0.0.0") == 0;
+}
+
 static bool meet(const struct place *a, const struct place *b)
 {
-    bool same_host = !a->address.host[0] || !b->address.host[0] || strcmp(a->address.host, b->address.host) == 0;
+    bool same_host = stands_for(a->address.host, b->address.host) || stands_for(b->address.host, a->address.host);
     return a->address.port && a->address.port == b->address.port && same_host &&
            ((a->stream && b->stream) || (a->datagram && b->datagram));
 }
