@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "filter/filter.h"
 #include "model/text.h"
 #include "query/traceql.h"
 #include "serve/ask.h"
@@ -145,10 +146,9 @@ static void put_condition(struct tw__buf *query, struct tw_text key, struct tw_t
         if (!intrinsic) tw__buf_char(query, '.');
         tw__buf_add(query, key.ptr, key.len);
         tw__buf_char(query, '=');
-        if (!as_number) tw__buf_char(query, '"');
-        for (size_t i = 0; i < value.len; i++)
-            tw__buf_char(query, value.ptr[i] == '"' || value.ptr[i] == '\\' ? ' ' : value.ptr[i]);
-        if (!as_number) tw__buf_char(query, '"');
+        tw__buf_cstr(query, as_number ? "" : "\"");
+        tw__filter_escape(query, value.ptr, value.len, false); /* TraceQL's quotes have the same escapes */
+        tw__buf_cstr(query, as_number ? "" : "\"");
     }
     if (number) tw__buf_char(query, ')');
 }

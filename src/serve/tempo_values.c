@@ -14,9 +14,11 @@
 #include <string.h>
 
 #include "base/number.h"
+#include "base/os.h"
 #include "filter/filter.h"
 #include "model/text.h"
 #include "query/traceql.h"
+#include "store/hash.h"
 #include "wire/value.h"
 
 enum { LOOKED_MAX = 100000, VALUES_MAX = 5000, SLOTS = 16384, SCOPES_SPAN = TW__SCOPE_SPAN | TW__SCOPE_RESOURCE };
@@ -39,6 +41,7 @@ struct gathered {
     const struct wanted *wanted;
     struct tw__tempo_value *items;
     uint32_t *slots; /* index + 1 */
+    uint64_t seed; /* values are the senders': nobody shall know which meet in the table */
     size_t count, cap, looked;
     bool failed;
 };
@@ -101,9 +104,7 @@ static const char *type_of(const struct tw_tag_value *tag)
 
 static void add(struct gathered *values, struct tw_text text, const char *type)
 {
-    uint64_t hash = (uint64_t)(uint8_t)*type ^ 14695981039346656037u;
-    for (size_t i = 0; i < text.len; i++) hash = (hash ^ (uint8_t)text.ptr[i]) * 1099511628211u;
-    size_t at = (hash ^ hash >> 32) & (SLOTS - 1);
+    size_t at = tw__hash_seeded(text.ptr, text.len, values->seed) & (SLOTS - 1);
     if (values->count >= values->wanted->limit || values->failed) return;
     for (; values->slots[at]; at = (at + 1) & (SLOTS - 1)) {
         const struct tw__tempo_value *known = &values->items[values->slots[at] - 1];
@@ -308,6 +309,7 @@ void tw__tempo_values(struct tw__ask *ask, struct tw_text name, struct tw__tempo
     wanted.since_ns = tw__ask_time(ask, "start");
     wanted.until_ns = tw__ask_time(ask, "end");
     if (!wanted.limit) wanted.limit = VALUES_MAX;
+    tw__os_random(&values.seed, sizeof values.seed);
     values.slots = tw__pool_zeroed(&ask->pool, SLOTS, sizeof *values.slots);
     if (!values.slots) (void)tw__ask_failed(ask, TW_ERR_MEMORY);
     bool narrowed = wanted.what == WHAT_TAG || wanted.what == WHAT_NAME || wanted.what == WHAT_SERVICE;
