@@ -202,10 +202,8 @@ static bool message(const struct tw__live_event *event, struct tw__field *out)
 
 static bool id_field(const uint8_t *id, size_t size, char *text, struct tw__field *out)
 {
-    uint8_t any = 0;
-    for (size_t i = 0; i < size; i++) any |= id[i];
     tw__hex_enc(id, size, text);
-    return tw__field_set_text(out, text, 2 * size) && any != 0;
+    return tw__field_set_text(out, text, 2 * size) && !tw__all_zero(id, size);
 }
 
 static bool cstr_field(const char *text, struct tw__field *out)

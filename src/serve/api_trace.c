@@ -37,13 +37,13 @@ static void put_tag(struct tw__json *json, const struct tw_tag_value *tag)
     tw__json_open(json, NULL, '{');
     tw__json_text(json, "key", tag->key);
     tw__json_cstr(json, "type", types[(unsigned)tag->type < 8 ? (unsigned)tag->type : 0]);
-    if (tag->type == TW_TYPE_INT || tag->type == TW_TYPE_UINT)
-        tw__json_text(json, "value",
-                      tw__value_text(tag, scratch)); /* a number beyond 2^53 does not survive every reader */
-    else if (tag->type == TW_TYPE_DOUBLE && isfinite(tag->value.d))
-        tw__json_f64(json, "value", tag->value.d);
+    /* Integers beyond 2^53 do not survive every reader; for nan, inf and -inf JSON has no numbers. */
+    bool as_text = tag->type == TW_TYPE_INT || tag->type == TW_TYPE_UINT;
+    as_text = as_text || (tag->type == TW_TYPE_DOUBLE && !isfinite(tag->value.d));
+    if (as_text)
+        tw__json_text(json, "value", tw__value_text(tag, scratch));
     else if (tag->type == TW_TYPE_DOUBLE)
-        tw__json_text(json, "value", tw__value_text(tag, scratch)); /* nan, inf, -inf: JSON has no numbers for them */
+        tw__json_f64(json, "value", tag->value.d);
     else if (tag->type == TW_TYPE_BOOL)
         tw__json_bool(json, "value", tag->value.u != 0);
     else if (tag->type == TW_TYPE_BYTES)

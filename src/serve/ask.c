@@ -8,8 +8,8 @@
 
 #include "base/clock.h"
 #include "model/span_fields.h"
+#include "model/span_words.h"
 #include "wire/human.h"
-#include "wire/record_json.h"
 
 static const size_t POOL_MAX = (size_t)512 << 20;
 
@@ -223,7 +223,7 @@ void tw__ask_put_time(struct tw__json *json, const char *name, uint64_t ns)
 
 const char *tw__ask_kind_name(unsigned kind)
 {
-    return kind <= TW_KIND_CONSUMER ? tw__span_kind_name((enum tw_span_kind)kind) : "unspecified";
+    return tw__span_kind_words[kind < TW__UNSPECIFIED_WORD ? kind : TW__UNSPECIFIED_WORD];
 }
 
 static int by_name(const void *a, const void *b)

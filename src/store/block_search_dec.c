@@ -7,14 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/text.h"
 #include "store/block_bytes.h"
 #include "store/block_tags.h"
 #include "store/inside.h"
-
-static bool text_is(struct tw_text a, struct tw_text b)
-{
-    return a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
-}
 
 /* A number's text; the shortest that reads back for doubles. */
 static struct tw_text number_text(unsigned type, uint64_t number, char room[TW__VALUE_TEXT_MAX])
@@ -51,8 +47,8 @@ struct tw_text tw__value_of(unsigned type, uint64_t number, const struct tw_text
 bool tw__value_is(unsigned type, uint64_t number, const struct tw_text *strings, struct tw_text text)
 {
     char room[TW__VALUE_TEXT_MAX];
-    if (type >= TW_TYPE_STR) return text_is(strings[number], text);
-    return text_is(number_text(type, number, room), text);
+    if (type >= TW_TYPE_STR) return tw__text_same(strings[number], text);
+    return tw__text_same(number_text(type, number, room), text);
 }
 
 /* The number that has this text; false: none has. */
@@ -82,7 +78,7 @@ static bool number_of(unsigned type, struct tw_text text, uint64_t *out)
     default:
         return false;
     }
-    return end == copy + text.len && text_is(number_text(type, *out, room), text);
+    return end == copy + text.len && tw__text_same(number_text(type, *out, room), text);
 }
 
 /* Marks lists that have a value of the stream that is wanted. marks[i] of value i. */
@@ -110,7 +106,7 @@ static int match_stream(struct tw__tags *tags, struct tw__stream *stream, struct
         for (uint32_t i = 0; i < stream->count; i++) any |= marks[i] = stream->numbers[i] == number;
     } else {
         uint32_t text = 0;
-        while (text < stream->dictionary.count && !text_is(stream->dictionary.texts[text], value)) text++;
+        while (text < stream->dictionary.count && !tw__text_same(stream->dictionary.texts[text], value)) text++;
         if (text == stream->dictionary.count) return 0;
         for (uint32_t i = 0; i < stream->count; i++)
             any |= marks[i] = (stream->indexes ? stream->indexes[i] : i) == text;
@@ -127,7 +123,7 @@ static int match_all(const struct tw__tail *tail, unsigned base, size_t count, c
     if (!*lists) return TW_ERR_MEMORY;
     int error = tw__tags_open(&tail->contents, base, count, pool, &tags);
     for (uint32_t s = 0; !error && s < tags.stream_count; s++)
-        if (text_is(tags.streams[s].key, equal->key))
+        if (tw__text_same(tags.streams[s].key, equal->key))
             error = match_stream(&tags, &tags.streams[s], equal->value, pool, *lists);
     return error;
 }
@@ -193,7 +189,7 @@ int tw__block_values(const struct tw__tail *tail, unsigned scopes, struct tw_tex
         if (!(scopes & scopes_of[i].scope)) continue;
         error = open_scope(tail, scopes_of[i].base, pool, &tags);
         for (uint32_t s = 0; !error && s < tags.stream_count; s++)
-            if (text_is(tags.streams[s].key, key)) error = tell_values(&tags, &tags.streams[s], pool, fn, data);
+            if (tw__text_same(tags.streams[s].key, key)) error = tell_values(&tags, &tags.streams[s], pool, fn, data);
     }
     return error;
 }

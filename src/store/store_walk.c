@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/hex.h"
+#include "model/text.h"
 #include "store/inside.h"
 
 enum { STRIDE = 4096 };
@@ -131,11 +132,6 @@ int tw__view_lock(struct tw__view *view, struct tw__part *part, bool *there)
 
 /* -- blocks */
 
-static bool text_is(struct tw_text a, struct tw_text b)
-{
-    return a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
-}
-
 static bool may_match(const struct tw__store_query *query, const struct tw__part_block *block)
 {
     if (query->since_ns && block->max_ns < query->since_ns) return false;
@@ -147,7 +143,7 @@ static bool may_match(const struct tw__store_query *query, const struct tw__part
     if (!query->service.ptr && !query->min_duration_ns && !errors) return true;
     for (uint32_t i = 0; i < block->index.service_count; i++) {
         const struct tw__block_service *service = &block->index.services[i];
-        if (query->service.ptr && !text_is(service->name, query->service)) continue;
+        if (query->service.ptr && !tw__text_same(service->name, query->service)) continue;
         if (service->max_ns >= query->min_duration_ns && (!errors || service->errors)) return true;
     }
     return false;
@@ -173,8 +169,8 @@ static int match_rows(const struct tw__store_query *query, const struct tw__head
     bool any = false;
     for (uint32_t i = 0; i < head->class_count; i++) {
         const struct tw__class *class = &head->classes[i];
-        good[i] = (!query->service.ptr || text_is(head->services[class->service], query->service)) &&
-                  (!query->name.ptr || text_is(head->names[class->name], query->name)) &&
+        good[i] = (!query->service.ptr || tw__text_same(head->services[class->service], query->service)) &&
+                  (!query->name.ptr || tw__text_same(head->names[class->name], query->name)) &&
                   kind_matches(query, class->kind) &&
                   (!query->statuses || (class->status < 32 && query->statuses >> class->status & 1)) &&
                   (!query->roots || class->bits & TW__CLASS_ROOT);
@@ -297,7 +293,7 @@ static bool tag_is(const struct tw__recent *recent, const struct tw__tag_list *l
     const uint64_t *value = recent->values + list->values;
     for (uint32_t f = 0; f < shape->count; f++) {
         uint32_t field = recent->fields[shape->first + f];
-        if (text_is(recent->strings[TW__FIELD_KEY(field)], equal->key) &&
+        if (tw__text_same(recent->strings[TW__FIELD_KEY(field)], equal->key) &&
             tw__value_is(TW__FIELD_TYPE(field), *value, recent->strings, equal->value))
             return true;
         value += 1 + TW__FIELD_CUT(field);
@@ -315,8 +311,8 @@ static bool row_matches(const struct tw__store_query *query, const struct tw__re
         !kind_matches(query, row->kind) ||
         (query->statuses && (row->status >= 32 || !(query->statuses >> row->status & 1))) ||
         (query->roots && !tw__all_zero(row->parent_id, sizeof row->parent_id)) ||
-        (query->service.ptr && !text_is(recent->strings[resource->name], query->service)) ||
-        (query->name.ptr && !text_is(recent->strings[row->name], query->name)))
+        (query->service.ptr && !tw__text_same(recent->strings[resource->name], query->service)) ||
+        (query->name.ptr && !tw__text_same(recent->strings[row->name], query->name)))
         return false;
     for (size_t e = 0; e < query->equal_count; e++)
         if (!tag_is(recent, &row->tags, &query->equals[e]) && !tag_is(recent, &resource->tags, &query->equals[e]))
