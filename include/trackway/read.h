@@ -226,7 +226,7 @@ void tw_records_free(struct tw_records *records);
  * returns, what came first when tw_reader_each does. missed and more are told with the first part, damaged with that in
  * which it was found.
  * Returns  0; what fn returned if that was not 0, which ends it, or as tw_reader_read: then query->after stands where
- *          it stood.
+ *          it stood, unless it was the last call, with NULL.
  * Cost     as tw_reader_read, but memory for the records as they lie in the arena alone, a fifth of what they are
  *          decoded to. */
 typedef int tw_records_fn(const struct tw_records *records, void *data);

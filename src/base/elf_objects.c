@@ -9,8 +9,8 @@
  *
  * The file is somebody else's: every offset and size is checked against its length, texts end within it.
  *
- * Limits: 64 bits, this machine's byte order; x86-64 and AArch64; a million symbols and relocations, names and texts of
- * 4 KiB. Nothing is found where the symbol table has been stripped.
+ * Limits: 64 bits, this machine's byte order; x86-64 and AArch64; a million symbols and relocations, 256 segments,
+ * names and texts of 4 KiB. Nothing is found where the symbol table has been stripped.
  */
 #include "base/elf_objects.h"
 

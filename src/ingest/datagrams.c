@@ -5,7 +5,7 @@
  *
  * A datagram is copied into the batch: the socket's places are read into again before the batch is stored.
  *
- * Invariant: the batch is empty whenever the thread waits for a datagram.
+ * Invariant: the batch is empty whenever the thread waits for a datagram without a limit.
  * Limits: it has ENOUGH spans and ENOUGH_BYTES, also of what turned out to be no span, and one datagram more.
  */
 #include "ingest/datagrams.h"

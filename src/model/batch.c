@@ -10,7 +10,7 @@
  * its trace. This holds for every input: a span that is its own ancestor loses the link that closes the circle. A span
  * in progress and its finished record may both be found (the process died between the two): the finished one wins.
  * Limits: memory is what the records need; nothing recurses, so that a chain of 100,000 spans is as good as a flat one.
- * Rejected: a general arena (all counts are known before the first allocation, so that four arrays do); trees built
+ * Rejected: a general arena for what build makes (all counts are known by then, so that some arrays do); trees built
  * while adding (the parent often comes from a file that is read later).
  */
 #include "model/batch.h"

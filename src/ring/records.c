@@ -2,10 +2,12 @@
  *
  *     scan -> keep? -> sort by time, then order -> the newest `limit` -> decode, joining further tags to their spans
  *
+ *     tw_reader_each: the same, but decoded in parts: what is no span, then PART spans at a time
+ *
  * Only what is delivered is decoded. Everything that the records point to lies in slabs that tw_records owns, so they
- * outlive the reader. A slot that is full is emptied into a record TAGS and filled again, so those come first, in the
- * order of writing, and what the span's own record holds comes last. Tags whose span is not delivered are not delivered
- * either.
+ * outlive the reader; of a part of spans, until the next. A slot that is full is emptied into a record TAGS and filled
+ * again, so those come first, in the order of writing, and what the span's own record holds comes last. Tags whose span
+ * is not delivered are not delivered either.
  */
 #include <stdlib.h>
 #include <string.h>
