@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/udp_in.h"
 #include "cli/cli.h"
+#include "cli/source.h"
 #include "ingest/listen.h"
 #include "wire/fdb_dec.h"
 #include "wire/human.h"
@@ -270,7 +271,7 @@ int tw__cmd_doctor(const struct tw__args *args)
         code = report(args, doctor, where, tw__udp_in_dropped(in));
         tw__spans_fini(&doctor->spans);
     } else {
-        tw__complain("out of memory");
+        code = tw__out_of_memory();
     }
     tw__udp_in_free(in);
     free(doctor);

@@ -19,6 +19,7 @@
 #include <trackway/trackway.h>
 
 #include "cli/cli.h"
+#include "cli/source.h"
 
 extern char **environ;
 
@@ -103,10 +104,7 @@ int tw__cmd_run(const struct tw__args *args)
                                      .service = args->service ? args->service : "run",
                                      .dir = args->dir};
     char why[TW_WHY_MAX];
-    if (!carried) {
-        tw__complain("out of memory");
-        return TW__EXIT_FAILED;
-    }
+    if (!carried) return tw__out_of_memory();
     /* Whatever happens to the recording, the command runs. */
     if (tw_init(&config) < 0 && tw_recorder_error(why, sizeof why) != TW_ERR_OFF) tw__complain("run: %s", why);
     tw_span span = begin(args, carried);

@@ -16,21 +16,23 @@
 enum { LINKS_BYTES = 4 << 20 };
 
 /* By parts of the arena. Of open spans the first reading tells all. */
-static int find_links_in(struct tw_reader *reader, uint64_t since_ns, struct tw_links *links)
+static int find_links_in(const struct tw__source *source, uint64_t since_ns, struct tw_links *links)
 {
     struct tw_position *position = tw_position_new();
     struct tw_query query = {.since_ns = since_ns, .open_spans = true, .after = position, .max_bytes = LINKS_BYTES};
     bool done = false;
-    while (position && !done) {
+    int result = position ? 0 : TW_ERR_MEMORY;
+    while (result == 0 && !done) {
         struct tw_records *records;
-        if (tw_reader_read(reader, &query, &records) < 0) break;
+        result = tw_reader_read(source->reader, &query, &records);
+        if (result < 0) break;
         tw__links_scan(links, records);
         query.open_spans = false;
         done = records->more == 0;
         tw_records_free(records);
     }
     tw_position_free(position);
-    return done ? TW__EXIT_OK : tw__out_of_memory();
+    return result < 0 ? tw__source_failed(source, result) : TW__EXIT_OK;
 }
 
 static int find_links(const struct tw__sources *sources, const struct tw_batch *batch,
@@ -41,7 +43,7 @@ static int find_links(const struct tw__sources *sources, const struct tw_batch *
     uint64_t since_ns = links->cause_count ? 0 : trace->begin_ns;
     if (sources->remote) tw__links_scan_batch(links, batch);
     for (size_t i = 0; !sources->remote && i < sources->count && code == TW__EXIT_OK; i++)
-        code = find_links_in(sources->items[i].reader, since_ns, links);
+        code = find_links_in(&sources->items[i], since_ns, links);
     return code;
 }
 

@@ -140,7 +140,7 @@ void tw__sources_drop(struct tw__sources *sources)
     }
 }
 
-static int failed_at(const struct tw__source *source, int error)
+int tw__source_failed(const struct tw__source *source, int error)
 {
     tw__complain("%s: %s", source->path, tw_err_text(error));
     return TW__EXIT_FAILED;
@@ -158,7 +158,7 @@ int tw__sources_read(struct tw__sources *sources, const struct tw_query *query)
     for (size_t i = 0; i < sources->count; i++) {
         struct tw__source *source = &sources->items[i];
         int result = tw_reader_read(source->reader, query, &source->records);
-        if (result < 0) return failed_at(source, result);
+        if (result < 0) return tw__source_failed(source, result);
         note_damage(sources, source, source->records->damaged);
         /* "Now" of a live process has moved on since it was opened: an open span may have begun after that. */
         (void)tw_reader_process(source->reader, &source->process);
@@ -187,11 +187,12 @@ static int add_pages(struct tw__sources *sources, struct tw__source *source, con
     struct tw_records *records;
     struct page_end end = {UINT64_MAX, UINT64_MAX};
     size_t taken = 0;
+    uint64_t damaged = 0;
     page.limit = page_records;
     for (bool first = true, last = false; !last; first = false) {
         int result = tw_reader_read(source->reader, &page, &records);
-        if (result < 0) return failed_at(source, result);
-        if (first) note_damage(sources, source, records->damaged);
+        if (result < 0) return tw__source_failed(source, result);
+        if (first) damaged = records->damaged;
         struct tw_records fresh = {.items = records->items, .count = records->count};
         while (fresh.count && !is_before(&fresh.items[fresh.count - 1], &end)) fresh.count--;
         last = page.limit == 0 || records->count < page.limit;
@@ -213,6 +214,7 @@ static int add_pages(struct tw__sources *sources, struct tw__source *source, con
     }
     /* "Now" of a live process has moved on since it was opened: an open span may have begun after that. */
     (void)tw_reader_process(source->reader, &source->process);
+    note_damage(sources, source, damaged);
     return ADDED;
 }
 

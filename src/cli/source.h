@@ -50,5 +50,7 @@ bool tw__glob(const char *pattern, struct tw_text text);
 bool tw__filter_passes(const struct tw__args *args, struct tw_text name, uint64_t duration_ns, enum tw_status status);
 
 int tw__out_of_memory(void);
+/* What became of one that was opened, on stderr. Returns the exit code. */
+int tw__source_failed(const struct tw__source *source, int error);
 
 #endif
