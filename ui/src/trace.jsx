@@ -483,7 +483,13 @@ export function TraceView({ id }) {
         <div class="empty" role="alert">
           <h2>{error.status === 404 ? "No such trace" : "The trace cannot be shown"}</h2>
           <p>
-            <code>{id}</code> {error.status === 404 ? "was never here, or is older than what is kept." : error.message}{" "}
+            {error.status === 404 ? (
+              <>
+                <code>{id}</code> was never here, or is older than what is kept.
+              </>
+            ) : (
+              error.message
+            )}{" "}
             {error.status !== 404 && (
               <a href={location.href} onClick={(event) => (event.preventDefault(), location.reload())}>
                 Try again
