@@ -363,20 +363,27 @@ static void a_file_that_is_there_is_appended_to_and_a_rotated_one_made_anew(void
     (void)unlink(old);
 }
 
-/* A limit on the size of files is a full disk without root. */
+/* A live trace of 300 lines into a file that takes 1,000 bytes: a limit on the size of files is a full disk without
+ * root. */
+static bool fill_the_disk(const char *name, char ref[TW_LIVE_REF_CAP], char path[128])
+{
+    const struct rlimit small = {1000, RLIM_INFINITY};
+    struct tw_config config = {.dir = folder, .service = "full"};
+    (void)snprintf(path, 128, "%s/%s", folder, name);
+    if (tw_init(&config) != 0) return false;
+    if (tw_live_start(&(struct tw_live_options){.file = path, .format = "[message, \"\\n\"]"}, ref, NULL) != 0)
+        return false;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    if (setrlimit(RLIMIT_FSIZE, &small) != 0) return false;
+    for (int i = 100000; i < 100300; i++) go(i);
+    return true;
+}
+
 static int writes_until_the_disk_is_full(void)
 {
     char ref[TW_LIVE_REF_CAP], path[128];
     struct tw_live_status status = {0};
-    const struct rlimit small = {1000, RLIM_INFINITY};
-    struct tw_config config = {.dir = folder, .service = "full"};
-    (void)snprintf(path, sizeof path, "%s/full.log", folder);
-    if (tw_init(&config) != 0) return 1;
-    if (tw_live_start(&(struct tw_live_options){.file = path, .format = "[message, \"\\n\"]"}, ref, NULL) != 0)
-        return 2;
-    (void)signal(SIGXFSZ, SIG_IGN);
-    if (setrlimit(RLIMIT_FSIZE, &small) != 0) return 3;
-    for (int i = 100000; i < 100300; i++) go(i);
+    if (!fill_the_disk("full.log", ref, path)) return 1;
     if (tw_live_stop(ref, NULL, 0) != 0) return 4;
     const char *got = read_file(path);
     size_t len = strlen(got);
@@ -391,15 +398,8 @@ static int says_what_is_missing_when_there_is_room_again(void)
 {
     char ref[TW_LIVE_REF_CAP], path[128], expected[80];
     struct tw_live_status status = {0};
-    const struct rlimit small = {1000, RLIM_INFINITY}, none = {RLIM_INFINITY, RLIM_INFINITY};
-    struct tw_config config = {.dir = folder, .service = "room again"};
-    (void)snprintf(path, sizeof path, "%s/again.log", folder);
-    if (tw_init(&config) != 0) return 1;
-    if (tw_live_start(&(struct tw_live_options){.file = path, .format = "[message, \"\\n\"]"}, ref, NULL) != 0)
-        return 2;
-    (void)signal(SIGXFSZ, SIG_IGN);
-    if (setrlimit(RLIMIT_FSIZE, &small) != 0) return 3;
-    for (int i = 100000; i < 100300; i++) go(i);
+    const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
+    if (!fill_the_disk("again.log", ref, path)) return 1;
     for (int i = 0; i < 6000 && status.lines + status.dropped < 300; i++) {
         (void)usleep(10000);
         if (tw_live_look(0, &status) != 0) return 4;

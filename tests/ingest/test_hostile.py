@@ -55,8 +55,7 @@ class Soak:
         self.sent, self.hostile, self.lock = {"otlp-http": 0, "otlp-grpc": 0}, 0, threading.Lock()
 
     def address(self, door):
-        host, port = self.collector.where[door].rsplit(":", 1)
-        return host, int(port)
+        return self.collector.address_of(door)
 
     def run(self, work, seed):
         rng = random.Random(seed)

@@ -50,9 +50,9 @@ class Collector(Running):
         self.process.stderr.close()
 
     def connect(self, door="otlp-http", context=None):
-        host, port = self.where[door].rsplit(":", 1)
-        return http.client.HTTPSConnection(host, int(port), timeout=60, context=context) if context else \
-            http.client.HTTPConnection(host, int(port), timeout=60)
+        host, port = self.address_of(door)
+        return http.client.HTTPSConnection(host, port, timeout=60, context=context) if context else \
+            http.client.HTTPConnection(host, port, timeout=60)
 
     def ask(self, method, path, body=None, door="otlp-http", connection=None, **headers):
         own = connection or self.connect(door)
@@ -220,8 +220,7 @@ def subject(collector, door, alpn=None):
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     if alpn:
         context.set_alpn_protocols([alpn])
-    host, port = collector.where[door].rsplit(":", 1)
-    with socket.create_connection((host, int(port)), 20) as plain, context.wrap_socket(plain) as secure:
+    with socket.create_connection(collector.address_of(door), 20) as plain, context.wrap_socket(plain) as secure:
         pem = ssl.DER_cert_to_PEM_cert(secure.getpeercert(True))
         chosen = secure.selected_alpn_protocol()
     text = subprocess.run(["openssl", "x509", "-noout", "-subject"], input=pem, capture_output=True, text=True, check=True).stdout
@@ -303,8 +302,7 @@ def a_drain_does_not_wait_for_who_sends_half_a_request(folder):
         half.putheader("Content-Length", "1000")
         half.endheaders()
         half.send(b"[")
-        host, port = collector.where["otlp-grpc"].rsplit(":", 1)
-        call = socket.create_connection((host, int(port)), 60)
+        call = socket.create_connection(collector.address_of("otlp-grpc"), 60)
         # Settings and the head of a call (POST, http, and literals), and no message.
         head = b"\x83\x86" + b"".join(b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value for name, value in (
             (b":path", b"/opentelemetry.proto.collector.trace.v1.TraceService/Export"), (b":authority", b"x"),

@@ -84,8 +84,7 @@ def fill(collector):
 
 
 def get(collector, path, **headers):
-    host, port = collector.where["http"].rsplit(":", 1)
-    connection = http.client.HTTPConnection(host, int(port), timeout=60)
+    connection = http.client.HTTPConnection(*collector.address_of("http"), timeout=60)
     connection.request("GET", path, headers=headers)
     answer = connection.getresponse()
     body = answer.read()
