@@ -307,13 +307,13 @@ static inline void tw__tag_any(tw_span s, struct tw_key *k, char v) { tw__tag_in
 static inline void tw__tag_any(tw_span s, struct tw_key *k, signed char v) { tw__tag_int(s, k, v); }
 static inline void tw__tag_any(tw_span s, struct tw_key *k, short v) { tw__tag_int(s, k, v); }
 static inline void tw__tag_any(tw_span s, struct tw_key *k, int v) { tw__tag_int(s, k, v); }
-static inline void tw__tag_any(tw_span s, struct tw_key *k, long v) { tw__tag_int(s, k, v); }
-static inline void tw__tag_any(tw_span s, struct tw_key *k, long long v) { tw__tag_int(s, k, v); }
+static inline void tw__tag_any(tw_span s, struct tw_key *k, long v) { tw__tag_int64(s, k, v); }
+static inline void tw__tag_any(tw_span s, struct tw_key *k, long long v) { tw__tag_int64(s, k, v); }
 static inline void tw__tag_any(tw_span s, struct tw_key *k, unsigned char v) { tw__tag_uint(s, k, v); }
 static inline void tw__tag_any(tw_span s, struct tw_key *k, unsigned short v) { tw__tag_uint(s, k, v); }
 static inline void tw__tag_any(tw_span s, struct tw_key *k, unsigned v) { tw__tag_uint(s, k, v); }
-static inline void tw__tag_any(tw_span s, struct tw_key *k, unsigned long v) { tw__tag_uint(s, k, v); }
-static inline void tw__tag_any(tw_span s, struct tw_key *k, unsigned long long v) { tw__tag_uint(s, k, v); }
+static inline void tw__tag_any(tw_span s, struct tw_key *k, unsigned long v) { tw__tag_uint64(s, k, v); }
+static inline void tw__tag_any(tw_span s, struct tw_key *k, unsigned long long v) { tw__tag_uint64(s, k, v); }
 static inline void tw__tag_any(tw_span s, struct tw_key *k, float v) { tw__tag_double(s, k, (double)v); }
 static inline void tw__tag_any(tw_span s, struct tw_key *k, double v) { tw__tag_double(s, k, v); }
 static inline void tw__tag_any(tw_span s, struct tw_key *k, const char *v) { tw__tag_text(s, k, v); }
@@ -339,9 +339,9 @@ static inline struct tw_attr tw__attr_any(const char *k, const char *v) { return
     _Generic((value), bool: prefix##bool, float: prefix##float, double: prefix##double,                 \
         char *: prefix##str(value), const char *: prefix##str(value),                                   \
         unsigned char: prefix##uint, unsigned short: prefix##uint, unsigned: prefix##uint,              \
-        unsigned long: prefix##uint, unsigned long long: prefix##uint,                                  \
+        unsigned long: prefix##uint64, unsigned long long: prefix##uint64,                              \
         char: prefix##int, signed char: prefix##int, short: prefix##int, int: prefix##int,              \
-        long: prefix##int, long long: prefix##int)
+        long: prefix##int64, long long: prefix##int64)
 /* __builtin_constant_p sees a literal only here, not in a function that is given one. */
 #define tw__tag_str(value) (__builtin_constant_p(TW__ONLY_TEXT(value)) ? tw__tag_literal : tw__tag_text)
 /* Every branch of a _Generic is compiled: without this a float would be promoted there, with a warning. */
@@ -351,7 +351,9 @@ static inline struct tw_attr tw__attr_any(const char *k, const char *v) { return
 #define TW_ATTR(key, value) TW__BY_TYPE(value, tw__attr_)(key, value)
 #define tw__attr_bool tw_attr_bool
 #define tw__attr_int tw_attr_int
+#define tw__attr_int64 tw_attr_int
 #define tw__attr_uint tw_attr_uint
+#define tw__attr_uint64 tw_attr_uint
 #define tw__attr_double tw_attr_double
 static inline struct tw_attr tw__attr_float(const char *key, float value)
 {

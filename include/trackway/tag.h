@@ -6,9 +6,9 @@
  *
  * A call would cost as much as the work. So this much of a span in progress is fixed for as long as the library is
  * called libtrackway.so.0 (src/ring/layout.h asserts it): its id, how many bytes of tags it has, and where they begin.
- * A tag is one or two words: a head (key, type, and for a literal its dictionary id), and a number. The bytes after the
- * last tag are zero, and the head is stored last, so that whoever reads the span meanwhile, or after a crash, finds
- * each tag whole or not at all.
+ * A tag is a word of key, type, and an int, an unsigned or a literal's dictionary id; or two words, the second a longer
+ * number. The bytes after the last tag are zero, and key and type are stored last, so that whoever reads the span
+ * meanwhile, or after a crash, finds each tag whole or not at all.
  */
 
 #include <stdbool.h>
@@ -38,7 +38,8 @@ typedef struct tw_span {
 /* A tag key at a place in the source. Made by the macros, one static object each; registered on first use. */
 struct tw_key {
     uint32_t head; /* 0 until registered: key id:16 | type:8 */
-    uint32_t size; /* of a number's tag; more than a span has room for until registered: one compare finds both */
+    uint32_t size; /* of its tag, unless that is a text; more than a span has room for until registered: one compare
+                    * finds both */
     const char *name;
     const void *literal; /* of a literal value: which one pair stands for */
     uint64_t pair;
@@ -54,7 +55,9 @@ enum {
     TW__TAG_IS_INT = 1,
     TW__TAG_IS_UINT = 2,
     TW__TAG_IS_DOUBLE = 3,
-    TW__TAG_IS_BOOL = 4
+    TW__TAG_IS_BOOL = 4,
+    TW__TAG_IS_INT32 = 15,
+    TW__TAG_IS_UINT32 = 16
 };
 
 /* The span is not open, the key is new, or there is no room. */
@@ -70,42 +73,76 @@ static inline __attribute__((always_inline)) void tw__tag_reserve(char *slot, ui
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
 
-static inline __attribute__((always_inline)) void tw__tag_bits(tw_span span, struct tw_key *key, int type,
-                                                               uint64_t bits)
+/* Room for a tag of key->size bytes, at *at in the tags. Then come the bytes behind its head, and tw__tag_commit.
+ * False: the slow way. */
+static inline __attribute__((always_inline)) bool tw__tag_begin(tw_span span, const struct tw_key *key, uint64_t *at)
 {
     char *slot = (char *)span.slot;
-    if (__builtin_expect(*(const uint64_t *)(const void *)(slot + TW__SLOT_ID_AT) != span.id, 0)) {
-        tw__tag_bits_slow(span, key, type, bits);
-        return;
-    }
-    uint64_t at = __atomic_load_n((uint64_t *)(void *)(slot + TW__SLOT_TAGS_LEN_AT), __ATOMIC_RELAXED);
-    uint64_t end = at + __atomic_load_n(&key->size, __ATOMIC_ACQUIRE); /* pairs with tw__key_register: head is there */
-    if (__builtin_expect(end > TW__SLOT_TAGS_MAX, 0)) {
-        tw__tag_bits_slow(span, key, type, bits);
-        return;
-    }
+    if (__builtin_expect(*(const uint64_t *)(const void *)(slot + TW__SLOT_ID_AT) != span.id, 0)) return false;
+    *at = __atomic_load_n((uint64_t *)(void *)(slot + TW__SLOT_TAGS_LEN_AT), __ATOMIC_RELAXED);
+    uint64_t end = *at + __atomic_load_n(&key->size, __ATOMIC_ACQUIRE); /* pairs with tw__key_register: head is there */
+    if (__builtin_expect(end > TW__SLOT_TAGS_MAX, 0)) return false;
     tw__tag_reserve(slot, end);
-    __atomic_store_n((uint64_t *)(void *)(slot + TW__SLOT_TAGS_AT + 8 + at), bits, __ATOMIC_RELAXED);
+    return true;
+}
+
+static inline __attribute__((always_inline)) void tw__tag_commit(tw_span span, const struct tw_key *key, uint64_t at,
+                                                                 uint32_t len)
+{
     /* pairs with the reader's tag loop */
-    __atomic_store_n((uint64_t *)(void *)(slot + TW__SLOT_TAGS_AT + at),
-                     __atomic_load_n(&key->head, __ATOMIC_RELAXED), __ATOMIC_RELEASE);
+    __atomic_store_n((uint32_t *)(void *)((char *)span.slot + TW__SLOT_TAGS_AT + at),
+                     __atomic_load_n(&key->head, __ATOMIC_RELAXED) | len, __ATOMIC_RELEASE);
 }
 
-static inline __attribute__((always_inline)) void tw__tag_int(tw_span span, struct tw_key *key, int64_t value)
+static inline __attribute__((always_inline)) void tw__tag_long(tw_span span, struct tw_key *key, int type,
+                                                               uint64_t bits)
 {
-    tw__tag_bits(span, key, TW__TAG_IS_INT, (uint64_t)value);
+    uint64_t at;
+    if (__builtin_expect(!tw__tag_begin(span, key, &at), 0)) {
+        tw__tag_bits_slow(span, key, type, bits);
+        return;
+    }
+    __atomic_store_n((uint64_t *)(void *)((char *)span.slot + TW__SLOT_TAGS_AT + 8 + at), bits, __ATOMIC_RELAXED);
+    tw__tag_commit(span, key, at, 0);
 }
 
-static inline __attribute__((always_inline)) void tw__tag_uint(tw_span span, struct tw_key *key, uint64_t value)
+static inline __attribute__((always_inline)) void tw__tag_short(tw_span span, struct tw_key *key, int type,
+                                                                uint32_t bits)
 {
-    tw__tag_bits(span, key, TW__TAG_IS_UINT, value);
+    uint64_t at;
+    if (__builtin_expect(!tw__tag_begin(span, key, &at), 0)) {
+        tw__tag_bits_slow(span, key, type, bits);
+        return;
+    }
+    __atomic_store_n((uint32_t *)(void *)((char *)span.slot + TW__SLOT_TAGS_AT + 4 + at), bits, __ATOMIC_RELAXED);
+    tw__tag_commit(span, key, at, 0);
+}
+
+static inline __attribute__((always_inline)) void tw__tag_int(tw_span span, struct tw_key *key, int value)
+{
+    tw__tag_short(span, key, TW__TAG_IS_INT32, (uint32_t)value);
+}
+
+static inline __attribute__((always_inline)) void tw__tag_uint(tw_span span, struct tw_key *key, unsigned value)
+{
+    tw__tag_short(span, key, TW__TAG_IS_UINT32, value);
+}
+
+static inline __attribute__((always_inline)) void tw__tag_int64(tw_span span, struct tw_key *key, int64_t value)
+{
+    tw__tag_long(span, key, TW__TAG_IS_INT, (uint64_t)value);
+}
+
+static inline __attribute__((always_inline)) void tw__tag_uint64(tw_span span, struct tw_key *key, uint64_t value)
+{
+    tw__tag_long(span, key, TW__TAG_IS_UINT, value);
 }
 
 static inline __attribute__((always_inline)) void tw__tag_double(tw_span span, struct tw_key *key, double value)
 {
     uint64_t bits;
     memcpy(&bits, &value, sizeof bits);
-    tw__tag_bits(span, key, TW__TAG_IS_DOUBLE, bits);
+    tw__tag_long(span, key, TW__TAG_IS_DOUBLE, bits);
 }
 
 /* So that a float does not meet -Wdouble-promotion in the program. */
@@ -116,7 +153,12 @@ static inline __attribute__((always_inline)) void tw__tag_float(tw_span span, st
 
 static inline __attribute__((always_inline)) void tw__tag_bool(tw_span span, struct tw_key *key, bool value)
 {
-    tw__tag_bits_slow(span, key, TW__TAG_IS_BOOL, value ? 1u : 0u);
+    uint64_t at;
+    if (__builtin_expect(!tw__tag_begin(span, key, &at), 0)) {
+        tw__tag_bits_slow(span, key, TW__TAG_IS_BOOL, value ? 1u : 0u);
+        return;
+    }
+    tw__tag_commit(span, key, at, (uint32_t)value << 24);
 }
 
 static inline __attribute__((always_inline)) void tw__tag_literal(tw_span span, struct tw_key *key, const char *text)

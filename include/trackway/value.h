@@ -165,7 +165,9 @@ static inline struct tw_value tw__value_any(const char *k, const char *v)
 #define TW_ARG(key, value)   TW__BY_TYPE(value, tw__value_)(key, value)
 #define tw__value_bool       tw_value_bool
 #define tw__value_int        tw_value_int
+#define tw__value_int64      tw_value_int
 #define tw__value_uint       tw_value_uint
+#define tw__value_uint64     tw_value_uint
 #define tw__value_double     tw_value_double
 #define tw__value_str(value) tw_value_str
 static inline struct tw_value tw__value_float(const char *key, float value)

@@ -44,6 +44,14 @@ static inline uint32_t tw__tag_size(const struct tw__tag_in *tag)
     return (before + tag->len + 7) & ~7u;
 }
 
+/* A number as short as it fits. type: INT or UINT. */
+static inline struct tw__tag_in tw__tag_number(uint16_t key, enum tw__tag type, uint64_t bits)
+{
+    if (type == TW__TAG_INT && (int64_t)bits >= INT32_MIN && (int64_t)bits <= INT32_MAX) type = TW__TAG_INT32;
+    if (type == TW__TAG_UINT && bits <= UINT32_MAX) type = TW__TAG_UINT32;
+    return (struct tw__tag_in){.key = key, .type = (uint8_t)type, .bits = bits};
+}
+
 static inline void tw__tag_put_bytes(uint8_t *at, const uint8_t *from, uint32_t len)
 {
 #if defined(TW__PLAIN_MOVES)

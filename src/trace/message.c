@@ -24,8 +24,8 @@ static void append(struct tw__block *block, struct tw_site *site, const struct t
     struct tw__tag_in tags[4];
     size_t n = 0;
     if (!message) message = &empty;
-    tags[n++] = (struct tw__tag_in){.key = tw__key_id(block, "id"), .type = TW__TAG_UINT, .bits = id};
-    tags[n++] = (struct tw__tag_in){.key = tw__key_id(block, "size"), .type = TW__TAG_UINT, .bits = message->size};
+    tags[n++] = tw__tag_number(tw__key_id(block, "id"), TW__TAG_UINT, id);
+    tags[n++] = tw__tag_number(tw__key_id(block, "size"), TW__TAG_UINT, message->size);
     if (message->peer)
         tags[n++] = tw__text_tag(block, TW__TAG_STR, tw__key_id(block, "peer"), message->peer, strlen(message->peer),
                                  TW_TEXT_MAX);
@@ -111,7 +111,7 @@ static void thread_event(struct tw_site *site, const struct tw_context *context,
     if (!block) return;
     struct tw__owner owner;
     tw__owner_of_context(context, &owner);
-    const struct tw__tag_in tag = {.key = tw__key_id(block, "creator"), .type = TW__TAG_UINT, .bits = creator};
+    const struct tw__tag_in tag = tw__tag_number(tw__key_id(block, "creator"), TW__TAG_UINT, creator);
     (void)tw__record_append(block, tw__site_head(block, site, TW__EVENT_HEAD_BYTES), 0, &owner, &tag, creator ? 1 : 0);
     tw__leave(block);
 }

@@ -105,8 +105,8 @@ struct tw__tag_in tw__attr_tag(struct tw__block *block, const struct tw_attr *at
         if (attr->value.p || !attr->len)
             return tw__text_tag(block, TW__TAG_BYTES, key, attr->value.p, attr->len, TW_TEXT_MAX);
         break;
-    case TW_TYPE_INT: return (struct tw__tag_in){.key = key, .type = TW__TAG_INT, .bits = attr->value.u};
-    case TW_TYPE_UINT: return (struct tw__tag_in){.key = key, .type = TW__TAG_UINT, .bits = attr->value.u};
+    case TW_TYPE_INT: return tw__tag_number(key, TW__TAG_INT, attr->value.u);
+    case TW_TYPE_UINT: return tw__tag_number(key, TW__TAG_UINT, attr->value.u);
     case TW_TYPE_DOUBLE: return (struct tw__tag_in){.key = key, .type = TW__TAG_DOUBLE, .bits = attr->value.u};
     case TW_TYPE_BOOL: return (struct tw__tag_in){.key = key, .type = TW__TAG_BOOL, .len = attr->value.u ? 1 : 0};
     case TW_TYPE_JSON:

@@ -5,6 +5,8 @@
 
 #include <trackway/log.h>
 
+#include "ring/tags.h"
+
 /* "src/shop/cart.c" -> "cart". */
 void tw__module_of(const char *file, char module[TW__MODULE_CAP])
 {
@@ -64,5 +66,6 @@ void tw__key_register(struct tw__block *block, struct tw_key *key, enum tw__tag 
     uint32_t head = tw__key_id(block, key->name) | (uint32_t)type << 16;
     if (!tw__ids_hold(block)) return;
     tw__store_relaxed(&key->head, head);
-    tw__store_release(&key->size, 16); /* pairs with <trackway/tag.h> */
+    const struct tw__tag_in tag = {.type = (uint8_t)type};
+    tw__store_release(&key->size, tw__tag_size(&tag)); /* pairs with <trackway/tag.h> */
 }

@@ -35,6 +35,8 @@ static bool all_written(const struct tw__slot *slot, uint64_t used)
         if (head == 0) return false;
         switch (head >> 16 & 0xff) {
         case TW__TAG_BOOL:
+        case TW__TAG_INT32:
+        case TW__TAG_UINT32:
         case TW__TAG_LITERAL: at += 8; break;
         case TW__TAG_INT:
         case TW__TAG_UINT:
@@ -126,8 +128,8 @@ static void put_bits(tw_span span, enum tw__tag type, const char *key, uint64_t 
 {
     struct tw__block *block = enter_for(span);
     if (!block) return;
-    struct tw__tag_in tag = {.key = key ? tw__key_id(block, key) : 0, .type = (uint8_t)type, .bits = bits,
-                             .len = type == TW__TAG_BOOL ? (uint32_t)bits : 0};
+    struct tw__tag_in tag = tw__tag_number(key ? tw__key_id(block, key) : 0, type, bits);
+    if (type == TW__TAG_BOOL) tag.len = (uint32_t)bits;
     put(block, span.slot, &tag);
     tw__leave(block);
 }

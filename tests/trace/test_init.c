@@ -581,7 +581,7 @@ static int no_folder(void)
     memset(long_dir, 'd', sizeof long_dir);
     long_dir[0] = '/';
     long_dir[sizeof long_dir - 1] = 0;
-    config.dir = "/nonexistent/folder";
+    config.dir = "/proc/nonexistent/folder";
     MUST(tw_init(&config) == TW_ERR_SYSTEM);
     MUST(is_off_because_of(TW_ERR_SYSTEM) == 0);
     config.dir = "/dev/null";
@@ -608,7 +608,7 @@ static void a_folder_that_is_none_switches_off_and_can_be_tried_again(void **sta
 
 static int after_a_failure_the_environment(void)
 {
-    struct tw_config config = {.dir = "/nonexistent/folder", .service = "config"};
+    struct tw_config config = {.dir = "/proc/nonexistent/folder", .service = "config"};
     MUST(tw_init(&config) == TW_ERR_SYSTEM);
     MUST(setenv("TRACKWAY_SERVICE", "environment", 1) == 0);
     MUST(tw_init(NULL) == 0); /* all from the environment, nothing from what failed */
@@ -625,7 +625,7 @@ static void init_without_a_config_takes_nothing_from_one_that_failed(void **stat
 static int tells_once(void)
 {
     struct tw_config config = telling();
-    config.dir = "/nonexistent/folder";
+    config.dir = "/proc/nonexistent/folder";
     for (int i = 0; i < 3; i++) MUST(tw_init(&config) == TW_ERR_SYSTEM);
     MUST(told.calls == 1 && told.last == TW_ERR_SYSTEM && strstr(told.text, "folder"));
     config.arena_bytes = 1;
@@ -655,7 +655,7 @@ static void the_callback_is_told_once_for_each_distinct_problem(void **state)
 static int short_of_text(void)
 {
     char text[8];
-    struct tw_config config = {.dir = "/nonexistent/folder"};
+    struct tw_config config = {.dir = "/proc/nonexistent/folder"};
     memset(text, 'x', sizeof text);
     MUST(tw_init(&config) == TW_ERR_SYSTEM);
     MUST(tw_recorder_error(text, 5) == TW_ERR_SYSTEM);
@@ -833,7 +833,7 @@ static int keeps_no_descriptor_and_errno(void)
     after = dup(0);
     (void)close(after);
     MUST(before == after);
-    config.dir = "/nonexistent/folder";
+    config.dir = "/proc/nonexistent/folder";
     MUST(tw_shutdown(SECOND) == 0);
     errno = 77;
     MUST(tw_init(&config) == TW_ERR_SYSTEM);

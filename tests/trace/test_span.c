@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "ring/layout.h"
+
 static void a_span_has_its_name_place_thread_and_times(void **state)
 {
     (void)state;
@@ -305,6 +307,50 @@ static void tag_takes_every_type(void **state)
         assert_int_equal(tag(r, "bytes")->type, TW_TYPE_BYTES);
         assert_int_equal(tag(r, "bytes")->text.len, 3);
         assert_memory_equal(tag(r, "bytes")->text.ptr, "a\0b", 3);
+    }
+    assert_no_losses();
+}
+
+static uint64_t tag_bytes(tw_span span)
+{
+    return span.slot ? span.slot->tags_len : 0;
+}
+
+/* A short tag is one word, a long one two; both come back as what they were, with new keys and known ones. */
+static void numbers_take_a_word_where_their_type_or_value_fits(void **state)
+{
+    (void)state;
+    const bool no = false;
+    for (int i = 0; i < 2; i++) {
+        tw_span span = i ? tw_span_begin("short again") : tw_span_begin("short");
+        tw_tag(span, "int", INT32_MIN);
+        tw_tag(span, "uint", UINT32_MAX);
+        tw_tag(span, "bool", no);
+        tw_span_set_int(span, "max", INT32_MAX);
+        tw_span_set_int(span, "min", INT32_MIN);
+        tw_span_set_uint(span, "umax", UINT32_MAX);
+        assert_int_equal(tag_bytes(span), 6 * 8);
+        tw_tag(span, "long", 1L);
+        tw_span_set_int(span, "above", (int64_t)INT32_MAX + 1);
+        tw_span_set_int(span, "below", (int64_t)INT32_MIN - 1);
+        tw_span_set_uint(span, "uabove", (uint64_t)UINT32_MAX + 1);
+        assert_int_equal(tag_bytes(span), 6 * 8 + 4 * 16);
+        tw_span_end(span);
+        const struct tw_record *r = the(i ? "short again" : "short");
+        assert_int_equal(r->tag_count, 10);
+        assert_int_equal(tag(r, "int")->type, TW_TYPE_INT);
+        assert_true(tag(r, "int")->value.i == INT32_MIN);
+        assert_int_equal(tag(r, "uint")->type, TW_TYPE_UINT);
+        assert_true(tag(r, "uint")->value.u == UINT32_MAX);
+        assert_int_equal(tag(r, "bool")->type, TW_TYPE_BOOL);
+        assert_int_equal(tag(r, "bool")->value.u, 0);
+        assert_true(tag(r, "max")->value.i == INT32_MAX && tag(r, "min")->value.i == INT32_MIN);
+        assert_int_equal(tag(r, "umax")->type, TW_TYPE_UINT);
+        assert_true(tag(r, "umax")->value.u == UINT32_MAX);
+        assert_true(tag(r, "long")->value.i == 1);
+        assert_true(tag(r, "above")->value.i == (int64_t)INT32_MAX + 1);
+        assert_true(tag(r, "below")->value.i == (int64_t)INT32_MIN - 1);
+        assert_true(tag(r, "uabove")->value.u == (uint64_t)UINT32_MAX + 1);
     }
     assert_no_losses();
 }
@@ -748,6 +794,7 @@ int main(void)
         RECORDING(every_kind_and_status_is_kept_and_the_last_status_wins),
         RECORDING(fail_says_why_also_without_words),
         RECORDING(tag_takes_every_type),
+        RECORDING(numbers_take_a_word_where_their_type_or_value_fits),
         RECORDING(keys_known_at_run_time_take_every_type),
         RECORDING(null_texts_and_keys_are_empty),
         RECORDING(texts_of_every_length_are_kept_or_cut_at_4000),
