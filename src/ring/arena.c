@@ -98,15 +98,16 @@ static bool confirm(struct tw__segment *segment, struct tw__block *block, struct
     return true;
 }
 
-/* Whether an open chunk may be taken from its owner. */
+/* Whether an open chunk may be taken from its owner. The caller has read its word (acquire) and will compare it. In
+ * this order: an owner that confirms is poisoned until expire is there. */
 static bool abandoned(const struct tw__segment *segment, const struct tw__chunk *chunk, uint64_t now)
 {
-    uint64_t expire = tw__load_acquire(&chunk->expire);
-    if (now < expire || now - expire < lease(segment)) return false;
     uint32_t index = tw__load_relaxed(&chunk->block);
     if (index >= TW__BLOCK_MAX) return false;
     const struct tw__block *owner = tw__block_at(segment, index);
-    return tw__load_acquire(&owner->current) != &tw__poison;
+    if (tw__load_acquire(&owner->current) == &tw__poison) return false; /* pairs with every leave */
+    uint64_t expire = tw__load_relaxed(&chunk->expire);
+    return now >= expire && now - expire >= lease(segment);
 }
 
 /* Bytes of records in a chunk that is about to be overwritten. */
