@@ -5,7 +5,8 @@
  *
  * A thread holds one chunk open and fills it alone. When it is full it takes the next ticket and with it the oldest
  * chunk. One locked add gives a busy thread several tickets at once, so that threads do not meet on that line at every
- * chunk.
+ * chunk. A thread that ends leaves its chunk open in its block, and the next thread that gets the block goes on in it:
+ * thousands of short threads fill chunks like a long one.
  *
  * A chunk that is open cannot be overwritten, so a thread that falls idle would keep its chunk for ever. Therefore an
  * open chunk is a lease: after `expire` its owner must confirm it (a compare and swap of the version) before it writes
@@ -13,7 +14,8 @@
  * is safe without a fence in every span: an owner that writes without confirming has read a clock before `expire`,
  * after it had stored the poison; the taker reads a clock GRACE later and does not see the poison. So the store would
  * have been on its way for GRACE, a second; store buffers drain in nanoseconds, and entering the kernel empties them.
- * An owner that sleeps in the middle of a record is still poisoned, however long it sleeps.
+ * An owner that sleeps in the middle of a record is still poisoned, however long it sleeps. A chunk whose block is free
+ * may be taken at once: who gets that block confirms before it writes.
  *
  * Limits: a record is at most TW__RECORD_MAX. When every chunk is open and not expired the record is dropped and
  * counted, and the thread does not try again for a millisecond. 8 KiB chunks: 2,048 threads fit in the default 16 MiB.
@@ -86,7 +88,7 @@ void tw__arena_close(struct tw__segment *segment, struct tw__block *block, uint6
     tw__store_relaxed(&block->limit, NULL);
 }
 
-/* The lease ran out: confirms it. False when somebody took the chunk. */
+/* The lease ran out, or the block has a new owner: confirms it. False when somebody took the chunk. */
 static bool confirm(struct tw__segment *segment, struct tw__block *block, struct tw__chunk *chunk, uint64_t now)
 {
     uint64_t word = tw__load_relaxed(&block->chunk_word);
@@ -98,6 +100,28 @@ static bool confirm(struct tw__segment *segment, struct tw__block *block, struct
     return true;
 }
 
+/* Whether less than half of the arena has been taken since the chunk was: what goes into it now will not be among the
+ * first to be overwritten. */
+static bool is_young(const struct tw__segment *segment, const struct tw__chunk *chunk, uint64_t word)
+{
+    uint32_t count = tw__load_relaxed(&segment->header->chunk_count);
+    return chunk < tw__chunk_at(segment, count) &&
+           tw__load_relaxed(&segment->header->next_ticket) - (word >> 16) < count / 2;
+}
+
+void tw__arena_resume(struct tw__segment *segment, struct tw__block *block, uint64_t now)
+{
+    struct tw__chunk *chunk = tw__load_relaxed(&block->chunk);
+    if (chunk && is_young(segment, chunk, tw__load_relaxed(&block->chunk_word)) &&
+        confirm(segment, block, chunk, now)) {
+        block->log_span = TW__NO_LOG; /* the last line is of another thread */
+        tw__store_relaxed(&block->limit, (uint8_t *)chunk + TW__CHUNK_BYTES - 64);
+        return;
+    }
+    tw__arena_close(segment, block, now);
+    tw__store_relaxed(&block->cursor, (uint8_t *)block); /* in no chunk */
+}
+
 /* Whether an open chunk may be taken from its owner. The caller has read its word (acquire) and will compare it. In
  * this order: an owner that confirms is poisoned until expire is there. */
 static bool abandoned(const struct tw__segment *segment, const struct tw__chunk *chunk, uint64_t now)
@@ -105,6 +129,7 @@ static bool abandoned(const struct tw__segment *segment, const struct tw__chunk 
     uint32_t index = tw__load_relaxed(&chunk->block);
     if (index >= TW__BLOCK_MAX) return false;
     const struct tw__block *owner = tw__block_at(segment, index);
+    if (tw__load_acquire(&owner->state) == TW__BLOCK_FREE) return true;   /* pairs with block.c: give */
     if (tw__load_acquire(&owner->current) == &tw__poison) return false; /* pairs with every leave */
     uint64_t expire = tw__load_relaxed(&chunk->expire);
     return now >= expire && now - expire >= lease(segment);

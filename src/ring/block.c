@@ -89,22 +89,26 @@ struct tw__block *tw__block_take(struct tw__segment *segment, enum tw__block_rol
     tw__store_relaxed(&block->role, role);
     tw__store_relaxed(&block->tid, tw__os_tid());
     take_name(block);
-    tw__store_relaxed(&block->attached_tick, tw__segment_tick(segment));
+    uint64_t now = tw__segment_tick(segment);
+    tw__store_relaxed(&block->attached_tick, now);
     tw__store_relaxed(&block->detached_tick, 0);
     tw__store_relaxed(&block->free, NULL);
-    tw__store_relaxed(&block->cursor, (uint8_t *)block); /* in no chunk */
-    tw__store_relaxed(&block->limit, NULL);
-    tw__store_relaxed(&block->chunk, NULL);
     block->next = block->lane = NULL;
-    block->ticket = block->ticket_end = block->retry_tick = 0;
-    tw__store_release(&block->state, TW__BLOCK_USED); /* pairs with the reader's scan */
+    block->retry_tick = 0;
+    tw__store_relaxed(&block->current, &tw__poison);
+    tw__store_release(&block->state, TW__BLOCK_USED); /* pairs with the reader's scan, and with arena.c: abandoned */
+    if (role == TW__ROLE_MORE) /* its slots are wanted */
+        tw__arena_close(segment, block, now);
+    else
+        tw__arena_resume(segment, block, now);
     return block;
 }
 
 static void give(struct tw__segment *segment, struct tw__block *block)
 {
     tw__store_relaxed(&block->detached_tick, tw__segment_tick(segment));
-    tw__store_release(&block->state, TW__BLOCK_FREE); /* pairs with the reader's scan */
+    tw__store_relaxed(&block->limit, NULL);
+    tw__store_release(&block->state, TW__BLOCK_FREE); /* pairs with the reader's scan, and with arena.c: abandoned */
     release_bit(segment, block->index);
 }
 

@@ -130,6 +130,8 @@ bool tw__arena_room(struct tw__segment *segment, struct tw__block *block, size_t
 bool tw__arena_turn(struct tw__segment *segment, struct tw__block *block, uint64_t now);
 /* Closes the chunk a block holds open. */
 void tw__arena_close(struct tw__segment *segment, struct tw__block *block, uint64_t now);
+/* The block has a new thread, which is poisoned: it goes on in the chunk that the last one left open, or closes it. */
+void tw__arena_resume(struct tw__segment *segment, struct tw__block *block, uint64_t now);
 
 /* Adds what a block has overwritten to the header: not at each chunk, because all threads share that line. */
 void tw__arena_account(struct tw__segment *segment, struct tw__block *block);

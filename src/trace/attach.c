@@ -49,7 +49,6 @@ static void dissolve(struct tw__segment *segment, struct tw__block *block)
     block->spare = NULL;
     unsigned left = block->saved ? tw__stack_abandon(block, &tw__no_slot) : 0;
     while (left-- > 0) tw__count(&block->losses[TW__LOSS_unbalanced]);
-    tw__arena_close(segment, block, tw__segment_tick(segment));
     tw__block_dissolve(segment, block);
 }
 

@@ -258,6 +258,87 @@ static void of_a_lease_that_ran_out_the_owner_or_the_taker_gets_the_chunk(void *
     assert_int_equal(records(), 1); /* while a chunk is being taken nothing of it is read */
 }
 
+/* -- threads that end */
+
+/* The bit of the block is free again; its chunk stays open. */
+static void end(struct tw__block *block)
+{
+    block->current = &tw__poison; /* as attach.c leaves it */
+    tw__block_dissolve(segment, block);
+}
+
+static void a_thread_goes_on_in_the_chunk_that_the_last_one_of_its_block_left(void **state)
+{
+    (void)state;
+    struct tw__block *first = thread();
+    append_many(first, 3, 10);
+    struct tw__chunk *chunk = first->chunk;
+    uint64_t ticket = ticket_of(chunk), version = version_of(chunk);
+    first->log_span = 0;
+    end(first);
+    assert_int_equal(state_of(chunk), TW__CHUNK_OPEN);
+    assert_int_equal(records(), 3); /* of a block that nobody has */
+    struct tw__block *next = thread();
+    assert_ptr_equal(next, first);
+    assert_ptr_equal(next->chunk, chunk);
+    assert_int_equal(next->log_span, TW__NO_LOG);
+    assert_int_equal(version_of(chunk), version + 1);
+    append_many(next, PER_CHUNK - 3, 20);
+    assert_int_equal(ticket_of(chunk), ticket);
+    assert_int_equal(records(), PER_CHUNK);
+    append_many(next, 1, 20);
+    assert_int_equal(state_of(chunk), TW__CHUNK_CLOSED);
+    assert_int_equal(chunk->commit, TW__CHUNK_HEAD_BYTES + PER_CHUNK * LEN);
+}
+
+static void the_chunk_of_a_thread_that_ended_may_be_taken_at_once(void **state)
+{
+    (void)state;
+    struct tw__block *gone = thread(), *busy = thread();
+    append_many(gone, 3, 10);
+    struct tw__chunk *chunk = gone->chunk;
+    end(gone);
+    append_many(busy, (CHUNKS + 1) * PER_CHUNK, 11);
+    assert_int_equal(chunk->block, busy->index);
+    struct tw__chunk before = *chunk;
+    struct tw__block *next = thread();
+    assert_ptr_equal(next, gone);
+    assert_null(next->chunk);
+    assert_memory_equal(chunk, &before, sizeof before);
+    append_many(next, 1, 12);
+    assert_ptr_not_equal(next->chunk, chunk);
+    assert_int_equal(refused(busy) + refused(next), 0);
+}
+
+static void a_chunk_that_would_soon_be_overwritten_is_closed_instead(void **state)
+{
+    (void)state;
+    struct tw__block *gone = thread(), *busy = thread();
+    append_many(gone, 3, 10);
+    struct tw__chunk *chunk = gone->chunk;
+    end(gone);
+    append_many(busy, CHUNKS / 2 * PER_CHUNK, 11);
+    struct tw__block *next = thread();
+    assert_ptr_equal(next, gone);
+    assert_null(next->chunk);
+    assert_int_equal(state_of(chunk), TW__CHUNK_CLOSED);
+    assert_int_equal(chunk->commit, TW__CHUNK_HEAD_BYTES + 3 * LEN);
+    assert_int_equal(records(), CHUNKS / 2 * PER_CHUNK + 3);
+}
+
+static void a_block_that_only_lends_its_slots_keeps_no_chunk(void **state)
+{
+    (void)state;
+    struct tw__block *gone = thread();
+    append_many(gone, 3, 10);
+    struct tw__chunk *chunk = gone->chunk;
+    end(gone);
+    assert_ptr_equal(tw__block_take(segment, TW__ROLE_MORE), gone);
+    assert_null(gone->chunk);
+    assert_int_equal(state_of(chunk), TW__CHUNK_CLOSED);
+    assert_int_equal(records(), 3);
+}
+
 /* -- all chunks open */
 
 static void when_every_chunk_is_open_records_are_refused_counted_and_tried_again_later(void **state)
@@ -381,6 +462,10 @@ int main(void)
         ARENA_TEST(an_owner_whose_chunk_was_taken_finds_another_and_spoils_nothing),
         ARENA_TEST(closing_a_chunk_that_was_taken_spoils_nothing),
         ARENA_TEST(of_a_lease_that_ran_out_the_owner_or_the_taker_gets_the_chunk),
+        ARENA_TEST(a_thread_goes_on_in_the_chunk_that_the_last_one_of_its_block_left),
+        ARENA_TEST(the_chunk_of_a_thread_that_ended_may_be_taken_at_once),
+        ARENA_TEST(a_chunk_that_would_soon_be_overwritten_is_closed_instead),
+        ARENA_TEST(a_block_that_only_lends_its_slots_keeps_no_chunk),
         ARENA_TEST(when_every_chunk_is_open_records_are_refused_counted_and_tried_again_later),
         ARENA_TEST(more_threads_than_chunks_all_record_when_they_take_turns),
         ARENA_TEST(tickets_wrap_at_48_bits_and_nothing_is_lost),
