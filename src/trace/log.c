@@ -13,9 +13,9 @@
  * of 72 (BRIEF, docs/format/segment.md). The block's log_span says whose the last one was; a new chunk and whatever
  * changes a trace's id or flags set it to none.
  *
- * A fast site takes numbers only, at most fifteen; its arguments are four bits each in the signature, read once from
- * the format. Everything else (texts, widths given as *, metadata, a first time, no room in the chunk) goes through
- * tags that are gathered first.
+ * What a site takes is four bits an argument in its signature, read once from the format: at most fifteen. A fast site
+ * takes numbers only. Texts and metadata are put behind one another without looking at the format. Everything else
+ * (widths given as *, a first time, no room in the chunk) goes through tags that are gathered first.
  *
  * Invariant: what is written is what the format says; the compiler has checked that the arguments are of those types.
  */
@@ -142,10 +142,10 @@ static uint64_t head_of(struct tw__block *block, struct tw_log_site *site)
         uint32_t ints = 0;
         uint64_t brief =
             tw__log_narrow(signature, &ints) ? (head ^ BRIEF_BITS) + tw__tag_ints_size(ints) - SAVED_BYTES : 0;
-        tw__store_relaxed(&site->signature, signature);
         tw__store_relaxed(&site->ints, ints);
-        tw__store_release(&site->fast, head + bytes); /* pairs with begin_fast's callers */
-        tw__store_release(&site->brief, brief);       /* pairs with tw__log_ints */
+        tw__store_release(&site->signature, signature); /* pairs with log_known */
+        if (bytes != TW__LOG_TEXTS) tw__store_release(&site->fast, head + bytes); /* pairs with begin_fast's callers */
+        tw__store_release(&site->brief, brief); /* pairs with tw__log_ints */
     }
     return head;
 }
@@ -164,49 +164,41 @@ __attribute__((noinline)) static void log_slow(struct tw_log_site *site, const s
     tw__leave(block);
 }
 
-void tw__log_with(struct tw_log_site *site, const struct tw_attr *attrs, size_t count, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    log_slow(site, attrs, count, args);
-    va_end(args);
-}
-
 static inline void put(uint64_t *word, enum tw__tag type, uint32_t value)
 {
     tw__store_relaxed(word, (uint64_t)type << 16 | (uint64_t)value << 32);
 }
 
-/* Stores the arguments that the signature names. */
-#define PUT_ARGS(word, signature, args)                                                                                \
-    for (uint64_t left = (signature); left; left >>= 4) {                                                              \
-        double real;                                                                                                   \
-        uint64_t bits;                                                                                                 \
-        switch (left & 15) {                                                                                           \
-        case TW__FAST_INT:                                                                                             \
-            put(word++, TW__TAG_INT32, (uint32_t)va_arg(args, int));                                                   \
-            break;                                                                                                     \
-        case TW__FAST_UINT:                                                                                            \
-            put(word++, TW__TAG_UINT32, va_arg(args, unsigned));                                                       \
-            break;                                                                                                     \
-        case TW__FAST_LONG:                                                                                            \
-            put(word++, TW__TAG_INT, 0);                                                                               \
-            tw__store_relaxed(word++, (uint64_t)va_arg(args, long));                                                   \
-            break;                                                                                                     \
-        case TW__FAST_ULONG:                                                                                           \
-            put(word++, TW__TAG_UINT, 0);                                                                              \
-            tw__store_relaxed(word++, va_arg(args, unsigned long));                                                    \
-            break;                                                                                                     \
-        case TW__FAST_DOUBLE:                                                                                          \
-            real = va_arg(args, double);                                                                               \
-            memcpy(&bits, &real, sizeof bits);                                                                         \
-            put(word++, TW__TAG_DOUBLE, 0);                                                                            \
-            tw__store_relaxed(word++, bits);                                                                           \
-            break;                                                                                                     \
-        default:                                                                                                       \
-            break; /* NONE: a site that takes nothing */                                                               \
-        }                                                                                                              \
+/* Stores one number of the argument list. */
+static inline __attribute__((always_inline)) uint64_t *put_number(uint64_t *word, unsigned kind, va_list *args)
+{
+    double real;
+    uint64_t bits;
+    switch (kind) {
+    case TW__FAST_INT:
+        put(word, TW__TAG_INT32, (uint32_t)va_arg(*args, int));
+        return word + 1;
+    case TW__FAST_UINT:
+        put(word, TW__TAG_UINT32, va_arg(*args, unsigned));
+        return word + 1;
+    case TW__FAST_LONG:
+        put(word, TW__TAG_INT, 0);
+        tw__store_relaxed(word + 1, (uint64_t)va_arg(*args, long));
+        return word + 2;
+    case TW__FAST_ULONG:
+        put(word, TW__TAG_UINT, 0);
+        tw__store_relaxed(word + 1, va_arg(*args, unsigned long));
+        return word + 2;
+    case TW__FAST_DOUBLE:
+        real = va_arg(*args, double);
+        memcpy(&bits, &real, sizeof bits);
+        put(word, TW__TAG_DOUBLE, 0);
+        tw__store_relaxed(word + 1, bits);
+        return word + 2;
+    default: /* NONE: a site that takes nothing */
+        return word;
     }
+}
 
 /* A record in the open chunk, from begin_fast to end_fast. */
 struct fast {
@@ -237,14 +229,15 @@ static inline void note_span(struct tw__block *block, const struct tw__slot *at,
 }
 
 /* Begins a record with a head for its long form: all of it but the arguments. False: not the fast way (no room, a lease
- * that has run out, a thread with metadata or without a block, a span that has ended), and nothing has happened. In no
- * span at all is fine. Nothing is stored before the clock says that the chunk is ours still (arena.c). The trace's
- * words are copied one by one: those of a span that has just begun are still in the store buffer. */
-static inline __attribute__((always_inline)) bool begin_fast(struct fast *f, uint64_t head)
+ * that has run out, a thread with metadata that nobody asked for or without a block, a span that has ended), and
+ * nothing has happened. In no span at all is fine. Nothing is stored before the clock says that the chunk is ours still
+ * (arena.c). The trace's words are copied one by one: those of a span that has just begun are still in the store
+ * buffer. */
+static inline __attribute__((always_inline)) bool begin_fast(struct fast *f, uint64_t head, bool with_meta)
 {
     struct tw__block *me = tw__me;
     struct tw__slot *at = tw__load_relaxed(&me->current);
-    if (UNLIKELY(tw__meta || me == &tw__nobody)) return false;
+    if (UNLIKELY(me == &tw__nobody || (!with_meta && tw__meta))) return false;
     if (UNLIKELY(!tw__load_relaxed(&at->trace[1]) && at != &tw__no_slot)) return false;
     me->saved = at;
     tw__store_relaxed(&me->current, &tw__poison);
@@ -284,18 +277,103 @@ static inline __attribute__((always_inline)) void end_fast(const struct fast *f)
     if (UNLIKELY(!brief && f->now > tw__load_relaxed(&recheck_tick))) recheck(f->now);
 }
 
+/* Room for an argument of size bytes at to, before end. */
+static inline bool has_room(const uint8_t *to, size_t size, const uint8_t *end)
+{
+    return size <= (size_t)(end - to);
+}
+
+/* One text of the argument list, if it is not long and there is room for it. NULL: it is, or there is none. */
+static inline uint8_t *put_text(uint8_t *to, const char *text, const uint8_t *end)
+{
+    size_t len = strnlen(text ? text : (text = "(null)"), 256), size = (4 + len + 7) & ~(size_t)7;
+    if (len > 255 || !has_room(to, size, end)) return NULL;
+    tw__store_relaxed((uint64_t *)(void *)(to + size - 8), 0); /* padding; the text goes over it */
+    tw__tag_put_bytes(to + 4, (const uint8_t *)text, (uint32_t)len);
+    tw__tag_put_head(to, (uint32_t)TW__TAG_STR << 16 | (uint32_t)len << 24);
+    return to + size;
+}
+
+/* The metadata of one line, if there is room for all of it and none of it is to be cut. */
+static uint8_t *put_attrs(struct tw__block *block, uint8_t *to, const struct tw_attr *attrs, size_t count,
+                          const uint8_t *end)
+{
+    for (size_t i = 0; i < count; i++) {
+        bool text = attrs[i].type == TW_TYPE_STR || attrs[i].type == TW_TYPE_BYTES;
+        if (text && attrs[i].len > 255) return NULL;
+        struct tw__tag_in tag = tw__attr_tag(block, &attrs[i]);
+        if (tag.key == 0) continue; /* would be taken for an argument. Counted */
+        size_t size = tw__tag_size(&tag);
+        if (!has_room(to, size, end)) return NULL;
+        tw__tag_write(to, &tag);
+        to += size;
+    }
+    return to;
+}
+
+/* A line of which the site knows what it takes, with texts among it or with metadata: one thing after the other into
+ * the open chunk, as long as each finds room. False: the slow way, and nothing has happened. */
+static bool log_known(struct tw_log_site *site, const struct tw_attr *attrs, size_t count, va_list given)
+{
+    const struct tw__meta *meta = tw__meta;
+    struct fast f;
+    uint64_t signature = tw__load_acquire(&site->signature); /* pairs with head_of */
+    if (!signature || !begin_fast(&f, tw__load_relaxed(&site->site.head), true)) return false;
+    const uint8_t *end = tw__load_relaxed(&f.me->limit);
+    uint8_t *to = (uint8_t *)f.args;
+    size_t meta_len = meta ? meta->len : 0;
+    va_list args;
+    va_copy(args, given);
+    for (; signature && to; signature >>= 4) {
+        unsigned kind = signature & 15;
+        if (kind == TW__FAST_TEXT)
+            to = put_text(to, va_arg(args, const char *), end);
+        else
+            to = has_room(to, 16, end) ? (uint8_t *)put_number((uint64_t *)(void *)to, kind, &args) : NULL;
+    }
+    va_end(args);
+    if (to && has_room(to, meta_len, end)) {
+        if (meta_len) tw__words_copy_to(to, meta->bytes, meta_len);
+        f.end = put_attrs(f.me, to + meta_len, attrs, count, end);
+    } else {
+        f.end = NULL;
+    }
+    if (!f.end) {
+        give_back(f.me, f.at);
+        return false;
+    }
+    tw__store_relaxed(f.words, (f.words[0] & ~(uint64_t)0xffff) | (uint64_t)(f.end - (uint8_t *)f.words));
+    end_fast(&f);
+    return true;
+}
+
+__attribute__((noinline)) static void log_any(struct tw_log_site *site, const struct tw_attr *attrs, size_t count,
+                                              va_list args)
+{
+    if (!log_known(site, attrs, count, args)) log_slow(site, attrs, count, args);
+}
+
+void tw__log_with(struct tw_log_site *site, const struct tw_attr *attrs, size_t count, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    log_any(site, attrs, count, args);
+    va_end(args);
+}
+
 void tw__log(struct tw_log_site *site, const char *format, ...)
 {
     struct fast f;
     uint64_t head = tw__load_acquire(&site->fast); /* pairs with head_of */
     va_list args;
     va_start(args, format);
-    if (TW__LIKELY(head && begin_fast(&f, head))) {
-        uint64_t signature = tw__load_relaxed(&site->signature), *words = f.args;
-        PUT_ARGS(words, signature, args)
+    if (TW__LIKELY(head && begin_fast(&f, head, false))) {
+        uint64_t *word = f.args;
+        for (uint64_t left = tw__load_relaxed(&site->signature); left; left >>= 4)
+            word = put_number(word, left & 15, &args);
         end_fast(&f);
     } else {
-        log_slow(site, NULL, 0, args);
+        log_any(site, NULL, 0, args);
     }
     va_end(args);
 }
@@ -305,7 +383,7 @@ __attribute__((noinline, cold)) static void words_slow(struct tw_log_site *site,
 {
     va_list args;
     va_start(args, site);
-    log_slow(site, NULL, 0, args);
+    log_any(site, NULL, 0, args);
     va_end(args);
 }
 
@@ -326,7 +404,7 @@ __attribute__((noinline)) static void words_any(struct tw_log_site *site, uint64
 {
     struct fast f;
     uint64_t head = tw__load_acquire(&site->fast); /* pairs with head_of */
-    if (TW__LIKELY(head && begin_fast(&f, head))) {
+    if (TW__LIKELY(head && begin_fast(&f, head, false))) {
         uint64_t signature = tw__load_relaxed(&site->signature), *words = f.args;
         words = put_word(words, signature & 15, a);
         if (signature >> 4) words = put_word(words, signature >> 4 & 15, b);

@@ -35,7 +35,8 @@ enum { TW__LOG_WIDE_BYTES = 256 };
 size_t tw__log_args(struct tw__block *block, const char *format, va_list args, int error_number,
                     struct tw__tag_in *tags, char wide[TW__LOG_WIDE_BYTES]);
 
-/* What a fast site takes: four bits an argument, enum tw__fast, the first lowest; 0: not a fast one. */
+/* What a site takes: four bits an argument, enum tw__fast, the first lowest; 0: that cannot be said so. bytes: of these
+ * arguments in a record; or TW__LOG_TEXTS, when some are texts. */
 enum tw__fast {
     TW__FAST_END = 0,
     TW__FAST_INT = 1,
@@ -43,8 +44,10 @@ enum tw__fast {
     TW__FAST_LONG,
     TW__FAST_ULONG,
     TW__FAST_DOUBLE,
-    TW__FAST_NONE
+    TW__FAST_NONE,
+    TW__FAST_TEXT
 };
+#define TW__LOG_TEXTS UINT32_MAX
 uint64_t tw__log_signature(const char *format, uint32_t *bytes);
 enum { TW__INTS_MAX = 3 }; /* a tag could hold four */
 /* The head of the one tag TW__TAG_INTS for up to TW__INTS_MAX arguments of 32 bits each; 0: there are none. False: they

@@ -15,6 +15,7 @@ static uint64_t fast_of(const struct tw__conversion *c, uint32_t *size)
 {
     *size = 16;
     if (c->width == TW__FORMAT_STAR || c->precision == TW__FORMAT_STAR) return 0;
+    if (c->arg == TW__ARG_TEXT && c->precision < 0) return TW__FAST_TEXT;
     switch (c->arg) {
     case TW__ARG_INT:
         *size = 8;
@@ -47,15 +48,18 @@ uint64_t tw__log_signature(const char *format, uint32_t *bytes)
     struct tw__conversion c;
     uint64_t signature = 0;
     unsigned count = 0;
+    bool texts = false;
     *bytes = 0;
     for (; tw__format_next(at, end, &c); at = c.end) {
         uint32_t size;
         if (c.arg == TW__ARG_NONE) continue;
         uint64_t fast = fast_of(&c, &size);
         if (!fast || count == FAST_ARGS) return 0;
+        texts |= fast == TW__FAST_TEXT;
         signature |= fast << (4 * count++);
         *bytes += size;
     }
+    if (texts) *bytes = TW__LOG_TEXTS;
     return count ? signature : TW__FAST_NONE;
 }
 

@@ -1,8 +1,9 @@
 /* Threads that come and go.
  *
  * A thread's block is given back when it exits and taken by the next, which goes on in its chunk, so memory follows the
- * number of threads that live at once, and records, not the threads that ever lived. A thousand at once all record. What a thread leaves open is still there, and
- * whoever has the handle can end it. TSAN: run under the thread sanitizer too, with fewer threads. */
+ * number of threads that live at once, and records, not the threads that ever lived. A thousand at once all record.
+ * What a thread leaves open is still there, and whoever has the handle can end it. TSAN: run under the thread sanitizer
+ * too, with fewer threads. */
 #define _GNU_SOURCE
 #include "process/proc.h"
 

@@ -67,14 +67,14 @@ static void a_line_outside_of_any_span_has_no_trace(void **state)
     assert_true(last_log()->tid != 0);
 }
 
-/* One format, twice: made by us later, and by the C library now. */
+/* One format made by us later, and by the C library now; by a new site and by one that knows what it takes. */
 #define SAME(...)                                                                                                      \
-    do {                                                                                                               \
+    for (int turn = 0; turn < 2; turn++) {                                                                             \
         char expected[4096];                                                                                           \
         (void)snprintf(expected, sizeof expected, __VA_ARGS__);                                                        \
         tw_info(__VA_ARGS__);                                                                                          \
         assert_string_equal(message(last_log()), expected);                                                            \
-    } while (0)
+    }
 
 static void texts_are_what_printf_makes(void **state)
 {
@@ -126,6 +126,63 @@ static void a_text_without_an_end_is_read_no_further_than_its_precision(void **s
     tw_info("%.*s|%.4s", 4, bytes, bytes);
     assert_string_equal(message(last_log()), "abcd|abcd");
     free(bytes);
+}
+
+/* Into one chunk after the other, so that lines meet the end of one at every length. */
+static void texts_of_every_length_are_whole_with_and_without_metadata(void **state)
+{
+    (void)state;
+    enum { LENGTHS = 300, LINES = 4 * LENGTHS };
+    char text[LENGTHS + 1];
+    memset(text, 'x', LENGTHS);
+    text[LENGTHS] = 0;
+    for (int i = 0; i < LINES; i++) {
+        const char *end = text + LENGTHS - i % LENGTHS; /* what was there before is longer: the padding shows it */
+        if (i == LINES / 2) tw_meta_set(TW_ATTR("callid", "abc@example"), TW_ATTR("n", 70000));
+        tw_info("%d: %s, %.1f%% of %s", i, end, 0.5, i % 7 ? "seven" : "");
+    }
+    tw_meta_clear();
+    const struct tw_records *all = read_all();
+    assert_int_equal(all->count, LINES);
+    for (size_t i = 0; i < LINES; i++) {
+        const struct tw_record *r = &all->items[i];
+        char expected[LENGTHS + 50];
+        (void)snprintf(expected, sizeof expected, "%zu: %s, 0.5%% of %s", i, text + LENGTHS - i % LENGTHS,
+                       i % 7 ? "seven" : "");
+        assert_string_equal(message(r), expected);
+        assert_int_equal(r->tag_count, i < LINES / 2 ? 0 : 2);
+        if (r->tag_count) assert_tag_str(r, "callid", "abc@example");
+        if (r->tag_count) assert_int_equal(tag(r, "n")->value.i, 70000);
+    }
+    assert_int_equal(all->damaged, 0);
+    assert_no_losses();
+}
+
+static void metadata_of_every_length_is_whole(void **state)
+{
+    (void)state;
+    enum { LENGTHS = 300, LINES = 4 * LENGTHS };
+    char text[LENGTHS + 1];
+    memset(text, 'y', LENGTHS);
+    text[LENGTHS] = 0;
+    for (int i = 0; i < LINES; i++) {
+        const char *end = text + LENGTHS - i % LENGTHS;
+        tw_log_with(TW_LOG_INFO, (TW_ATTR("text", end), TW_ATTR("n", i), TW_ATTR("even", i % 2 == 0)), "%s %d", "line",
+                    i);
+    }
+    const struct tw_records *all = read_all();
+    assert_int_equal(all->count, LINES);
+    for (size_t i = 0; i < LINES; i++) {
+        const struct tw_record *r = &all->items[i];
+        assert_int_equal(r->arg_count, 2);
+        assert_int_equal(r->args[1].value.i, i);
+        assert_int_equal(r->tag_count, 3);
+        assert_tag_str(r, "text", text + LENGTHS - i % LENGTHS);
+        assert_int_equal(tag(r, "n")->value.i, i);
+        assert_int_equal(tag(r, "even")->value.u, i % 2 == 0);
+    }
+    assert_int_equal(all->damaged, 0);
+    assert_no_losses();
 }
 
 static void a_newline_at_the_end_is_left_out(void **state)
@@ -482,6 +539,8 @@ int main(void)
         RECORDING(texts_are_what_printf_makes),
         RECORDING(a_text_that_is_not_there_is_null_and_the_errno_is_the_moments),
         RECORDING(a_text_without_an_end_is_read_no_further_than_its_precision),
+        RECORDING(texts_of_every_length_are_whole_with_and_without_metadata),
+        RECORDING(metadata_of_every_length_is_whole),
         RECORDING(a_newline_at_the_end_is_left_out),
         RECORDING(below_the_level_nothing_is_recorded_and_nothing_evaluated),
         RECORDING(the_level_changes_at_run_time_in_both_directions),
