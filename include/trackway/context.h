@@ -81,8 +81,8 @@ int tw_traceparent_parse(const char *text, size_t len, struct tw_context *out);
 int tw_traceparent_format(const struct tw_context *context, char *text, size_t cap);
 
 /* Reads a trace id as people write it.
- * Accepts  32 hex digits of either case; X-Ray's 1-8hex-24hex; a decimal number below 2^64 (the low half, as
- *          FoundationDB prints ids). 32 digits are always read as hex.
+ * Accepts  32 hex digits of either case; X-Ray's 1-8hex-24hex; a decimal number below 2^128 (FoundationDB prints the
+ *          low half so, Erlang the whole). 32 digits are always read as hex.
  * Returns  0 and fills id, or TW_ERR_SYNTAX, TW_ERR_RANGE (zero, or a number too large); then id is untouched.
  * Threads  [any thread] [async-signal-safe] */
 int tw_trace_id_parse(const char *text, size_t len, uint8_t id[16]);

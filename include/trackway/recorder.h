@@ -76,8 +76,8 @@ int tw_recorder_disable(void);
 bool tw_recorder_is_enabled(void);
 
 /* Everything recorded for one trace in this process, oldest first, open spans included; count 0 when there is nothing.
- * Shape    trace is text in any form of tw_trace_id_parse; the _id form takes 16 bytes, the _u64 form the low half of
- *          an id.
+ * Shape    trace is text in any form of tw_trace_id_parse; the _id form takes 16 bytes, the _u64 form an id whose high
+ *          half is zero, as FoundationDB's are.
  * Returns  0 and *out (tw_records_free), TW_ERR_SYNTAX, TW_ERR_RANGE, TW_ERR_OFF (no segment), TW_ERR_MEMORY.
  * Threads  [any thread], not from a signal handler. Allocates. */
 int tw_recorder_get_trace(const char *trace, struct tw_records **out);

@@ -4,10 +4,11 @@
  *
  *     0af7651916cd43dd8448eb211c80319c      W3C, OpenTelemetry, our own output: 32 digits, always hex
  *     1-0af76519-16cd43dd8448eb211c80319c   X-Ray: the same bytes with the seconds set apart
- *     9532127138774266268                   FoundationDB: the low half as a decimal number
+ *     9532127138774266268                   a decimal number: FoundationDB's 64 bits, which are the low half, or all
+ *                                           128, as Erlang's instrument labels what it traced
  *
  * Invariant: parse(format(id)) = id for every id but zero.
- * Limits: a decimal number stays below 2^64; more digits than fit are out of range, not wrapped. Leading zeros are
+ * Limits: a decimal number stays below 2^128; more digits than fit are out of range, not wrapped. Leading zeros are
  * taken, until there are 32 digits: then it is hex.
  * Rejected: strtoull (skips spaces, takes signs, obeys the locale, needs a NUL); 16 digits as the low half in hex
  * (they may as well be decimal, and a wrong trace is worse than none).
@@ -25,22 +26,25 @@ static bool is_xray(const char *text, size_t len)
     return len == XRAY_LEN && text[0] == '1' && text[1] == '-' && text[XRAY_TIME_DASH] == '-';
 }
 
+/* id = id * 10 + digit; false when that does not fit. */
+static bool append_digit(uint8_t id[16], unsigned digit)
+{
+    for (unsigned i = 16; i-- > 0; digit >>= 8) {
+        digit += id[i] * 10u;
+        id[i] = (uint8_t)digit;
+    }
+    return digit == 0;
+}
+
 static int parse_decimal(const char *text, size_t len, uint8_t id[16])
 {
-    uint64_t number = 0;
-    bool too_large = false;
+    bool fits = true;
+    memset(id, 0, 16);
     for (size_t i = 0; i < len; i++) {
         if (text[i] < '0' || text[i] > '9') return TW_ERR_SYNTAX;
-        uint64_t digit = (uint64_t)(text[i] - '0');
-        if (number > (UINT64_MAX - digit) / 10)
-            too_large = true; /* go on: a letter later is a syntax error */
-        else
-            number = number * 10 + digit;
+        if (fits) fits = append_digit(id, (unsigned)(text[i] - '0')); /* go on: a letter later is a syntax error */
     }
-    if (too_large) return TW_ERR_RANGE;
-    memset(id, 0, 8);
-    for (unsigned i = 0; i < 8; i++) id[8 + i] = (uint8_t)(number >> (56 - 8 * i));
-    return 0;
+    return fits ? 0 : TW_ERR_RANGE;
 }
 
 int tw_trace_id_parse(const char *text, size_t len, uint8_t id[16])

@@ -179,7 +179,7 @@ def nothing_recorded_is_no_failure_but_a_process_asked_for_and_not_found_is():
     assert "no such file" in run("ps", "--file", "/nonexistent", code=1)[1]
     assert run("show", "00000000000000000000000000000001", code=1)[1].startswith("trackway: trace 0000")
     assert "trackway traces" in run("show", "abcd", code=1)[1]
-    for bad in ("abc", "xyz!", "", "6740c1f2-abcd", "0" * 32, "1" * 33, "\x1b[2J"):
+    for bad in ("abc", "xyz!", "", "6740c1f2-abcd", "0" * 32, "1" * 40, "\x1b[2J"):
         assert "\x1b" not in run("show", bad, code=2)[1]
 
 

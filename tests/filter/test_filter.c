@@ -456,6 +456,8 @@ static void a_trace_id_is_found_in_every_form_that_people_write(void **state)
         {"trace~3039$", 1},
         {"trace<\"1\"", 1},
         {"trace=18446744073709551615", -1},
+        {"trace=116109686688819914704061304393251104659", 0},
+        {"[{trace, \"116109686688819914704061304393251104659\"}]", 0},
     };
     static const char *const bad[] = {"trace=zz",
                                       "trace=-1",
@@ -463,7 +465,7 @@ static void a_trace_id_is_found_in_every_form_that_people_write(void **state)
                                       "trace=0",
                                       "trace=5s",
                                       "trace=true",
-                                      "trace=18446744073709551616",
+                                      "trace=340282366920938463463374607431768211456",
                                       "trace in (12345, x)",
                                       "[{trace, abc}]",
                                       "trace=\"\""};

@@ -52,11 +52,21 @@ static void reads_a_decimal_number_as_the_low_half(void **state)
     assert_reads_as("18446744073709551615", "0000000000000000ffffffffffffffff");
 }
 
+/* Expected: bc, "obase=16". The first is 2^64. */
+static void reads_a_longer_decimal_number_as_the_whole_id(void **state)
+{
+    (void)state;
+    assert_reads_as("18446744073709551616", "00000000000000010000000000000000");
+    assert_reads_as("142281407603052811568865654222415872921", "6b0a66fff7403bd816b76462602a4399");
+    assert_reads_as("000142281407603052811568865654222415872921", "6b0a66fff7403bd816b76462602a4399");
+    assert_reads_as("340282366920938463463374607431768211455", "ffffffffffffffffffffffffffffffff");
+}
+
 static void refuses_a_number_that_does_not_fit(void **state)
 {
     (void)state;
-    assert_refused("18446744073709551616", TW_ERR_RANGE);
-    assert_refused("99999999999999999999", TW_ERR_RANGE);
+    assert_refused("340282366920938463463374607431768211456", TW_ERR_RANGE);
+    assert_refused("999999999999999999999999999999999999999", TW_ERR_RANGE);
     assert_refused("1000000000000000000000000000000000000000", TW_ERR_RANGE);
 }
 
@@ -83,7 +93,7 @@ static void refuses_what_is_no_id(void **state)
     assert_refused("1-5759e988bd862e3fe1be46a-994272793", TW_ERR_SYNTAX);
     assert_refused("1-5759e98g-bd862e3fe1be46a994272793", TW_ERR_SYNTAX);
     assert_refused("1-5759e988-bd862e3fe1be46a99427279", TW_ERR_SYNTAX);
-    assert_refused("99999999999999999999x", TW_ERR_SYNTAX);
+    assert_refused("9999999999999999999999999999999999999999x", TW_ERR_SYNTAX);
 }
 
 static void every_byte_of_an_id_is_written_and_read_back(void **state)
@@ -118,6 +128,7 @@ int main(void)
         cmocka_unit_test(reads_32_decimal_digits_as_hex),
         cmocka_unit_test(reads_the_form_of_x_ray),
         cmocka_unit_test(reads_a_decimal_number_as_the_low_half),
+        cmocka_unit_test(reads_a_longer_decimal_number_as_the_whole_id),
         cmocka_unit_test(refuses_a_number_that_does_not_fit),
         cmocka_unit_test(refuses_zero_in_every_form),
         cmocka_unit_test(refuses_what_is_no_id),

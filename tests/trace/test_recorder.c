@@ -141,7 +141,7 @@ static void a_bad_id_is_an_error(void **state)
     assert_int_equal(tw_recorder_get_trace(NULL, &untouched), TW_ERR_SYNTAX);
     assert_int_equal(tw_recorder_get_trace("not an id", &untouched), TW_ERR_SYNTAX);
     assert_int_equal(tw_recorder_get_trace("0", &untouched), TW_ERR_RANGE);
-    assert_int_equal(tw_recorder_get_trace("18446744073709551616", &untouched), TW_ERR_RANGE);
+    assert_int_equal(tw_recorder_get_trace("340282366920938463463374607431768211456", &untouched), TW_ERR_RANGE);
     assert_int_equal(tw_recorder_get_trace_u64(0, &untouched), TW_ERR_RANGE);
     assert_int_equal(tw_recorder_dump_trace("xyz", &untouched), TW_ERR_SYNTAX);
     assert_int_equal(tw_recorder_dump_trace(NULL, &untouched), TW_ERR_SYNTAX);
@@ -572,6 +572,17 @@ static void defect_1_the_documented_example_finds_its_trace(void **state)
     assert_int_equal(get_id(ctx.trace_id)->count, 2);
 }
 
+/* As binary:decode_unsigned makes it of the id. */
+static void a_trace_is_found_by_its_label_the_id_as_an_integer(void **state)
+{
+    (void)state;
+    const struct tw_context ctx = {
+        .trace_id = {0x6b, 0x0a, 0x66, 0xff, 0xf7, 0x40, 0x3b, 0xd8, 0x16, 0xb7, 0x64, 0x62, 0x60, 0x2a, 0x43, 0x99},
+        .span_id = {1}};
+    mark_in(&ctx, 3);
+    assert_int_equal(get("142281407603052811568865654222415872921")->count, 3);
+}
+
 static void defect_2_an_inner_span_that_ends_does_not_end_the_recording_of_the_outer(void **state)
 {
     (void)state;
@@ -830,6 +841,7 @@ int main(void)
         RECORDING(stats_count_everything),
         RECORDING(questions_may_be_asked_from_several_threads_at_once),
         RECORDING(defect_1_the_documented_example_finds_its_trace),
+        RECORDING(a_trace_is_found_by_its_label_the_id_as_an_integer),
         RECORDING(defect_2_an_inner_span_that_ends_does_not_end_the_recording_of_the_outer),
         RECORDING(defect_3_after_an_unsampled_trace_the_next_has_a_label_of_its_own),
         RECORDING(defect_4_disable_loses_nothing_that_was_recorded),
