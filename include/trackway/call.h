@@ -22,8 +22,9 @@
  * Environment (each has a field in tw_calls_config, which wins; sensitive paths of all places add up):
  *     TRACKWAY_CALLS_SENSITIVE     paths for every entrypoint: "password, **.token"
  *     TRACKWAY_CALLS_TRUNCATE      regular expressions on names of entrypoints whose arguments are cut; default none
- *     TRACKWAY_CALLS_TRUNCATE_RESPONSE  and whose responses are; default ^get_|^list_|^query_; "none": none
  *     TRACKWAY_CALLS_TRUNCATE_LEN  to how many characters; default 100
+ *     TRACKWAY_CALLS_TRUNCATE_RESPONSE  and whose responses are; default ^get_|^list_|^query_; "none": none
+ *     TRACKWAY_CALLS_TRUNCATE_RESPONSE_LEN  to how many characters; default 100
  *     TRACKWAY_CALLS_DROP          regular expressions on names of entrypoints that write no records
  *     TRACKWAY_CALLS_DROP_URLS     paths of URLs that write none: "/health-check /internal/"; a / at the end: all below
  *     TRACKWAY_CALLS_DENY_HEADERS  headers never shown, besides the usual ones; -name shows one, -* all
@@ -169,6 +170,7 @@ struct tw_calls_config {
     size_t truncate_len; /* 0: from the environment */
     size_t parents;      /* 0: from the environment */
     const char *file;
+    size_t truncate_response_len; /* 0: from the environment */
 };
 
 /* Sets rules for all calls from now on. config NULL: from the environment, which also is what holds without this call.

@@ -109,6 +109,8 @@ static int member(struct tw__json_reader *json, struct tw__call_texts *texts)
     if (tw__json_is(json, "drop_urls")) return list(json, " ", &texts->drop_urls);
     if (tw__json_is(json, "deny_headers")) return list(json, " ", &texts->deny_headers);
     if (tw__json_is(json, "truncate_len")) return number(json, &texts->truncate_len, &texts->has_truncate_len);
+    if (tw__json_is(json, "truncate_response_len"))
+        return number(json, &texts->truncate_response_len, &texts->has_truncate_response_len);
     if (tw__json_is(json, "parents")) return number(json, &texts->parents, &texts->has_parents);
     if (tw__json_is(json, "entrypoints")) return named(json, texts);
     return TW_ERR_NOT_FOUND;

@@ -101,6 +101,9 @@ static void fill(struct tw__call_config *config, struct trouble *t, const struct
     config->truncate_len = given->truncate_len      ? given->truncate_len
                            : file->has_truncate_len ? file->truncate_len
                                                     : TW__TRUNCATE_LEN;
+    config->truncate_response_len = given->truncate_response_len      ? given->truncate_response_len
+                                    : file->has_truncate_response_len ? file->truncate_response_len
+                                                                      : TW__TRUNCATE_LEN;
     config->parents = given->parents ? given->parents : file->has_parents ? file->parents : TW_CALL_PARENTS_USUAL;
     if (config->parents > TW_CALL_PARENTS_MAX) config->parents = TW_CALL_PARENTS_MAX;
     trouble(t, tw__names_add(denied, tw__names_default), "deny_headers", "");
@@ -131,7 +134,7 @@ static const struct tw__call_config *configure(const struct tw_calls_config *giv
     if (!config) return NULL;
     if (given) all = *given;
     trouble(t, tw__env_calls(&all, &env_sensitive), "environment",
-            "TRACKWAY_CALLS_TRUNCATE_LEN, TRACKWAY_CALLS_PARENTS");
+            "TRACKWAY_CALLS_TRUNCATE_LEN, TRACKWAY_CALLS_TRUNCATE_RESPONSE_LEN, TRACKWAY_CALLS_PARENTS");
     if (all.file && *all.file) {
         char why[TW_WHY_MAX] = "";
         int result = tw__call_texts_load(&file, all.file, why);

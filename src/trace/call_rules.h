@@ -15,8 +15,8 @@ enum { TW__CALL_NAMED_MAX = 64 };
  */
 struct tw__call_texts {
     char *sensitive, *truncate, *truncate_response, *drop, *drop_urls, *deny_headers;
-    size_t truncate_len, parents;
-    bool has_truncate_len, has_parents;
+    size_t truncate_len, truncate_response_len, parents;
+    bool has_truncate_len, has_truncate_response_len, has_parents;
     size_t named_count; /* paths for entrypoints whose names match */
     struct {
         char *pattern, *sensitive;
@@ -37,7 +37,7 @@ struct tw__call_config {
     char *drop_urls;
     char *sensitive[2]; /* of code or environment, and of the file */
     bool hide_all;      /* something about paths was not understood */
-    size_t truncate_len, parents;
+    size_t truncate_len, truncate_response_len, parents;
     size_t named_count;
     struct {
         struct tw__patterns *pattern;

@@ -13,19 +13,18 @@ static const struct tw__secrets *secrets_of(const struct tw__call_own *own)
     return own->secrets.used || own->secrets.lost ? &own->secrets : NULL;
 }
 
-static struct tw__call_text write_once(struct tw__call_own *own, struct tw__part *work, const struct tw_value *value,
-                                       bool truncate, char *out, size_t cap)
+static struct tw__call_text write_once(struct tw__part *work, const struct tw_value *value, bool truncate, size_t keep,
+                                       char *out, size_t cap)
 {
-    const struct tw__call_config *config = own->rules->config;
     struct tw__form form;
     struct tw__call_text text = {.len = 0};
     if (truncate) {
         work->hits = 0;
-        tw__form_begin(&form, TW__FORM_DISPLAY, out, cap, config->truncate_len);
+        tw__form_begin(&form, TW__FORM_DISPLAY, out, cap, keep);
         tw__part_write(work, &form, value);
         text.counted = true;
         text.chars = form.chars;
-        text.truncated = form.chars > config->truncate_len;
+        text.truncated = form.chars > keep;
         text.len = (uint32_t)form.len;
         work->collect = NULL;
     }
@@ -52,16 +51,18 @@ static bool is_elsewhere(const struct tw__call_own *own, const struct tw__call_t
 struct tw__call_text tw__call_write(struct tw__call_own *own, const struct tw_value *value, enum tw__call_part part,
                                     bool truncate, char *out, size_t cap)
 {
+    const struct tw__call_config *config = own->rules->config;
     struct tw__part work = {
-        .paths = own->rules->paths, .denied = &own->rules->config->denied, .headers = part == TW__CALL_OF_CONTEXT};
+        .paths = own->rules->paths, .denied = &config->denied, .headers = part == TW__CALL_OF_CONTEXT};
+    const size_t keep = part == TW__CALL_OF_RESPONSE ? config->truncate_response_len : config->truncate_len;
     if (part == TW__CALL_OF_RESPONSE)
         work.scrub = secrets_of(own);
     else
         work.collect = &own->secrets;
-    struct tw__call_text text = write_once(own, &work, value, truncate, out, cap);
+    struct tw__call_text text = write_once(&work, value, truncate, keep, out, cap);
     if (part != TW__CALL_OF_RESPONSE && is_elsewhere(own, &text, out)) {
         work.scrub = &own->secrets;
-        text = write_once(own, &work, value, truncate, out, cap);
+        text = write_once(&work, value, truncate, keep, out, cap);
     }
     own->hits += work.hits;
     return text;

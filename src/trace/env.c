@@ -305,6 +305,7 @@ int tw__env_calls(struct tw_calls_config *config, const char **sensitive)
     read_calls_text(&config->deny_headers, "DENY_HEADERS");
     read_calls_text(&config->file, "FILE");
     int len = read_count("TRUNCATE_LEN", &config->truncate_len);
+    int response_len = read_count("TRUNCATE_RESPONSE_LEN", &config->truncate_response_len);
     int parents = read_count("PARENTS", &config->parents);
-    return len < 0 ? len : parents;
+    return len < 0 ? len : response_len < 0 ? response_len : parents;
 }

@@ -322,6 +322,49 @@ static void arguments_are_truncated_where_code_says_so(void **state)
     assert_non_null(strstr(why, "a("));
 }
 
+static void assert_kept(const char *name, size_t args_len, size_t response_len)
+{
+    char text[301] = "";
+    memset(text, 'x', 300);
+    const struct tw_value args[] = {TW_ARG("data", (const char *)text)}, result = TW_VALUE((const char *)text);
+    (void)tw_recorder_clear();
+    tw_call_begin(&call, entry(name, TW_CALL_RPC, NULL), &(struct tw_call_input){.args = args, .arg_count = 1});
+    tw_call_succeed(&call, &result);
+    const struct tw_record *response = only(TW_RECORD_RESPONSE);
+    assert_int_equal(tag(response, "call_args")->text.len, args_len);
+    assert_int_equal(tag(response, "call_args_length")->value.u, 312); /* len(str({'data': 'x' * 300})) */
+    assert_int_equal(tag(response, "response")->text.len, response_len);
+    assert_int_equal(tag(response, "response_length")->value.u, 300);
+}
+
+/* nameko-tracer's own example: max_len 200 for one filter, the other's default for the other. */
+static void arguments_and_responses_are_cut_each_at_a_length_of_its_own(void **state)
+{
+    (void)state;
+    char path[256];
+    struct tw_calls_config config = {
+        .truncate = "insert_big_data", .truncate_len = 200, .truncate_response = "insert_"};
+    assert_int_equal(tw_calls_configure(&config, NULL), 0);
+    assert_kept("insert_big_data", 200, 100);
+    config.truncate_len = 0;
+    config.truncate_response_len = 7;
+    assert_int_equal(tw_calls_configure(&config, NULL), 0);
+    assert_kept("insert_big_data", 100, 7);
+    config.truncate_response_len = 0;
+    setenv("TRACKWAY_CALLS_TRUNCATE_RESPONSE_LEN", "8", 1);
+    assert_int_equal(tw_calls_configure(&config, NULL), 0);
+    assert_kept("insert_big_data", 100, 8);
+    unsetenv("TRACKWAY_CALLS_TRUNCATE_RESPONSE_LEN");
+    (void)snprintf(path, sizeof path, "%s/lengths.json", private_dir());
+    FILE *file = fopen(path, "w");
+    assert_true(file && fputs("{\"truncate_response_len\": 9, \"truncate_len\": 199}", file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    config.file = path;
+    assert_int_equal(tw_calls_configure(&config, NULL), 0);
+    assert_kept("insert_big_data", 199, 9);
+    assert_int_equal(unlink(path), 0);
+}
+
 static void calls_are_dropped_by_name_and_by_url(void **state)
 {
     (void)state;
@@ -567,6 +610,7 @@ int main(void)
         CALLS(an_error_fails_the_span_unless_it_was_expected),
         CALLS(responses_are_truncated_by_the_usual_names),
         CALLS(arguments_are_truncated_where_code_says_so),
+        CALLS(arguments_and_responses_are_cut_each_at_a_length_of_its_own),
         CALLS(calls_are_dropped_by_name_and_by_url),
         CALLS(ids_stack_up_and_the_true_origin_is_kept),
         CALLS(a_file_has_rules_too_and_a_bad_one_hides_everything),
