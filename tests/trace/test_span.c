@@ -99,7 +99,7 @@ static void under_nothing_or_an_invalid_context_a_root_begins(void **state)
 
 static struct tw_context numbered(uint32_t n)
 {
-    struct tw_context ctx = {.trace_id = {0xaa}, .span_id = {0xbb}, .flags = (uint8_t)(n % 3)};
+    struct tw_context ctx = {.trace_id = {0xaa}, .span_id = {0xbb}, .flags = (uint8_t)((n + 1) % 3)};
     memcpy(ctx.trace_id + 12, &n, 4);
     memcpy(ctx.span_id + 4, &n, 4);
     return ctx;
