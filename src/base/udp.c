@@ -3,7 +3,10 @@
 #define _GNU_SOURCE
 #include "base/udp.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -57,6 +60,25 @@ void tw__udp_close(struct tw__udp *udp)
     int fd = udp->fd;
     udp->fd = -1; /* first: a child that is forked now must not close what gets the number next */
     if (fd >= 0) close(fd);
+}
+
+size_t tw__udp_local(const struct tw__udp *udp, char text[TW__UDP_ADDRESS_MAX])
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in four;
+        struct sockaddr_in6 six;
+    } at = {.any = {.sa_family = AF_UNSPEC}};
+    socklen_t len = sizeof at;
+    char host[INET6_ADDRSTRLEN] = "";
+    int written = 0;
+    text[0] = '\0';
+    if (udp->fd < 0 || getsockname(udp->fd, &at.any, &len) < 0) return 0;
+    if (at.any.sa_family == AF_INET && inet_ntop(AF_INET, &at.four.sin_addr, host, sizeof host))
+        written = snprintf(text, TW__UDP_ADDRESS_MAX, "%s:%u", host, ntohs(at.four.sin_port));
+    else if (at.any.sa_family == AF_INET6 && inet_ntop(AF_INET6, &at.six.sin6_addr, host, sizeof host))
+        written = snprintf(text, TW__UDP_ADDRESS_MAX, "[%s]:%u", host, ntohs(at.six.sin6_port));
+    return written > 0 ? (size_t)written : 0;
 }
 
 size_t tw__udp_send(struct tw__udp *udp, const struct tw__datagram *datagrams, size_t count, int *error)

@@ -4,7 +4,6 @@
  *
  * Source  origin 004; layouts in wire/fdb.h.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +14,7 @@
 struct lossy {
     struct tw__sender sender;
     struct tw__fdb_options options;
-    char source[32];
+    char source[TW__UDP_ADDRESS_MAX];
 };
 
 static int lossy_open(struct tw__exporter *self)
@@ -39,12 +38,12 @@ static int lossy_open(struct tw__exporter *self)
     return 0;
 }
 
-/* Where the spans come from, in FoundationDB's form of an address: there is none of ours, so host and process. */
-static void name_source(struct lossy *lossy, const struct tw_process *process)
+/* Where the spans come from: FoundationDB's processes have an address that they listen at, ours has the one it sends
+ * from. Another one when the socket is. */
+static void name_source(struct lossy *lossy)
 {
-    int host = (int)(process->host.len < 20 ? process->host.len : 20);
-    int len = snprintf(lossy->source, sizeof lossy->source, "%.*s:%u", host, process->host.ptr, process->pid);
-    lossy->options.source = (struct tw_text){lossy->source, len > 0 ? (size_t)len : 0};
+    const size_t len = tw__udp_local(&lossy->sender.udp, lossy->source);
+    lossy->options.source = (struct tw_text){lossy->source, len};
 }
 
 static void send_span(struct tw__exporter *self, const struct tw__span_in *span, uint64_t now_ns)
@@ -70,9 +69,9 @@ static void send_span(struct tw__exporter *self, const struct tw__span_in *span,
 static void lossy_records(struct tw__exporter *self, const struct tw__export_batch *batch)
 {
     struct lossy *lossy = self->state;
-    if (!lossy->options.source.len) name_source(lossy, batch->process);
     if (!batch->span_count) return;
     (void)tw__sender_ready(&lossy->sender, batch->now_ns);
+    name_source(lossy);
     for (size_t i = 0; i < batch->span_count; i++) {
         if (!lossy->sender.may_send && !lossy->sender.count)
             tw__exporter_drop(self, &self->stats.backing_off, 1);

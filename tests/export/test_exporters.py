@@ -138,6 +138,19 @@ def network_lossy_sends_seven_or_eight_elements(folder):
         assert root[3] <= child[3] and child[4] >= 0
 
 
+def network_lossy_names_the_address_that_it_sends_from(folder):
+    doors = [(*common.receiver(), "127.0.0.1")]
+    with contextlib.suppress(OSError):
+        doors.append((*common.receiver(socket.AF_INET6, "::1"), "[::1]"))
+    for layout, place in ("7", lambda span: span[0]), ("12", lambda span: span[11]["address"]):
+        for door, port, host in doors:
+            common.run("1", TRACKWAY_EXPORTER="network_lossy", TRACKWAY_FDB=f"{host}:{port}", TRACKWAY_FDB_LAYOUT=layout)
+            for _ in range(2):
+                bytes_, sender = door.recvfrom(65535)
+                span = msgpack.unpackb(bytes_, raw=False, strict_map_key=False)
+                assert place(span) == f"{host}:{sender[1]}" and sender[0] == host.strip("[]"), (span, sender)
+
+
 def network_lossy_sends_twelve_elements_when_asked_and_to_ipv6(folder):
     try:
         door, port = common.receiver(socket.AF_INET6, "::1")
