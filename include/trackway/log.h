@@ -132,7 +132,7 @@ TW__DIRECT void tw__log_ints(struct tw_log_site *site, uint64_t a, uint64_t bc);
 void tw__log_with(struct tw_log_site *site, const struct tw_attr *attrs, size_t count, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-static inline __attribute__((always_inline)) bool tw__log_wanted(struct tw_log_site *site)
+TW__INLINE __attribute__((always_inline)) bool tw__log_wanted(struct tw_log_site *site)
 {
     uint32_t now = __atomic_load_n(__atomic_load_n(&tw__log_generation, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
     if (TW__LIKELY(__atomic_load_n(&site->off, __ATOMIC_RELAXED) == now)) return false;
@@ -145,7 +145,7 @@ static inline __attribute__((always_inline)) bool tw__log_wanted(struct tw_log_s
     static struct tw_log_site var = {                                                                                  \
         0, 0, 0, 0, 0, 0, {0, "" text, TW_MODULE, __func__, (uint32_t)__LINE__, 9, (uint8_t)(level_), 0}}
 /* Never called: where the compiler checks the arguments. */
-static inline __attribute__((format(printf, 1, 2), unused)) void tw__log_check(const char *format, ...)
+TW__INLINE __attribute__((format(printf, 1, 2), unused)) void tw__log_check(const char *format, ...)
 {
     (void)format;
 }

@@ -249,13 +249,13 @@ tw_span tw_span_current_or_context(void);
 
 /* A handle that is none is counted by the callee, but not one that was begun while recording was off: of that the
  * compiler knows it behind the begin, so that a span asks once whether recording is on. */
-static inline __attribute__((always_inline)) void tw__span_end(tw_span span)
+TW__INLINE __attribute__((always_inline)) void tw__span_end(tw_span span)
 {
     if (span.slot || (span.id != TW__OFF && TW__ON())) (tw_span_end)(span);
 }
 #define tw_span_end(span) tw__span_end(span)
 
-static inline void tw__scope_end(tw_span *span)
+TW__INLINE void tw__scope_end(tw_span *span)
 {
     tw__span_end(*span);
 }
@@ -304,38 +304,40 @@ struct tw_attr tw_attr_bytes(const char *key, const void *data, size_t len);
 }
 
 #define TW__TAG_OF(value) tw__tag_any
-static inline void tw__tag_any(tw_span s, struct tw_key *k, bool v) { tw__tag_bool(s, k, v); }
-static inline void tw__tag_any(tw_span s, struct tw_key *k, char v) { tw__tag_int(s, k, v); }
-static inline void tw__tag_any(tw_span s, struct tw_key *k, signed char v) { tw__tag_int(s, k, v); }
-static inline void tw__tag_any(tw_span s, struct tw_key *k, short v) { tw__tag_int(s, k, v); }
-static inline void tw__tag_any(tw_span s, struct tw_key *k, int v) { tw__tag_int(s, k, v); }
-static inline void tw__tag_any(tw_span s, struct tw_key *k, long v) { tw__tag_int64(s, k, v); }
-static inline void tw__tag_any(tw_span s, struct tw_key *k, long long v) { tw__tag_int64(s, k, v); }
-static inline void tw__tag_any(tw_span s, struct tw_key *k, unsigned char v) { tw__tag_uint(s, k, v); }
-static inline void tw__tag_any(tw_span s, struct tw_key *k, unsigned short v) { tw__tag_uint(s, k, v); }
-static inline void tw__tag_any(tw_span s, struct tw_key *k, unsigned v) { tw__tag_uint(s, k, v); }
-static inline void tw__tag_any(tw_span s, struct tw_key *k, unsigned long v) { tw__tag_uint64(s, k, v); }
-static inline void tw__tag_any(tw_span s, struct tw_key *k, unsigned long long v) { tw__tag_uint64(s, k, v); }
-static inline void tw__tag_any(tw_span s, struct tw_key *k, float v) { tw__tag_double(s, k, (double)v); }
-static inline void tw__tag_any(tw_span s, struct tw_key *k, double v) { tw__tag_double(s, k, v); }
-static inline void tw__tag_any(tw_span s, struct tw_key *k, const char *v) { tw__tag_text(s, k, v); }
+/* clang-format off */
+TW__INLINE void tw__tag_any(tw_span s, struct tw_key *k, bool v) { tw__tag_bool(s, k, v); }
+TW__INLINE void tw__tag_any(tw_span s, struct tw_key *k, char v) { tw__tag_int(s, k, v); }
+TW__INLINE void tw__tag_any(tw_span s, struct tw_key *k, signed char v) { tw__tag_int(s, k, v); }
+TW__INLINE void tw__tag_any(tw_span s, struct tw_key *k, short v) { tw__tag_int(s, k, v); }
+TW__INLINE void tw__tag_any(tw_span s, struct tw_key *k, int v) { tw__tag_int(s, k, v); }
+TW__INLINE void tw__tag_any(tw_span s, struct tw_key *k, long v) { tw__tag_int64(s, k, v); }
+TW__INLINE void tw__tag_any(tw_span s, struct tw_key *k, long long v) { tw__tag_int64(s, k, v); }
+TW__INLINE void tw__tag_any(tw_span s, struct tw_key *k, unsigned char v) { tw__tag_uint(s, k, v); }
+TW__INLINE void tw__tag_any(tw_span s, struct tw_key *k, unsigned short v) { tw__tag_uint(s, k, v); }
+TW__INLINE void tw__tag_any(tw_span s, struct tw_key *k, unsigned v) { tw__tag_uint(s, k, v); }
+TW__INLINE void tw__tag_any(tw_span s, struct tw_key *k, unsigned long v) { tw__tag_uint64(s, k, v); }
+TW__INLINE void tw__tag_any(tw_span s, struct tw_key *k, unsigned long long v) { tw__tag_uint64(s, k, v); }
+TW__INLINE void tw__tag_any(tw_span s, struct tw_key *k, float v) { tw__tag_double(s, k, (double)v); }
+TW__INLINE void tw__tag_any(tw_span s, struct tw_key *k, double v) { tw__tag_double(s, k, v); }
+TW__INLINE void tw__tag_any(tw_span s, struct tw_key *k, const char *v) { tw__tag_text(s, k, v); }
 
 #define TW_ATTR(key, value) tw__attr_any(key, value)
-static inline struct tw_attr tw__attr_any(const char *k, bool v) { return tw_attr_bool(k, v); }
-static inline struct tw_attr tw__attr_any(const char *k, char v) { return tw_attr_int(k, v); }
-static inline struct tw_attr tw__attr_any(const char *k, signed char v) { return tw_attr_int(k, v); }
-static inline struct tw_attr tw__attr_any(const char *k, short v) { return tw_attr_int(k, v); }
-static inline struct tw_attr tw__attr_any(const char *k, int v) { return tw_attr_int(k, v); }
-static inline struct tw_attr tw__attr_any(const char *k, long v) { return tw_attr_int(k, v); }
-static inline struct tw_attr tw__attr_any(const char *k, long long v) { return tw_attr_int(k, v); }
-static inline struct tw_attr tw__attr_any(const char *k, unsigned char v) { return tw_attr_uint(k, v); }
-static inline struct tw_attr tw__attr_any(const char *k, unsigned short v) { return tw_attr_uint(k, v); }
-static inline struct tw_attr tw__attr_any(const char *k, unsigned v) { return tw_attr_uint(k, v); }
-static inline struct tw_attr tw__attr_any(const char *k, unsigned long v) { return tw_attr_uint(k, v); }
-static inline struct tw_attr tw__attr_any(const char *k, unsigned long long v) { return tw_attr_uint(k, v); }
-static inline struct tw_attr tw__attr_any(const char *k, float v) { return tw_attr_double(k, (double)v); }
-static inline struct tw_attr tw__attr_any(const char *k, double v) { return tw_attr_double(k, v); }
-static inline struct tw_attr tw__attr_any(const char *k, const char *v) { return tw_attr_str(k, v); }
+TW__INLINE struct tw_attr tw__attr_any(const char *k, bool v) { return tw_attr_bool(k, v); }
+TW__INLINE struct tw_attr tw__attr_any(const char *k, char v) { return tw_attr_int(k, v); }
+TW__INLINE struct tw_attr tw__attr_any(const char *k, signed char v) { return tw_attr_int(k, v); }
+TW__INLINE struct tw_attr tw__attr_any(const char *k, short v) { return tw_attr_int(k, v); }
+TW__INLINE struct tw_attr tw__attr_any(const char *k, int v) { return tw_attr_int(k, v); }
+TW__INLINE struct tw_attr tw__attr_any(const char *k, long v) { return tw_attr_int(k, v); }
+TW__INLINE struct tw_attr tw__attr_any(const char *k, long long v) { return tw_attr_int(k, v); }
+TW__INLINE struct tw_attr tw__attr_any(const char *k, unsigned char v) { return tw_attr_uint(k, v); }
+TW__INLINE struct tw_attr tw__attr_any(const char *k, unsigned short v) { return tw_attr_uint(k, v); }
+TW__INLINE struct tw_attr tw__attr_any(const char *k, unsigned v) { return tw_attr_uint(k, v); }
+TW__INLINE struct tw_attr tw__attr_any(const char *k, unsigned long v) { return tw_attr_uint(k, v); }
+TW__INLINE struct tw_attr tw__attr_any(const char *k, unsigned long long v) { return tw_attr_uint(k, v); }
+TW__INLINE struct tw_attr tw__attr_any(const char *k, float v) { return tw_attr_double(k, (double)v); }
+TW__INLINE struct tw_attr tw__attr_any(const char *k, double v) { return tw_attr_double(k, v); }
+TW__INLINE struct tw_attr tw__attr_any(const char *k, const char *v) { return tw_attr_str(k, v); }
+/* clang-format on */
 #else
 #define TW__BY_TYPE(value, prefix)                                                                      \
     _Generic((value), bool: prefix##bool, float: prefix##float, double: prefix##double,                 \
@@ -357,7 +359,7 @@ static inline struct tw_attr tw__attr_any(const char *k, const char *v) { return
 #define tw__attr_uint tw_attr_uint
 #define tw__attr_uint64 tw_attr_uint
 #define tw__attr_double tw_attr_double
-static inline struct tw_attr tw__attr_float(const char *key, float value)
+TW__INLINE struct tw_attr tw__attr_float(const char *key, float value)
 {
     return tw_attr_double(key, (double)value);
 }

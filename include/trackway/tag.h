@@ -28,6 +28,8 @@ extern "C" {
 #ifndef TW__DIRECT
 #define TW__DIRECT
 #endif
+/* With -finstrument-functions the calls that are watched are the program's, not what is inlined of ours. */
+#define TW__INLINE static inline __attribute__((no_instrument_function))
 
 /* A span in progress: a cheap value of two words. A zeroed one is "none". */
 typedef struct tw_span {
@@ -67,7 +69,7 @@ void tw__tag_literal_slow(tw_span span, struct tw_key *key, const char *text) __
 /* One thread uses a span at a time, so a load and a store will do. A signal handler that tags the very span it
  * interrupted, between the two, has its tag overwritten; one instruction for both (xadd) cost 0.35 ns a tag and was not
  * worth it. */
-static inline __attribute__((always_inline)) void tw__tag_reserve(char *slot, uint64_t end)
+TW__INLINE __attribute__((always_inline)) void tw__tag_reserve(char *slot, uint64_t end)
 {
     __atomic_store_n((uint64_t *)(void *)(slot + TW__SLOT_TAGS_LEN_AT), end, __ATOMIC_RELAXED);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -75,7 +77,7 @@ static inline __attribute__((always_inline)) void tw__tag_reserve(char *slot, ui
 
 /* Room for a tag of key->size bytes, at *at in the tags. Then come the bytes behind its head, and tw__tag_commit.
  * False: the slow way. */
-static inline __attribute__((always_inline)) bool tw__tag_begin(tw_span span, const struct tw_key *key, uint64_t *at)
+TW__INLINE __attribute__((always_inline)) bool tw__tag_begin(tw_span span, const struct tw_key *key, uint64_t *at)
 {
     char *slot = (char *)span.slot;
     if (__builtin_expect(*(const uint64_t *)(const void *)(slot + TW__SLOT_ID_AT) != span.id, 0)) return false;
@@ -86,7 +88,7 @@ static inline __attribute__((always_inline)) bool tw__tag_begin(tw_span span, co
     return true;
 }
 
-static inline __attribute__((always_inline)) void tw__tag_commit(tw_span span, const struct tw_key *key, uint64_t at,
+TW__INLINE __attribute__((always_inline)) void tw__tag_commit(tw_span span, const struct tw_key *key, uint64_t at,
                                                                  uint32_t len)
 {
     /* pairs with the reader's tag loop */
@@ -94,7 +96,7 @@ static inline __attribute__((always_inline)) void tw__tag_commit(tw_span span, c
                      __atomic_load_n(&key->head, __ATOMIC_RELAXED) | len, __ATOMIC_RELEASE);
 }
 
-static inline __attribute__((always_inline)) void tw__tag_long(tw_span span, struct tw_key *key, int type,
+TW__INLINE __attribute__((always_inline)) void tw__tag_long(tw_span span, struct tw_key *key, int type,
                                                                uint64_t bits)
 {
     uint64_t at;
@@ -106,7 +108,7 @@ static inline __attribute__((always_inline)) void tw__tag_long(tw_span span, str
     tw__tag_commit(span, key, at, 0);
 }
 
-static inline __attribute__((always_inline)) void tw__tag_short(tw_span span, struct tw_key *key, int type,
+TW__INLINE __attribute__((always_inline)) void tw__tag_short(tw_span span, struct tw_key *key, int type,
                                                                 uint32_t bits)
 {
     uint64_t at;
@@ -118,27 +120,27 @@ static inline __attribute__((always_inline)) void tw__tag_short(tw_span span, st
     tw__tag_commit(span, key, at, 0);
 }
 
-static inline __attribute__((always_inline)) void tw__tag_int(tw_span span, struct tw_key *key, int value)
+TW__INLINE __attribute__((always_inline)) void tw__tag_int(tw_span span, struct tw_key *key, int value)
 {
     tw__tag_short(span, key, TW__TAG_IS_INT32, (uint32_t)value);
 }
 
-static inline __attribute__((always_inline)) void tw__tag_uint(tw_span span, struct tw_key *key, unsigned value)
+TW__INLINE __attribute__((always_inline)) void tw__tag_uint(tw_span span, struct tw_key *key, unsigned value)
 {
     tw__tag_short(span, key, TW__TAG_IS_UINT32, value);
 }
 
-static inline __attribute__((always_inline)) void tw__tag_int64(tw_span span, struct tw_key *key, int64_t value)
+TW__INLINE __attribute__((always_inline)) void tw__tag_int64(tw_span span, struct tw_key *key, int64_t value)
 {
     tw__tag_long(span, key, TW__TAG_IS_INT, (uint64_t)value);
 }
 
-static inline __attribute__((always_inline)) void tw__tag_uint64(tw_span span, struct tw_key *key, uint64_t value)
+TW__INLINE __attribute__((always_inline)) void tw__tag_uint64(tw_span span, struct tw_key *key, uint64_t value)
 {
     tw__tag_long(span, key, TW__TAG_IS_UINT, value);
 }
 
-static inline __attribute__((always_inline)) void tw__tag_double(tw_span span, struct tw_key *key, double value)
+TW__INLINE __attribute__((always_inline)) void tw__tag_double(tw_span span, struct tw_key *key, double value)
 {
     uint64_t bits;
     memcpy(&bits, &value, sizeof bits);
@@ -146,12 +148,12 @@ static inline __attribute__((always_inline)) void tw__tag_double(tw_span span, s
 }
 
 /* So that a float does not meet -Wdouble-promotion in the program. */
-static inline __attribute__((always_inline)) void tw__tag_float(tw_span span, struct tw_key *key, float value)
+TW__INLINE __attribute__((always_inline)) void tw__tag_float(tw_span span, struct tw_key *key, float value)
 {
     tw__tag_double(span, key, (double)value);
 }
 
-static inline __attribute__((always_inline)) void tw__tag_bool(tw_span span, struct tw_key *key, bool value)
+TW__INLINE __attribute__((always_inline)) void tw__tag_bool(tw_span span, struct tw_key *key, bool value)
 {
     uint64_t at;
     if (__builtin_expect(!tw__tag_begin(span, key, &at), 0)) {
@@ -161,7 +163,7 @@ static inline __attribute__((always_inline)) void tw__tag_bool(tw_span span, str
     tw__tag_commit(span, key, at, (uint32_t)value << 24);
 }
 
-static inline __attribute__((always_inline)) void tw__tag_literal(tw_span span, struct tw_key *key, const char *text)
+TW__INLINE __attribute__((always_inline)) void tw__tag_literal(tw_span span, struct tw_key *key, const char *text)
 {
     char *slot = (char *)span.slot;
     const void *known = __atomic_load_n(&key->literal, __ATOMIC_ACQUIRE); /* pairs with tw__tag_literal_slow */

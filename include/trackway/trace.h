@@ -78,7 +78,7 @@ void tw_trace_parse_or_new(const char *text, size_t len, struct tw_trace *out);
 #define tw_tracing_start(trace, name) TW__TRACING_START(TW__NEW(tw__site_), name, trace)
 #define tw_tracing_start_named(trace, text)                                                                            \
     TW__SPAN(tw__site_named, "?", tw__tracing_start(&tw__site_named, trace, text))
-static inline void tw_tracing_finish(tw_span root)
+TW__INLINE void tw_tracing_finish(tw_span root)
 {
     if (root.slot) tw_span_end(root);
 }
@@ -103,12 +103,12 @@ struct tw_subsegment_options {
  * Cost     as tw_span_begin and a look at what is current. */
 #define tw_subsegment_start(name, span) TW__SUBSEGMENT(TW__NEW(tw__site_), name, span, 0)
 #define tw_subsegment_start_with(name, span, ...) TW__SUBSEGMENT(TW__NEW(tw__site_), name, span, __VA_ARGS__)
-static inline void tw_subsegment_finish(tw_span span)
+TW__INLINE void tw_subsegment_finish(tw_span span)
 {
     if (span.slot) tw_span_end(span); /* out of the trace there is nothing to end, and nothing to count as a mistake */
 }
 /* end_ns: CLOCK_REALTIME ns. */
-static inline void tw_subsegment_finish_at(tw_span span, uint64_t end_ns)
+TW__INLINE void tw_subsegment_finish_at(tw_span span, uint64_t end_ns)
 {
     if (span.slot) tw_span_end_at(span, end_ns);
 }
@@ -130,7 +130,7 @@ static inline void tw_subsegment_finish_at(tw_span span, uint64_t end_ns)
  * Threads  [owner thread]: leave on the thread that keeps. _thread is not for signal handlers. */
 int tw_tracing_keep(const struct tw_context *tracing, tw_attach *keep);
 int tw_tracing_keep_thread(int tid, tw_attach *keep);
-static inline void tw_tracing_leave(tw_attach keep)
+TW__INLINE void tw_tracing_leave(tw_attach keep)
 {
     tw_context_detach(keep);
 }
@@ -199,13 +199,13 @@ void tw_span_set_error(tw_span span, const struct tw_error *error);
 tw_span tw__tracing_start(struct tw_site *site, const struct tw_trace *trace, const char *name);
 int tw__subsegment_start(struct tw_site *site, tw_span *out, const struct tw_subsegment_options *options);
 
-static inline int tw__subsegment_off(tw_span *out)
+TW__INLINE int tw__subsegment_off(tw_span *out)
 {
     *out = TW_SPAN_NONE;
     return TW_ERR_OFF;
 }
 
-static inline void tw__subsegment_end(tw_span *span)
+TW__INLINE void tw__subsegment_end(tw_span *span)
 {
     tw_subsegment_finish(*span);
 }

@@ -42,40 +42,40 @@ struct tw_value {
     } as;
 };
 
-static inline struct tw_value tw__value_make(const char *key, enum tw_value_kind kind, const void *p, size_t len)
+TW__INLINE struct tw_value tw__value_make(const char *key, enum tw_value_kind kind, const void *p, size_t len)
 {
     struct tw_value value = {key, p || len == 0 ? kind : TW_VALUE_NULL, len, {0}};
     value.as.p = p;
     return value;
 }
 
-static inline struct tw_value tw_value_null(const char *key)
+TW__INLINE struct tw_value tw_value_null(const char *key)
 {
     return tw__value_make(key, TW_VALUE_NULL, NULL, 0);
 }
 
-static inline struct tw_value tw_value_bool(const char *key, bool b)
+TW__INLINE struct tw_value tw_value_bool(const char *key, bool b)
 {
     struct tw_value value = tw__value_make(key, TW_VALUE_BOOL, NULL, 0);
     value.as.b = b;
     return value;
 }
 
-static inline struct tw_value tw_value_int(const char *key, int64_t i)
+TW__INLINE struct tw_value tw_value_int(const char *key, int64_t i)
 {
     struct tw_value value = tw__value_make(key, TW_VALUE_INT, NULL, 0);
     value.as.i = i;
     return value;
 }
 
-static inline struct tw_value tw_value_uint(const char *key, uint64_t u)
+TW__INLINE struct tw_value tw_value_uint(const char *key, uint64_t u)
 {
     struct tw_value value = tw__value_make(key, TW_VALUE_UINT, NULL, 0);
     value.as.u = u;
     return value;
 }
 
-static inline struct tw_value tw_value_double(const char *key, double d)
+TW__INLINE struct tw_value tw_value_double(const char *key, double d)
 {
     struct tw_value value = tw__value_make(key, TW_VALUE_DOUBLE, NULL, 0);
     value.as.d = d;
@@ -83,7 +83,7 @@ static inline struct tw_value tw_value_double(const char *key, double d)
 }
 
 /* text NULL: null. */
-static inline struct tw_value tw_value_str(const char *key, const char *text)
+TW__INLINE struct tw_value tw_value_str(const char *key, const char *text)
 {
     return tw__value_make(key, text ? TW_VALUE_STR : TW_VALUE_NULL, text, text ? strlen(text) : 0);
 }
@@ -101,63 +101,63 @@ static inline struct tw_value tw_value_str(const char *key, const char *text)
 #ifdef __cplusplus
 }
 #define TW_ARG(key, value) tw__value_any(key, value)
-static inline struct tw_value tw__value_any(const char *k, bool v)
+TW__INLINE struct tw_value tw__value_any(const char *k, bool v)
 {
     return tw_value_bool(k, v);
 }
-static inline struct tw_value tw__value_any(const char *k, char v)
+TW__INLINE struct tw_value tw__value_any(const char *k, char v)
 {
     return tw_value_int(k, v);
 }
-static inline struct tw_value tw__value_any(const char *k, signed char v)
+TW__INLINE struct tw_value tw__value_any(const char *k, signed char v)
 {
     return tw_value_int(k, v);
 }
-static inline struct tw_value tw__value_any(const char *k, short v)
+TW__INLINE struct tw_value tw__value_any(const char *k, short v)
 {
     return tw_value_int(k, v);
 }
-static inline struct tw_value tw__value_any(const char *k, int v)
+TW__INLINE struct tw_value tw__value_any(const char *k, int v)
 {
     return tw_value_int(k, v);
 }
-static inline struct tw_value tw__value_any(const char *k, long v)
+TW__INLINE struct tw_value tw__value_any(const char *k, long v)
 {
     return tw_value_int(k, v);
 }
-static inline struct tw_value tw__value_any(const char *k, long long v)
+TW__INLINE struct tw_value tw__value_any(const char *k, long long v)
 {
     return tw_value_int(k, v);
 }
-static inline struct tw_value tw__value_any(const char *k, unsigned char v)
+TW__INLINE struct tw_value tw__value_any(const char *k, unsigned char v)
 {
     return tw_value_uint(k, v);
 }
-static inline struct tw_value tw__value_any(const char *k, unsigned short v)
+TW__INLINE struct tw_value tw__value_any(const char *k, unsigned short v)
 {
     return tw_value_uint(k, v);
 }
-static inline struct tw_value tw__value_any(const char *k, unsigned v)
+TW__INLINE struct tw_value tw__value_any(const char *k, unsigned v)
 {
     return tw_value_uint(k, v);
 }
-static inline struct tw_value tw__value_any(const char *k, unsigned long v)
+TW__INLINE struct tw_value tw__value_any(const char *k, unsigned long v)
 {
     return tw_value_uint(k, v);
 }
-static inline struct tw_value tw__value_any(const char *k, unsigned long long v)
+TW__INLINE struct tw_value tw__value_any(const char *k, unsigned long long v)
 {
     return tw_value_uint(k, v);
 }
-static inline struct tw_value tw__value_any(const char *k, float v)
+TW__INLINE struct tw_value tw__value_any(const char *k, float v)
 {
     return tw_value_double(k, (double)v);
 }
-static inline struct tw_value tw__value_any(const char *k, double v)
+TW__INLINE struct tw_value tw__value_any(const char *k, double v)
 {
     return tw_value_double(k, v);
 }
-static inline struct tw_value tw__value_any(const char *k, const char *v)
+TW__INLINE struct tw_value tw__value_any(const char *k, const char *v)
 {
     return tw_value_str(k, v);
 }
@@ -170,7 +170,7 @@ static inline struct tw_value tw__value_any(const char *k, const char *v)
 #define tw__value_uint64     tw_value_uint
 #define tw__value_double     tw_value_double
 #define tw__value_str(value) tw_value_str
-static inline struct tw_value tw__value_float(const char *key, float value)
+TW__INLINE struct tw_value tw__value_float(const char *key, float value)
 {
     return tw_value_double(key, (double)value);
 }

@@ -315,6 +315,11 @@ def functions_are_watched_by_name_and_only_when_a_filter_names_them():
     begin = got.index(whole[0])
     assert got[begin:begin + len(whole)] == whole, got[begin:begin + 12]
 
+    calls = start("start", "--pid", str(process.pid), "--filter", "kind=call", "--format", "[function, \"\\n\"]")
+    until(lambda: len(lines(calls["file"])) > 40)
+    stop(calls["ref"])
+    assert set(lines(calls["file"])) == {"outer_work", "inner_work", "hidden_work"}  # and nothing of the library's
+
     def quiet():
         records = run("dump")[0].splitlines()
         return len(records) - max(i for i, line in enumerate(records) if '"kind":"return"' in line) > 10
@@ -322,6 +327,7 @@ def functions_are_watched_by_name_and_only_when_a_filter_names_them():
     until(quiet)
     os.unlink(everything["file"])
     os.unlink(work["file"])
+    os.unlink(calls["file"])
 
 
 def completion_knows_modules_functions_processes_and_traces():
