@@ -233,6 +233,7 @@ static void begin(struct tw_curl_call *call, CURL *curl, const struct tw_curl_op
     tw_tag(call->span, "http.request.method", (const char *)call->method);
     if (parts) tag_url(call, parts);
     curl_url_cleanup(parts);
+    if (options->traced) tw_tag(call->span, "aws.xray.traced", (bool)true);
     if (options->attempt) tw_tag(call->span, "http.request.resend_count", options->attempt);
     if (!scheme[0] || strncasecmp(scheme, "http", 4) == 0) give_headers(call, options);
 }

@@ -14,9 +14,9 @@
  *     http.request.method, url.full (without user, password, fragment and known secrets), server.address, server.port,
  *     http.response.status_code, http.response.body.size, http.request.body.size, http.request.resend_count (redirects
  *     followed and attempts before), network.peer.address, network.peer.port, network.protocol.version, error.type,
- * curl.code, curl.connects (0: an open connection was used again), curl.redirected_to, curl.name_lookup_ns,
- * curl.connect_ns, curl.tls_ns, curl.first_byte_ns (from the request sent), curl.total_ns A transfer that fails and a
- * status of 400 and above are errors. */
+ *     curl.code, curl.connects (0: an open connection was used again), curl.redirected_to, curl.name_lookup_ns,
+ *     curl.connect_ns, curl.tls_ns, curl.first_byte_ns (from the request sent), curl.total_ns, aws.xray.traced
+ * A transfer that fails and a status of 400 and above are errors. */
 
 #include <curl/curl.h>
 #include <trackway/propagate.h>
@@ -32,6 +32,7 @@ struct tw_curl_options {
     const struct tw_carried *carried;         /* what came with the trace and is to be sent on; NULL: nothing */
     const struct tw_propagation *propagation; /* which formats are written; NULL: the default */
     unsigned attempt;                         /* 1 for the first retry, and so on */
+    bool traced; /* of X-Ray: the server sends a segment of its own, which is to be waited for */
 };
 
 /* curl_easy_perform with a span around it, which is the current one in curl's callbacks.
@@ -42,8 +43,8 @@ CURLcode tw_curl_perform(CURL *curl, struct curl_slist *headers);
 CURLcode tw_curl_perform_with(CURL *curl, const struct tw_curl_options *options);
 
 /* The same for multi handles: begin before curl_multi_add_handle, end with msg->data.result after the CURLMSG_DONE and
- * before the easy handle is changed. Many may be in hand on a thread: these spans are nobody's current one. Shape begin
- * copies what options point to, except headers and the contents of the list, which stay until the end.
+ * before the easy handle is changed. Many may be in hand on a thread: these spans are nobody's current one.
+ * Shape    begin copies what options point to, except headers and the contents of the list, which stay until the end.
  * Owns     end frees the call and gives the handle its own headers back. A call must be ended before its handle is
  *          cleaned up.
  * Errors   NULL, harmless to end, when memory is out: the transfer is not traced. */

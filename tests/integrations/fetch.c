@@ -1,7 +1,8 @@
 /* fetch: requests with trackway_curl. The scripts of this folder run it.
  *
- *     fetch easy [-X METHOD] [-H HEADER]... URL...    one after the other on one handle, a span "visit" around them
- *     fetch multi URL...                              all at once on one thread
+ *     fetch easy [-t] [-X METHOD] [-H HEADER]... URL...
+ *                            one after the other on one handle, a span "visit" around them; -t: the servers are traced
+ *     fetch multi URL...     all at once on one thread
  *
  * A URL `$NAME` is taken from the environment: command lines are recorded. Prints each body; then waits until its input
  * ends, so that its recording can be looked at. */
@@ -36,8 +37,10 @@ static void easy(int argc, char **argv)
 {
     struct curl_slist *headers = NULL;
     CURL *curl = curl_easy_init();
+    bool traced = false;
     int option;
-    while ((option = getopt(argc, argv, "X:H:")) != -1) {
+    while ((option = getopt(argc, argv, "tX:H:")) != -1) {
+        if (option == 't') traced = true;
         if (option == 'H') headers = curl_slist_append(headers, optarg);
         if (option == 'X' && !strcmp(optarg, "POST")) curl_easy_setopt(curl, CURLOPT_POSTFIELDS, "field=1");
         if (option == 'X' && strcmp(optarg, "POST") != 0) curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, optarg);
@@ -46,7 +49,9 @@ static void easy(int argc, char **argv)
     tw_span visit = tw_span_begin("visit");
     for (int i = optind; i < argc; i++) {
         prepare(curl, argv[i]);
-        const CURLcode code = tw_curl_perform(curl, headers);
+        const CURLcode code =
+            traced ? tw_curl_perform_with(curl, &(struct tw_curl_options){.headers = headers, .traced = true})
+                   : tw_curl_perform(curl, headers);
         if (code != CURLE_OK) printf("error %d\n", (int)code);
     }
     tw_span_end(visit);

@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 """trackway_curl, end to end: a real libcurl against real servers."""
 import http.server
+import json
 import os
+import socket
 import ssl
 import subprocess
 import threading
@@ -60,6 +62,21 @@ def test_the_server_continues_the_clients_trace_and_keeps_the_users_headers():
     events = [r for r in records() if r.get("kind") == "event" and r["name"] == "bytes"]
     assert call["span_id"] in [r.get("span_id") for r in events], "curl's callbacks run within the span"
     webs.stop(process)
+
+
+def test_x_rays_daemon_and_the_server_hear_of_a_call_that_is_traced():
+    daemon = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    daemon.bind(("127.0.0.1", 0))
+    daemon.settimeout(60)
+    for option, traced in (("-t", True), ("-HX-Own: mine", None)):
+        text, process = fetch("easy", option, f"{url}/echo", TRACKWAY_EXPORTER="xray", TRACKWAY_PROPAGATORS="xray",
+                              AWS_XRAY_DAEMON_ADDRESS=f"127.0.0.1:{daemon.getsockname()[1]}")
+        documents = [json.loads(daemon.recv(65535).split(b"\n", 1)[1]) for _ in range(2)]
+        call = next(document for document in documents if document.get("type") == "subsegment")
+        assert call["namespace"] == "remote" and call["http"]["request"].get("traced") == traced, call
+        assert f"x-amzn-trace-id: Root={call['trace_id']};Parent={call['id']};Sampled=1\n" in text and "traceparent" not in text, text
+        webs.stop(process)
+    daemon.close()
 
 
 def test_a_traceparent_of_the_users_own_is_not_doubled():
