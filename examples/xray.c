@@ -2,9 +2,9 @@
  * as a job.
  *
  *     cc xray.c $(pkg-config --cflags --libs trackway) -pthread -o xray
- *     TRACKWAY_KEEP=1 ./xray 'Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1' && trackway
- * traces TRACKWAY_EXPORTER=xray ./xray                                     documents to the X-Ray daemon at
- * 127.0.0.1:2000
+ *     TRACKWAY_KEEP=1 ./xray 'Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1'
+ *     trackway traces
+ *     TRACKWAY_EXPORTER=xray ./xray        documents to the X-Ray daemon at 127.0.0.1:2000
  *
  * The argument is what came in X-Amzn-Trace-Id. Without one a new trace is begun.
  */

@@ -31,7 +31,7 @@ extern "C" {
  * skip     requests that are not traced: paths in which `*` stands for any text, with a method in front or not:
  *          {"/health*", "POST /metrics", NULL}. Spans that their handlers begin are roots. NULL: none.
  * client   client.address is the first of X-Real-IP, the first address of X-Forwarded-For, the peer. With peer_only it
- * is the peer, whatever the headers say. */
+ *          is the peer, whatever the headers say. */
 struct tw_mhd {
     MHD_AccessHandlerCallback handler;
     void *data;
