@@ -103,7 +103,9 @@ const struct tw__filter_schema tw__live_schema = {.resolve = tw__live_field_id, 
 unsigned tw__live_level(const struct tw__live_event *event)
 {
     if (event->kind == TW__LIVE_LOG) return event->record->level & 7;
-    return event->kind == TW__LIVE_END && event->record->status == TW_STATUS_ERROR ? 3 : 6;
+    const bool failed = event->record->status == TW_STATUS_ERROR;
+    if (failed && event->kind == TW__LIVE_RESPONSE) return 4; /* a warning, as in trackway calls and nameko-tracer */
+    return failed && event->kind == TW__LIVE_END ? 3 : 6;
 }
 
 static bool text_field(struct tw_text text, struct tw__field *out)

@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include <trackway/call.h>
 #include <trackway/live.h>
 #include <trackway/trackway.h>
 
@@ -275,6 +276,24 @@ static void metadata_and_json_have_everything(void **state)
     assert_non_null(strstr(got, "\"service\":\"live test\""));
 }
 
+static void a_call_that_failed_is_a_warning(void **state)
+{
+    (void)state;
+    static struct tw_entrypoint pay = {.name = "pay"};
+    char ref[TW_LIVE_REF_CAP], file[TW_LIVE_FILE_CAP];
+    struct tw_call call;
+    const struct tw_live_options options = {
+        .filter = "kind=request or kind=response", .level = "warning", .format = "[kind, \" \", severity, \"\\n\"]"};
+    assert_int_equal(tw_live_start(&options, ref, NULL), 0);
+    tw_call_begin(&call, &pay, NULL);
+    tw_call_succeed(&call, NULL);
+    tw_call_begin(&call, &pay, NULL);
+    tw_call_fail(&call, &(struct tw_failure){.type = "NoMoney", .expected = true});
+    assert_int_equal(tw_live_stop(ref, file, sizeof file), 0);
+    assert_string_equal(read_file(file), "response warning\n");
+    (void)unlink(file);
+}
+
 static void limits_end_it_by_itself(void **state)
 {
     (void)state;
@@ -524,6 +543,7 @@ int main(void)
         LIVE(spans_begin_and_end_in_order_of_time_with_what_lies_between),
         LIVE(a_span_open_at_the_start_has_no_begin_but_an_end),
         LIVE(metadata_and_json_have_everything),
+        LIVE(a_call_that_failed_is_a_warning),
         LIVE(limits_end_it_by_itself),
         LIVE(lines_over_the_rate_are_left_out_and_told),
         LIVE(several_may_share_a_file),
