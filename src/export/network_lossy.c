@@ -2,7 +2,7 @@
  *
  * Nothing is waited for and nothing is kept: what the kernel or the peer refuses is dropped and counted (sender.h).
  *
- * Source  origin 004; layouts in wire/fdb.h.
+ * Source  FoundationDB's documentation, Request Tracing; layouts in wire/fdb.h.
  */
 #include <stdlib.h>
 #include <string.h>

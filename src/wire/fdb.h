@@ -2,7 +2,7 @@
  *
  * How a record becomes one; where the 7 layout has no place for something it becomes a tag:
  *
- *                  7 or 8 elements (to 7.1, origin 004)          12 elements (from 7.2)
+ *                  7 or 8 elements (to 7.1, as documented)       12 elements (from 7.2)
  *     source       element 0                                     attribute "address", the first
  *     trace id     the low 8 bytes                               both halves
  *     tree parent  the first of the parents                      the parent; 0: root
@@ -53,7 +53,7 @@ struct tw__fdb_cuts {
  * Returns  its length, or TW_ERR_SPACE (cap is less than TW__FDB_LEAST), TW_ERR_STATE (not a finished span).
  * Threads  [any thread]
  * Cost     no allocation; 0.3 us for a span with eight tags.
- * Source   origin 004; foundationdb-and-nameko.md A2; fdbclient/Tracing.cpp. */
+ * Source   FoundationDB's documentation, Request Tracing; fdbclient/Tracing.cpp. */
 int tw__fdb_enc(const struct tw__fdb_options *options, const struct tw__span_in *span, uint8_t *out, size_t cap,
                 struct tw__fdb_cuts *cuts);
 

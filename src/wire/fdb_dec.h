@@ -10,7 +10,7 @@
  * keys) become bytes.
  *
  * Counts that released versions get wrong are not believed: what follows a header is told by its tags.
- * Source   origin 004; fdbclient/Tracing.cpp of 7.0 to 7.4 and main.
+ * Source   FoundationDB's documentation, Request Tracing; fdbclient/Tracing.cpp of 7.0 to 7.4 and main.
  */
 #ifndef TW_WIRE_FDB_DEC_H
 #define TW_WIRE_FDB_DEC_H

@@ -1,4 +1,4 @@
-/* The header vectors of reference/erlang-and-xray.md, section 3.4, and the rules around them. */
+/* X-Amzn-Trace-Id as load balancers, Lambda and the SDKs write it, and the rules around it. */
 #include "fixture.h"
 
 #define ROOT     "Root=1-5759e988-bd862e3fe1be46a994272793"

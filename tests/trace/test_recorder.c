@@ -1,5 +1,5 @@
-/* The flight recorder's contract: what instrument_flight_recorder does (reference/erlang-and-xray.md 2.1), each of its
- * defects (2.4) as a test that we do not have it, and each promise of its tests (2.6). TSAN */
+/* The flight recorder's contract: what instrument_flight_recorder does (instrument 1.0.0), each of its defects as a
+ * test that we do not have it, and each promise of its tests. TSAN */
 #include "trace/recording.h"
 
 #include <pthread.h>
@@ -554,7 +554,7 @@ static void questions_may_be_asked_from_several_threads_at_once(void **state)
     assert_no_losses();
 }
 
-/* -- the defects of the original (2.4): we do not have them */
+/* -- the defects of the original: we do not have them */
 
 static void defect_1_the_documented_example_finds_its_trace(void **state)
 {
@@ -725,7 +725,7 @@ static void defect_9_nothing_of_a_messages_contents_is_kept(void **state)
     for (size_t i = 0; i + 7 < n; i++) assert_true(memcmp(bytes + i, "hunter2", 7) != 0);
 }
 
-/* -- the promises of its tests (2.6), as far as they are not above */
+/* -- the promises of its tests, as far as they are not above */
 
 static void promise_a_span_holds_its_sends_and_receives(void **state)
 {

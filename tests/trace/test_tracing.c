@@ -1,5 +1,5 @@
 /* The way of AwsExRay in C: its examples (doc/USAGE, Multi Processes, Multi Servers) are tests here, and the header
- * vectors of reference/erlang-and-xray.md, section 3.4, as far as they start a trace. */
+ * vectors of tests/propagate/test_xray_header.c as far as they start a trace. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
