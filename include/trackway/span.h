@@ -142,7 +142,7 @@ void tw_span_set_kind(tw_span span, enum tw_span_kind kind);
 void tw_span_set_status(tw_span span, enum tw_status status, const char *message);
 /* tw_span_set_status with TW_STATUS_ERROR. */
 void tw_span_fail(tw_span span, const char *message);
-/* Adds a further cause to an open span. */
+/* Adds a further cause to an open span, which stays in its trace, exported or not. */
 void tw_span_add_parent(tw_span span, const struct tw_context *context);
 
 /* Tags an open span. key is a string literal; value is an integer of any kind, bool, float, double, or a string.
