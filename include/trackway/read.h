@@ -93,7 +93,7 @@ struct tw_record {
     uint8_t level;                    /* of a log: enum tw_log_level */
     const struct tw_tag_value *args;  /* of a log: what its format takes, in order, without keys; of TW_RECORD_ENTER */
     size_t arg_count;
-    const struct tw_context *parents; /* all causes but the tree parent, in order given */
+    const struct tw_context *parents; /* all causes after the first, in order given */
     size_t parent_count;
 };
 

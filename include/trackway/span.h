@@ -66,8 +66,8 @@ enum tw_sample { TW_SAMPLE_BY_RATE = 0, TW_SAMPLE_ON, TW_SAMPLE_OFF, TW_SAMPLE_U
 
 struct tw_span_options {
     const struct tw_context *parents; /* NULL and 0: the current span, or a root when there is none */
-    size_t parent_count; /* any number; the first is the tree parent, the others are equal causes. Where the
-                                       * first is not sampled it is the first that is, if there is one */
+    size_t parent_count;              /* any number; the first is the tree parent, the others are equal causes. The
+                                       * span is sampled when one of them is */
     bool root;                        /* begin a new trace whatever is current */
     bool detached;                    /* do not make it the current span of this thread */
     enum tw_span_kind kind;
@@ -103,8 +103,8 @@ struct tw_span_options {
  * tw_span_begin          child of the current span, or a root when the thread is in no trace
  * tw_span_begin_root     first span of a new trace
  * tw_span_begin_under    child of a given context (const struct tw_context *); NULL or invalid: a root
- * tw_span_begin_joined   several parents (array, count); the first is the tree parent, or the first that is sampled;
- *                        invalid ones are skipped
+ * tw_span_begin_joined   several parents (array, count); the first is the tree parent, invalid ones are skipped. The
+ *                        span is exported when the trace of one of them is
  * tw_span_begin_with     everything else (const struct tw_span_options *)
  * tw_span_begin_named    as tw_span_begin, with a name known at run time */
 #define tw_span_begin(name) TW__SPAN_PLAIN(TW__NEW(tw__site_), name)

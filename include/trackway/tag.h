@@ -89,15 +89,14 @@ TW__INLINE __attribute__((always_inline)) bool tw__tag_begin(tw_span span, const
 }
 
 TW__INLINE __attribute__((always_inline)) void tw__tag_commit(tw_span span, const struct tw_key *key, uint64_t at,
-                                                                 uint32_t len)
+                                                         uint32_t len)
 {
     /* pairs with the reader's tag loop */
     __atomic_store_n((uint32_t *)(void *)((char *)span.slot + TW__SLOT_TAGS_AT + at),
                      __atomic_load_n(&key->head, __ATOMIC_RELAXED) | len, __ATOMIC_RELEASE);
 }
 
-TW__INLINE __attribute__((always_inline)) void tw__tag_long(tw_span span, struct tw_key *key, int type,
-                                                               uint64_t bits)
+TW__INLINE __attribute__((always_inline)) void tw__tag_long(tw_span span, struct tw_key *key, int type, uint64_t bits)
 {
     uint64_t at;
     if (__builtin_expect(!tw__tag_begin(span, key, &at), 0)) {
@@ -108,8 +107,7 @@ TW__INLINE __attribute__((always_inline)) void tw__tag_long(tw_span span, struct
     tw__tag_commit(span, key, at, 0);
 }
 
-TW__INLINE __attribute__((always_inline)) void tw__tag_short(tw_span span, struct tw_key *key, int type,
-                                                                uint32_t bits)
+TW__INLINE __attribute__((always_inline)) void tw__tag_short(tw_span span, struct tw_key *key, int type, uint32_t bits)
 {
     uint64_t at;
     if (__builtin_expect(!tw__tag_begin(span, key, &at), 0)) {

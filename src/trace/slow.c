@@ -114,7 +114,7 @@ static void decide(const struct tw__block *block, struct ancestry *a, enum tw__s
         return;
     }
     if (!sampler) {
-        if (parent == TW__PARENT_NONE) a->flags |= TW_FLAG_SAMPLED;
+        if (parent != TW__PARENT_NOT_SAMPLED) a->flags |= TW_FLAG_SAMPLED;
         return;
     }
     uint8_t id[16];
@@ -131,33 +131,29 @@ static void decide(const struct tw__block *block, struct ancestry *a, enum tw__s
     memcpy(a->rule, decision.rule, decision.rule_len);
 }
 
-/* Which of the given parents is the tree parent: the first whose trace is exported, which would miss this span
- * otherwise and all below it; else the first. Invalid ones do not count; parent_count when there is no other. */
-static size_t tree_parent(const struct tw_span_options *options)
+/* What the parents decided: a batch is exported when one of its transactions is, whose trace would miss it otherwise
+ * and all below it. */
+static enum tw__sample_parent decided(const struct tw_span_options *options)
 {
-    size_t first = options->parent_count;
-    for (size_t i = 0; i < options->parent_count; i++) {
-        if (!tw__context_is_valid(&options->parents[i])) continue;
-        if (options->parents[i].flags & TW_FLAG_SAMPLED) return i;
-        if (first == options->parent_count) first = i;
-    }
-    return first;
+    if (options->sample == TW_SAMPLE_UNDECIDED) return TW__PARENT_NONE;
+    for (size_t i = 0; i < options->parent_count; i++)
+        if (tw__context_is_valid(&options->parents[i]) && options->parents[i].flags & TW_FLAG_SAMPLED)
+            return TW__PARENT_SAMPLED;
+    return TW__PARENT_NOT_SAMPLED;
 }
 
-/* Trace, tree parent and flags; *tree gets which of the given parents that is. */
+/* Trace, tree parent and flags; *first gets how many of the given parents are used up or invalid at the front. */
 static struct ancestry ancestry_of(struct tw__block *block, const char *name, const struct tw_span_options *options,
-                                   uint64_t now, size_t *tree)
+                                   uint64_t now, size_t *first)
 {
     struct ancestry a = {.parent = 0};
     if (options && options->name) name = options->name;
+    *first = 0;
     if (options && options->parent_count && !options->root) {
-        *tree = tree_parent(options);
-        if (*tree < options->parent_count) {
-            from_context(&a, &options->parents[*tree]);
-            if (options->sample == TW_SAMPLE_UNDECIDED)
-                decide(block, &a, TW__PARENT_NONE, name);
-            else
-                decide(block, &a, a.flags & TW_FLAG_SAMPLED ? TW__PARENT_SAMPLED : TW__PARENT_NOT_SAMPLED, name);
+        while (*first < options->parent_count && !tw__context_is_valid(&options->parents[*first])) ++*first;
+        if (*first < options->parent_count) {
+            from_context(&a, &options->parents[(*first)++]);
+            decide(block, &a, decided(options), name);
             return a;
         }
     } else if (!options || !options->root) {
@@ -202,8 +198,8 @@ static tw_span begin_at(struct tw_site *site, const struct tw_span_options *opti
         return none;
     }
     uint64_t head = tw__site_head(block, site, TW__SPAN_HEAD_BYTES), now = lap ? lap->tick : tw__segment_tick(segment);
-    size_t tree = 0;
-    struct ancestry a = lap ? lap->ancestry : ancestry_of(block, site->name, options, now, &tree);
+    size_t first = 0;
+    struct ancestry a = lap ? lap->ancestry : ancestry_of(block, site->name, options, now, &first);
     bool detached = options && options->detached;
     if (options) {
         head |= (uint64_t)(options->kind & 7) << 24;
@@ -232,8 +228,8 @@ static tw_span begin_at(struct tw_site *site, const struct tw_span_options *opti
     if (options && options->name) tw_span_rename(span, options->name);
     if (a.rule_len) tw_span_set_strn(span, "aws.xray.rule_name", a.rule, a.rule_len);
     if (options)
-        for (size_t i = 0; i < options->parent_count && !options->root; i++)
-            if (i != tree) tw_span_add_parent(span, &options->parents[i]);
+        for (size_t i = first; i < options->parent_count && !options->root; i++)
+            tw_span_add_parent(span, &options->parents[i]);
     return span;
 }
 
