@@ -470,13 +470,13 @@ void tw__regex_free(struct tw__regex *regex)
     free(regex);
 }
 
-/* One symbol further. Returns whether a match ends here. */
-static inline bool step(const struct tw__regex *regex, uint64_t *state, unsigned symbol)
+/* One symbol further. begins: a match may begin with it. Returns whether one ends here. */
+static inline bool step(const struct tw__regex *regex, uint64_t *state, unsigned symbol, bool begins)
 {
     uint64_t next[WORDS], hit = 0;
     unsigned words = regex->words;
     const uint64_t *row = regex->table + symbol * words;
-    for (unsigned w = 0; w < words; w++) next[w] = regex->anchored && symbol != BEGIN ? 0 : regex->first[w];
+    for (unsigned w = 0; w < words; w++) next[w] = begins ? regex->first[w] : 0;
     for (unsigned w = 0; w < words; w++) {
         for (uint64_t left = state[w]; left; left &= left - 1) {
             const uint64_t *follow = regex->follow + (w * 64 + (unsigned)__builtin_ctzll(left)) * words;
@@ -493,10 +493,10 @@ static inline bool step(const struct tw__regex *regex, uint64_t *state, unsigned
 static bool search(const struct tw__regex *regex, const char *text, size_t len)
 {
     uint64_t state[WORDS] = {0};
-    if (step(regex, state, BEGIN)) return true;
+    if (step(regex, state, BEGIN, true)) return true;
     for (size_t i = 0; i < len; i++)
-        if (step(regex, state, (uint8_t)text[i])) return true;
-    return step(regex, state, END);
+        if (step(regex, state, (uint8_t)text[i], !regex->anchored)) return true;
+    return step(regex, state, END, !regex->anchored);
 }
 
 /* The same for expressions of up to 64 positions, where the state is a register. Without a state it passes over
@@ -527,4 +527,13 @@ bool tw__regex_match(const struct tw__regex *regex, const char *text, size_t len
 {
     if (regex->always) return true;
     return regex->words == 1 ? search_word(regex, text, len) : search(regex, text, len);
+}
+
+bool tw__regex_match_start(const struct tw__regex *regex, const char *text, size_t len)
+{
+    uint64_t state[WORDS] = {0};
+    if (regex->always || step(regex, state, BEGIN, true)) return true;
+    for (size_t i = 0; i < len; i++)
+        if (step(regex, state, (uint8_t)text[i], i == 0)) return true;
+    return step(regex, state, END, len == 0);
 }

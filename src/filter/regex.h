@@ -23,5 +23,7 @@ unsigned tw__regex_positions(const struct tw__regex *regex);
 
 /* [any thread] [async-signal-safe] Cost: len times the positions alive at once, at most; a few ns a byte. */
 bool tw__regex_match(const struct tw__regex *regex, const char *text, size_t len);
+/* The same for a match that begins where the text does, as Python's re.match. */
+bool tw__regex_match_start(const struct tw__regex *regex, const char *text, size_t len);
 
 #endif

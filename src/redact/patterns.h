@@ -12,14 +12,13 @@ extern const char *const tw__truncate_responses;
 
 struct tw__patterns;
 
-/* Compiles POSIX extended expressions, one a line.
- * Returns  0 and *out (NULL when there is none in it), to be freed with tw__patterns_free; TW_ERR_SYNTAX, TW_ERR_RANGE
- * (more than TW__PATTERNS_MAX), TW_ERR_MEMORY. */
+/* Compiles expressions of docs/filter.md, one a line.
+ * Returns  0 and *out (NULL when there is none in it), to be freed with tw__patterns_free; TW_ERR_SYNTAX, TW_ERR_SPACE
+ *          (one is too long), TW_ERR_RANGE (more than TW__PATTERNS_MAX), TW_ERR_MEMORY. */
 int tw__patterns_compile(const char *lines, struct tw__patterns **out);
 void tw__patterns_free(struct tw__patterns *patterns);
 
-/* Whether one of them matches at the start of name. patterns may be NULL: none does.
- * Cost     that of regexec, which locks and allocates: ask once a name and remember. */
+/* Whether one of them matches at the start of name. patterns may be NULL: none does. */
 bool tw__patterns_match(const struct tw__patterns *patterns, const char *name);
 
 #endif

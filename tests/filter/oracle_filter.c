@@ -4,7 +4,8 @@
  *     filter TEXT         the numbers of the events it lets through, or: error BYTE TEXT
  *     levels TEXT         the mask, or: error
  *     format N TEXT       event N in that format, in hexadecimal, or: error BYTE TEXT. \n in TEXT is a newline
- *     regex HEX HEX       whether the first, an expression, matches the second: yes, no, or: error BYTE TEXT
+ *     regex HEX HEX       whether the first, an expression, matches the second, and whether at its start: two words,
+ *                         each yes or no, or: error BYTE TEXT
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,7 +87,8 @@ static void regex(char *text)
         refuse(at, why);
         return;
     }
-    printf("%s\n", tw__regex_match(made, subject, subject_len) ? "yes" : "no");
+    printf("%s %s\n", tw__regex_match(made, subject, subject_len) ? "yes" : "no",
+           tw__regex_match_start(made, subject, subject_len) ? "yes" : "no");
     tw__regex_free(made);
 }
 

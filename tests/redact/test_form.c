@@ -184,7 +184,40 @@ static void a_pattern_matches_at_the_start(void **state)
     assert_int_equal(tw__patterns_compile("", &patterns), 0);
     assert_null(patterns);
     assert_false(tw__patterns_match(patterns, "get_user"));
-    assert_int_equal(tw__patterns_compile("a(", &patterns), TW_ERR_SYNTAX);
+}
+
+/* Python's are what people of nameko-tracer write. Expected: bool(re.match(expression, name)). */
+static void a_pattern_of_python_means_the_same_or_is_a_mistake(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"get_17", "get_", "forget_17", "GET_17", "list", "insert_big-data", "b_get_17"};
+    static const struct {
+        const char *expression, *matches; /* by name, 1: it does */
+    } cases[] = {{"get_\\d+", "1000000"},
+                 {"(?i)get_\\d+$", "1001000"},
+                 {"^get_|^list", "1100100"},
+                 {"list|\\w+_17", "1011101"},
+                 {"^(?:for)?get", "1110000"},
+                 {"[^g]", "0011111"},
+                 {"insert_\\w+\\W", "0000010"},
+                 {".*_1{1,2}7", "1011001"},
+                 {"\\D+\\d", "1011001"},
+                 {"(b_)?get_.$", "0000000"},
+                 {"a|", "1111111"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct tw__patterns *patterns = NULL;
+        assert_int_equal(tw__patterns_compile(cases[i].expression, &patterns), 0);
+        for (size_t n = 0; n < sizeof names / sizeof *names; n++)
+            if (tw__patterns_match(patterns, names[n]) != (cases[i].matches[n] == '1'))
+                fail_msg("%s on %s", cases[i].expression, names[n]);
+        tw__patterns_free(patterns);
+    }
+    static const char *const bad[] = {"a(", "a)|(b", "\\bget", "(?=get)", "(?P<a>get)", "(a)\\1", "get\n[", "*"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct tw__patterns *patterns = NULL;
+        if (tw__patterns_compile(bad[i], &patterns) != TW_ERR_SYNTAX) fail_msg("%s was understood", bad[i]);
+        assert_null(patterns);
+    }
 }
 
 int main(void)
@@ -196,6 +229,7 @@ int main(void)
         cmocka_unit_test(json_is_strict),
         cmocka_unit_test(display_is_what_python_shows),
         cmocka_unit_test(a_pattern_matches_at_the_start),
+        cmocka_unit_test(a_pattern_of_python_means_the_same_or_is_a_mistake),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
