@@ -166,12 +166,15 @@ static bool is_known_method(const char *method)
     return false;
 }
 
-/* "localhost:8080" -> localhost, "[::1]:8080" -> ::1 */
+/* "localhost:8080" -> localhost and 8080, "[::1]" -> ::1 */
 static void tag_host(tw_span span, const char *host)
 {
     if (!host || !*host) return;
     const bool bracket = *host == '[';
-    tw_tag_strn(span, "server.address", host + bracket, strcspn(host, bracket ? "]" : ":") - (bracket ? 1 : 0));
+    const char *end = host + strcspn(host, bracket ? "]" : ":"), *colon = strchr(end, ':');
+    tw_tag_strn(span, "server.address", host + bracket, (size_t)(end - host) - (bracket ? 1 : 0));
+    const long port = colon ? strtol(colon + 1, NULL, 10) : 0;
+    if (port > 0 && port <= UINT16_MAX) tw_tag(span, "server.port", port);
 }
 
 static void tag_request(const struct tw_mhd *traced, struct MHD_Connection *connection, const struct state *state,

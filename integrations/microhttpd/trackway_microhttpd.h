@@ -13,10 +13,11 @@
  * current one. The span begins when the headers are there and ends when MHD is done with the request.
  *
  * It is named by its method until the handler says which route it is, "GET /item/{id}", and has these tags:
- * http.request.method, url.path, url.scheme, http.route, server.address, client.address, network.peer.address,
- * network.peer.port, user_agent.original, network.protocol.version, http.request.body.size, http.response.status_code,
- * error.type. A status of 500 and above and a connection that broke are errors; 4xx is the client's error, not ours.
- * Not http.response.body.size: MHD tells it nobody, so a handler that knows it tags the span with it. */
+ * http.request.method, url.path, url.scheme, http.route, server.address, server.port, client.address,
+ * network.peer.address, network.peer.port, user_agent.original, network.protocol.version, http.request.body.size,
+ * http.response.status_code, error.type. A status of 500 and above and a connection that broke are errors; 4xx is the
+ * client's error, not ours. Not http.response.body.size: MHD tells it nobody, so a handler that knows it tags the span
+ * with it. */
 
 #include <microhttpd.h>
 #include <stdbool.h>

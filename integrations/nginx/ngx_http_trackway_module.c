@@ -395,14 +395,24 @@ static void tag_method(ngx_http_request_t *r, tw_span span)
     }
 }
 
+/* Of "shop.example:8080". A request line may name another server than the header does. */
+static __attribute__((noinline)) void tag_port(const ngx_str_t *host, const ngx_str_t *server, tw_span span)
+{
+    if (ngx_strncasecmp(host->data, server->data, server->len) != 0 || host->data[server->len] != ':') return;
+    const ngx_int_t port = ngx_atoi(host->data + server->len + 1, host->len - server->len - 1);
+    if (port > 0 && port <= 65535) tw_tag(span, "server.port", port);
+}
+
 static void tag_request(ngx_http_request_t *r, tw_span span, struct tw_key *route)
 {
+    const ngx_table_elt_t *host = r->headers_in.host;
     const ngx_str_t *server = &r->headers_in.server, *client = &r->connection->addr_text;
     const ngx_table_elt_t *agent = r->headers_in.user_agent;
     tag_method(r, span);
     if (r->uri.len) tw_tag_strn(span, "url.path", (const char *)r->uri.data, r->uri.len);
     if (route && *(const char *)(route + 1)) tag_literal(span, route, (const char *)(route + 1));
     if (server->len) tw_tag_strn(span, "server.address", (const char *)server->data, server->len);
+    if (host && server->len && host->value.len > server->len) tag_port(&host->value, server, span);
     if (client->len) tw_tag_strn(span, "client.address", (const char *)client->data, client->len);
     if (agent) tw_tag_strn(span, "user_agent.original", (const char *)agent->value.data, agent->value.len);
 }

@@ -15,10 +15,14 @@ def test_a_span_per_request_with_what_http_says():
     s = span(name="GET /item/{id}")
     assert s["span_kind"] == "server" and s["status"] == "unset" and "parent_id" not in s
     wanted = {"http.request.method": "GET", "url.path": "/item/7", "url.scheme": "http", "http.route": "/item/{id}", "server.address": "shop.example",
-              "client.address": "127.0.0.1", "network.peer.address": "127.0.0.1", "user_agent.original": "tester/1",
+              "server.port": 8080, "client.address": "127.0.0.1", "network.peer.address": "127.0.0.1", "user_agent.original": "tester/1",
               "network.protocol.version": "1.1", "http.response.status_code": 200, "item.id": 7}
     assert wanted.items() <= s["tags"].items(), s["tags"]
     assert span(name="load item")["parent_id"] == s["span_id"]
+    for n, (host, address, port) in enumerate([("[::1]:81", "::1", 81), ("[::1]", "::1", None), ("a", "a", None), ("a:x", "a", None), ("a:99999", "a", None)]):
+        get(f"{url}/host/{n}", headers=[("Host", host)])
+        tags = span(tag_url__path=f"/host/{n}")["tags"]
+        assert (tags["server.address"], tags.get("server.port")) == (address, port), tags
 
 
 def test_the_callers_trace_goes_on():

@@ -149,8 +149,8 @@ def test_the_tags_of_a_request():
     get(edge + "/mirror/tags?secret=1", headers=[("Host", "shop.example:99"), ("User-Agent", "tester/2")])
     s = edge_span("/mirror/tags")
     assert s["name"] == "GET /mirror/" and s["span_kind"] == "server" and s["status"] == "unset" and "parent_id" not in s
-    wanted = {"http.request.method": "GET", "http.route": "/mirror/", "server.address": "shop.example", "client.address": "127.0.0.1",
-              "user_agent.original": "tester/2", "http.response.status_code": 200, "nginx.upstream.status": 200,
+    wanted = {"http.request.method": "GET", "http.route": "/mirror/", "server.address": "shop.example", "server.port": 99,
+              "client.address": "127.0.0.1", "user_agent.original": "tester/2", "http.response.status_code": 200, "nginx.upstream.status": 200,
               "nginx.upstream.address": values["MIRROR"].removeprefix("http://")}
     assert wanted.items() <= s["tags"].items(), s["tags"]
     assert {"nginx.upstream.response_time_ms", "nginx.upstream.header_time_ms", "nginx.upstream.connect_time_ms"} <= s["tags"].keys()
