@@ -37,6 +37,7 @@ struct tw__field_key {
     const char *name; /* not NUL-terminated */
     size_t len;
     uint32_t id;
+    uint32_t nth; /* of a field that may have several values: which of them; 0 is the first */
 };
 
 /* Answers into *out. Returns false when the field is not there; *out is then not looked at. */

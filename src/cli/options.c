@@ -208,8 +208,8 @@ static int take_option(struct tw__args *args, const struct tw__command *command,
     const char *word = argv[*at] + 2, *value = strchr(word, '=');
     size_t len = value ? (size_t)(value - word) : strlen(word);
     const struct tw__option *option = tw__options;
-    while (option->name && (!(command->options & option->id) || strlen(option->name) != len ||
-                            memcmp(option->name, word, len) != 0))
+    while (option->name &&
+           (!(command->options & option->id) || strlen(option->name) != len || memcmp(option->name, word, len) != 0))
         option++;
     const struct tw__setting *setting = option->name ? NULL : find_setting(command, word, len);
     if (setting) {
@@ -320,6 +320,10 @@ int tw__args_parse(struct tw__args *args, const struct tw__command *command, int
     const char *server = getenv("TRACKWAY_SERVER");
     if (command->options & TW__OPT_SERVER && server && *server && !args->server && !args->file_count && !args->dir)
         args->server = server;
+    if (args->where && args->where->many && !(args->server && strcmp(command->name, "traces") == 0)) {
+        tw__complain("%s: --where: events and links are looked at by a collector: traces --server", command->name);
+        return TW__EXIT_USAGE;
+    }
     return check_operands(args, command);
 }
 

@@ -64,7 +64,7 @@ bool tw__where_record(const struct tw__args *args, const struct tw_record *recor
 bool tw__where_trace(const struct tw__args *args, const struct tw_batch_trace *trace)
 {
     struct tw__span_view view;
-    if (!args->where) return true;
+    if (!args->where || args->where->many) return true; /* several values: of a collector, which has looked */
     struct tw__trace_view of_trace = {
         .duration_ns = tw__batch_trace_duration(trace), .spans = trace->span_count, .errors = trace->error_count};
     if (trace->root) {

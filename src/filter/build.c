@@ -338,6 +338,7 @@ static struct tw__filter *finish(struct tw__filter_build *b)
     struct tw__field_key *keys = (struct tw__field_key *)(leaves + b->leaf_count);
     struct tw__filter_node *nodes = (struct tw__filter_node *)(keys + b->key_count);
     char *texts = (char *)(nodes + b->node_count);
+    bool many = false;
     memcpy(leaves, b->leaves, leaves_bytes);
     memcpy(keys, b->keys, keys_bytes);
     memcpy(nodes, b->nodes, nodes_bytes);
@@ -349,10 +350,13 @@ static struct tw__filter *finish(struct tw__filter_build *b)
     }
     for (unsigned i = 0; i < b->leaf_count; i++) {
         leaves[i].value.ptr = moved(b, leaves[i].value.ptr, texts);
+        leaves[i].many =
+            leaves[i].op > TW__FILTER_FALSE && b->schema && b->schema->many && b->schema->many(keys[leaves[i].key].id);
+        many |= leaves[i].many;
         set_quick(&leaves[i]);
     }
     set_jumps(b, leaves);
-    *filter = (struct tw__filter){leaves, nodes, keys, b->leaf_count, b->node_count, b->key_count};
+    *filter = (struct tw__filter){leaves, nodes, keys, b->leaf_count, b->node_count, b->key_count, many};
     return filter;
 }
 

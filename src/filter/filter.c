@@ -11,6 +11,7 @@
  *     === !==      type and value        false, true               false, true
  *
  * and of one that is missing: false, but absent() is true. So not x=1 passes a record without x, and x!=1 does not.
+ * Of several values one that passes is enough; for !=, !== and !~ there must also be none that = (===, ~) lets pass.
  *
  * Invariant: no allocation, no recursion; each step goes to a later condition.
  * Limits: texts compare by their bytes, as memcmp does. NaN is equal to nothing and not different from anything either.
@@ -239,6 +240,67 @@ bool tw__filter_match(const struct tw__filter *filter, tw__field_get *get, const
     }
 }
 
+static enum tw__filter_op opposite_of(enum tw__filter_op op)
+{
+    return op == TW__FILTER_NE         ? TW__FILTER_EQ
+           : op == TW__FILTER_OTHER    ? TW__FILTER_SAME
+           : op == TW__FILTER_NO_REGEX ? TW__FILTER_REGEX
+                                       : op;
+}
+
+/* A condition on a field with several values. */
+static enum tw__verdict test_each(const struct tw__filter *filter, const struct tw__filter_leaf *leaf,
+                                  tw__field_known *known, const void *source)
+{
+    struct tw__field_key key = filter->keys[leaf->key];
+    struct tw__filter_leaf opposite = *leaf;
+    struct tw__field value;
+    enum tw__known answer;
+    bool some = false, any = false;
+    opposite.op = (uint8_t)opposite_of((enum tw__filter_op)leaf->op);
+    for (; (answer = known(source, &key, &value)) == TW__KNOWN_VALUE; key.nth++) {
+        if (value.type == TW__FIELD_NONE) continue;
+        if (opposite.op != leaf->op && tw__filter_leaf_test(&opposite, &value)) return TW__VERDICT_NO;
+        any = true;
+        some |= tw__filter_leaf_test(leaf, &value);
+        if (some && opposite.op == leaf->op) return TW__VERDICT_YES;
+    }
+    if (answer == TW__KNOWN_NOT) return TW__VERDICT_DEPENDS;
+    return some || (!any && leaf->op == TW__FILTER_ABSENT) ? TW__VERDICT_YES : TW__VERDICT_NO;
+}
+
+struct getting {
+    tw__field_get *get;
+    const void *source;
+};
+
+static enum tw__known known_by_get(const void *source, const struct tw__field_key *key, struct tw__field *out)
+{
+    const struct getting *getting = source;
+    return getting->get(getting->source, key, out) ? TW__KNOWN_VALUE : TW__KNOWN_ABSENT;
+}
+
+bool tw__filter_match_each(const struct tw__filter *filter, tw__field_get *get, const void *source)
+{
+    if (!filter->many) return tw__filter_match(filter, get, source);
+    const struct getting getting = {get, source};
+    for (uint16_t at = 0;;) {
+        const struct tw__filter_leaf *leaf = &filter->leaves[at];
+        bool passes;
+        if (leaf->op <= TW__FILTER_FALSE) {
+            passes = leaf->op == TW__FILTER_TRUE;
+        } else if (leaf->many) {
+            passes = test_each(filter, leaf, known_by_get, &getting) == TW__VERDICT_YES;
+        } else {
+            struct tw__field value;
+            bool found = get(source, &filter->keys[leaf->key], &value);
+            passes = tw__filter_leaf_test(leaf, found ? &value : NULL);
+        }
+        at = passes ? leaf->on_true : leaf->on_false;
+        if (at >= TW__FILTER_REJECT) return at == TW__FILTER_ACCEPT;
+    }
+}
+
 static enum tw__verdict not(enum tw__verdict verdict) {
     return verdict == TW__VERDICT_DEPENDS ? verdict
            : verdict == TW__VERDICT_NO    ? TW__VERDICT_YES
@@ -284,6 +346,7 @@ static enum tw__verdict leaf_at_site(const void *data, const struct tw__filter *
 {
     const struct site *site = data;
     struct tw__field value;
+    if (leaf->many) return test_each(filter, leaf, site->known, site->source);
     enum tw__known known = site->known(site->source, &filter->keys[leaf->key], &value);
     if (known == TW__KNOWN_NOT) return TW__VERDICT_DEPENDS;
     return tw__filter_leaf_test(leaf, known == TW__KNOWN_VALUE ? &value : NULL) ? TW__VERDICT_YES : TW__VERDICT_NO;

@@ -68,6 +68,7 @@ struct tw__filter_leaf {
     bool unit;      /* value was written as a duration */
     uint8_t quick;  /* enum tw__filter_quick */
     uint8_t orders;
+    bool many;                  /* the key may have several values */
     uint16_t on_true, on_false; /* where to go on; TW__FILTER_ACCEPT, TW__FILTER_REJECT: the end */
     struct tw__field value;
     const struct tw__regex *regex;
@@ -88,6 +89,7 @@ struct tw__filter {
     const struct tw__filter_node *nodes;
     const struct tw__field_key *keys; /* each name once, in the order of the text */
     uint16_t leaf_count, node_count, key_count;
+    bool many; /* a leaf has */
 };
 
 enum tw__filter_holds {
@@ -105,6 +107,9 @@ struct tw__filter_schema {
     /* The values that a field can have, NULL at the end; NULL: any. Another one is a mistake, not a filter that never
      * matches. May be NULL. */
     const char *const *(*values)(const char *name, size_t len);
+    /* Whether a field that resolve gave this id may have several values; get is then asked for the key with nth 0, 1
+     * and so on until it says no. A value of the type NONE is none, and others may follow. May be NULL. */
+    bool (*many)(uint32_t id);
 };
 
 /* Compiles text, len bytes of either notation.
@@ -121,6 +126,10 @@ void tw__filter_free(struct tw__filter *filter);
  * Threads  [any thread] [async-signal-safe] when get is
  * Cost     linear in conditions and in the length of texts; no allocation, no recursion. */
 bool tw__filter_match(const struct tw__filter *filter, tw__field_get *get, const void *source);
+
+/* The same, also of filters with fields that have several values; of those tw__filter_match sees the first. Apart,
+ * because lines of logs have none, and are matched in a few nanoseconds. */
+bool tw__filter_match_each(const struct tw__filter *filter, tw__field_get *get, const void *source);
 
 /* One condition against one value; value NULL: the field is not there. */
 bool tw__filter_leaf_test(const struct tw__filter_leaf *leaf, const struct tw__field *value);

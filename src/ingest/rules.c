@@ -73,7 +73,7 @@ static void drop(const struct tw__rules *rules, struct tw__spans *spans, size_t 
         bool matches = false;
         tw__span_view_span(&view, spans, &spans->items[i]);
         for (size_t f = 0; f < rules->filter_count && !matches; f++)
-            matches = tw__filter_match(rules->filters[f], tw__span_field, &view);
+            matches = tw__filter_match_each(rules->filters[f], tw__span_field, &view);
         if (!matches) spans->items[kept++] = spans->items[i];
     }
     *dropped = spans->count - kept;

@@ -26,7 +26,20 @@ static const struct {
     {"severity", TW__SPAN_LEVEL, TW__FILTER_ANYTHING},
 };
 
-static const char tag_prefix[] = "tag.", resource_prefix[] = "resource.";
+#define PREFIX(text)                                                                                                   \
+    {                                                                                                                  \
+        text, sizeof text - 1                                                                                          \
+    }
+static const struct {
+    const char *text;
+    size_t len;
+} prefixes[] = {[TW__SPAN_TAG] = PREFIX(""),
+                [TW__SPAN_TAG_PREFIXED] = PREFIX("tag."),
+                [TW__SPAN_RESOURCE] = PREFIX("resource."),
+                [TW__SPAN_SCOPE_TAG] = PREFIX("scope."),
+                [TW__SPAN_EVENT_TAG] = PREFIX("event."),
+                [TW__SPAN_LINK_TAG] = PREFIX("link.")};
+#undef PREFIX
 
 static size_t row_of(const char *name, size_t len)
 {
@@ -37,16 +50,11 @@ static size_t row_of(const char *name, size_t len)
     return i;
 }
 
-static bool begins(const char *name, size_t len, const char *prefix)
-{
-    return len > strlen(prefix) && memcmp(name, prefix, strlen(prefix)) == 0;
-}
-
 static uint32_t resolve(const void *data, const char *name, size_t len)
 {
     (void)data;
-    if (begins(name, len, tag_prefix)) return TW__SPAN_TAG_PREFIXED;
-    if (begins(name, len, resource_prefix)) return TW__SPAN_RESOURCE;
+    for (uint32_t id = TW__SPAN_TAG_PREFIXED; id <= TW__SPAN_LINK_TAG; id++)
+        if (len > prefixes[id].len && memcmp(name, prefixes[id].text, prefixes[id].len) == 0) return id;
     size_t row = row_of(name, len);
     return row < sizeof fields / sizeof *fields ? fields[row].id : TW__SPAN_TAG;
 }
@@ -70,7 +78,22 @@ static const char *const *values(const char *name, size_t len)
                                    : NULL;
 }
 
-const struct tw__filter_schema tw__span_schema = {.resolve = resolve, .holds = holds, .values = values};
+static bool is_of_event(uint32_t id)
+{
+    return id == TW__SPAN_EVENT || id == TW__SPAN_EVENT_TIME || id == TW__SPAN_EVENT_TAG;
+}
+
+static bool is_of_link(uint32_t id)
+{
+    return id == TW__SPAN_LINK_TRACE_ID || id == TW__SPAN_LINK_SPAN_ID || id == TW__SPAN_LINK_TAG;
+}
+
+static bool many(uint32_t id)
+{
+    return is_of_event(id) || is_of_link(id);
+}
+
+const struct tw__filter_schema tw__span_schema = {.resolve = resolve, .holds = holds, .values = values, .many = many};
 
 const char *tw__span_field_name(size_t index)
 {
@@ -121,6 +144,8 @@ void tw__span_view_span(struct tw__span_view *view, const struct tw__spans *span
         .service = resource->service,
         .status_message = span->status_message,
         .scope = spans->scopes[span->scope].name,
+        .span = span,
+        .made_by = &spans->scopes[span->scope],
         .tags = span->tags,
         .tag_count = span->tag_count,
         .resource_tags = resource->tags,
@@ -132,6 +157,7 @@ void tw__span_view_span(struct tw__span_view *view, const struct tw__spans *span
         .is_span = true,
         .open = span->open,
     };
+    view->digits = view->link_digits;
     if (host) view->host = host->text;
     view->has_trace = set_id(view->trace_id, span->trace_id, sizeof span->trace_id);
     view->has_span = set_id(view->span_id, span->span_id, sizeof span->span_id);
@@ -204,13 +230,16 @@ static const struct {
     {TW__SPAN_PID, "process.pid"}, /* of the resource */
 };
 
+/* The key of the tag that a name with a prefix asks for. */
+static struct tw_text rest_of(const struct tw__field_key *key)
+{
+    return (struct tw_text){key->name + prefixes[key->id].len, key->len - prefixes[key->id].len};
+}
+
 bool tw__span_field_tag(const struct tw__field_key *key, struct tw_text *out)
 {
-    size_t skip = key->id == TW__SPAN_TAG_PREFIXED ? strlen(tag_prefix)
-                  : key->id == TW__SPAN_RESOURCE   ? strlen(resource_prefix)
-                                                   : 0;
-    if (skip || key->id == TW__SPAN_TAG) {
-        *out = (struct tw_text){key->name + skip, key->len - skip};
+    if (key->id == TW__SPAN_TAG || key->id == TW__SPAN_TAG_PREFIXED || key->id == TW__SPAN_RESOURCE) {
+        *out = rest_of(key);
         return true;
     }
     for (size_t i = 0; i < sizeof as_tags / sizeof *as_tags; i++) {
@@ -250,17 +279,58 @@ static bool of_trace(const struct tw__trace_view *trace, enum tw__span_field_id 
     return text(id == TW__SPAN_TRACE_NAME ? trace->name : trace->service, out);
 }
 
+/* The value of the nth event or link; of those that have none NONE. */
+static bool tag_or_none(const struct tw_tag_value *tags, size_t count, struct tw_text name, struct tw__field *out)
+{
+    if (!tag(tags, count, name.ptr, name.len, out)) out->type = TW__FIELD_NONE;
+    return true;
+}
+
+static bool of_event(const struct tw__span_view *v, const struct tw__field_key *key, struct tw__field *out)
+{
+    if (!v->span || key->nth >= v->span->event_count) return false;
+    const struct tw__span_event *event = &v->span->events[key->nth];
+    if (key->id == TW__SPAN_EVENT) return tw__field_set_text(out, event->name.ptr, event->name.len);
+    if (key->id == TW__SPAN_EVENT_TIME)
+        return tw__field_set_number(out, TW__FIELD_INT, event->time_ns - v->span->start_ns);
+    return tag_or_none(event->tags, event->tag_count, rest_of(key), out);
+}
+
+static bool of_link(const struct tw__span_view *v, const struct tw__field_key *key, struct tw__field *out)
+{
+    if (!v->span || key->nth >= v->span->link_count) return false;
+    const struct tw__span_link *link = &v->span->links[key->nth];
+    if (key->id == TW__SPAN_LINK_TAG) return tag_or_none(link->tags, link->tag_count, rest_of(key), out);
+    size_t bytes = key->id == TW__SPAN_LINK_TRACE_ID ? sizeof link->trace_id : sizeof link->span_id;
+    tw__hex_enc(key->id == TW__SPAN_LINK_TRACE_ID ? link->trace_id : link->span_id, bytes, v->digits);
+    return tw__field_set_text(out, v->digits, 2 * bytes);
+}
+
 bool tw__span_field(const void *data, const struct tw__field_key *key, struct tw__field *out)
 {
     const struct tw__span_view *v = data;
     enum tw__span_field_id id = (enum tw__span_field_id)key->id;
+    struct tw_text name;
     switch (id) {
     case TW__SPAN_TAG:
         return tag(v->tags, v->tag_count, key->name, key->len, out);
     case TW__SPAN_TAG_PREFIXED:
-        return tag(v->tags, v->tag_count, key->name + strlen(tag_prefix), key->len - strlen(tag_prefix), out);
+        name = rest_of(key);
+        return tag(v->tags, v->tag_count, name.ptr, name.len, out);
     case TW__SPAN_RESOURCE:
-        return resource(v, key->name + strlen(resource_prefix), key->len - strlen(resource_prefix), out);
+        name = rest_of(key);
+        return resource(v, name.ptr, name.len, out);
+    case TW__SPAN_SCOPE_TAG:
+        name = rest_of(key);
+        return v->made_by && tag(v->made_by->tags, v->made_by->tag_count, name.ptr, name.len, out);
+    case TW__SPAN_EVENT:
+    case TW__SPAN_EVENT_TIME:
+    case TW__SPAN_EVENT_TAG:
+        return of_event(v, key, out);
+    case TW__SPAN_LINK_TRACE_ID:
+    case TW__SPAN_LINK_SPAN_ID:
+    case TW__SPAN_LINK_TAG:
+        return of_link(v, key, out);
     case TW__SPAN_SERVICE:
         return text(v->service, out);
     case TW__SPAN_NAME:
@@ -311,6 +381,8 @@ bool tw__span_field(const void *data, const struct tw__field_key *key, struct tw
         return v->line ? number(v->line, out) : as_tag(v, id, out);
     case TW__SPAN_SCOPE:
         return text(v->scope, out);
+    case TW__SPAN_SCOPE_VERSION:
+        return v->made_by && text(v->made_by->version, out);
     case TW__SPAN_FIELD_COUNT:
         break;
     }

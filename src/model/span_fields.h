@@ -7,8 +7,9 @@
  *     tw__span_view_record(&view, record, process);
  *     if (tw__filter_match(filter, tw__span_field, &view)) ...
  *
- * A name of the table below is that field; resource.KEY is an attribute of the process; tag.KEY, and every other name,
- * is a tag of the span. docs/filter.md lists the fields for people. */
+ * A name of the table below is that field; resource.KEY is an attribute of the process, scope.KEY of what made the
+ * span; event.KEY is a tag of one of its events, link.KEY of one of its links, of which there may be several; tag.KEY,
+ * and every other name, is a tag of the span. docs/filter.md lists the fields for people. */
 #ifndef TW_MODEL_SPAN_FIELDS_H
 #define TW_MODEL_SPAN_FIELDS_H
 
@@ -43,12 +44,20 @@
     X(MODULE, "module", TEXT)                                                                                          \
     X(FUNCTION, "function", TEXT)                                                                                      \
     X(LINE, "line", ANYTHING)                                                                                          \
-    X(SCOPE, "scope", TEXT)
+    X(SCOPE, "scope", TEXT)                                                                                            \
+    X(SCOPE_VERSION, "scope_version", TEXT)                                                                            \
+    X(EVENT, "event", TEXT)                                                                                            \
+    X(EVENT_TIME, "event_time", DURATION)                                                                              \
+    X(LINK_TRACE_ID, "link_trace_id", TRACE_ID)                                                                        \
+    X(LINK_SPAN_ID, "link_span_id", TEXT)
 
 enum tw__span_field_id {
     TW__SPAN_TAG,
     TW__SPAN_TAG_PREFIXED, /* tag.KEY */
     TW__SPAN_RESOURCE,     /* resource.KEY */
+    TW__SPAN_SCOPE_TAG,    /* scope.KEY */
+    TW__SPAN_EVENT_TAG,    /* event.KEY */
+    TW__SPAN_LINK_TAG,     /* link.KEY */
 #define TW__SPAN_FIELD_ENUM(id, name, holds) TW__SPAN_##id,
     TW__SPAN_FIELD_TABLE(TW__SPAN_FIELD_ENUM)
 #undef TW__SPAN_FIELD_ENUM
@@ -66,7 +75,7 @@ struct tw__trace_view {
     struct tw_text name, service; /* of its root */
 };
 
-/* One span, or another record; borrowed. */
+/* One span, or another record; borrowed. Is not copied. */
 struct tw__span_view {
     struct tw_text name, service, status_message, host, thread, module, function, scope;
     const struct tw_tag_value *tags, *resource_tags;
@@ -76,9 +85,12 @@ struct tw__span_view {
     uint32_t pid, tid, line;            /* 0: absent */
     uint8_t kind, status, level;        /* level: above 7 for none */
     bool is_span, root, open;
-    const char *record; /* span, event, log ... for those who look at all records; NULL: absent */
+    const struct tw__span *span;     /* for its events and links; NULL: they are absent */
+    const struct tw__scope *made_by; /* NULL: its version and tags are absent */
+    const char *record;              /* span, event, log ... for those who look at all records; NULL: absent */
     char trace_id[32], span_id[16], parent_id[16]; /* digits */
     bool has_trace, has_span, has_parent;
+    char link_digits[32], *digits; /* of the link that was asked for last; digits points into this view */
 };
 
 /* Sets a view up. trace and record are set by the caller, who knows them.

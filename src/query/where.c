@@ -55,7 +55,7 @@ static bool matches(void *data, const struct tw__spans *spans, size_t index)
     tw__span_view_span(&view, spans, &spans->items[index]);
     struct tw__trace_view own = {.name = view.name, .service = view.service};
     if (where->root_names) view.trace = &own;
-    return tw__filter_match(where->filter, tw__span_field, &view);
+    return tw__filter_match_each(where->filter, tw__span_field, &view);
 }
 
 static bool matches_whole(void *data, const struct tw__spans *trace, size_t index, const struct tw__trace_view *of)
@@ -64,7 +64,7 @@ static bool matches_whole(void *data, const struct tw__spans *trace, size_t inde
     struct tw__span_view view;
     tw__span_view_span(&view, trace, &trace->items[index]);
     view.trace = of;
-    return tw__filter_match(where->filter, tw__span_field, &view);
+    return tw__filter_match_each(where->filter, tw__span_field, &view);
 }
 
 static bool is_root_name(uint32_t id)
@@ -226,12 +226,21 @@ static void look(struct tw__where *where)
     where->by_root = where->whole && must_name && !of_spans;
 }
 
+/* What a field is answered from, beside tags of the span and its resource. */
+static unsigned parts_of(uint32_t id)
+{
+    if (id == TW__SPAN_EVENT || id == TW__SPAN_EVENT_TIME || id == TW__SPAN_EVENT_TAG) return TW__PART_EVENTS;
+    if (id == TW__SPAN_LINK_TRACE_ID || id == TW__SPAN_LINK_SPAN_ID || id == TW__SPAN_LINK_TAG) return TW__PART_LINKS;
+    bool scope = id == TW__SPAN_SCOPE || id == TW__SPAN_SCOPE_VERSION || id == TW__SPAN_SCOPE_TAG;
+    return scope ? TW__PART_RESOURCES : 0;
+}
+
 static void collect_keys(struct tw__where *where)
 {
     for (unsigned i = 0; i < where->filter->key_count; i++) {
         struct tw_text tag;
         if (tw__span_field_tag(&where->filter->keys[i], &tag)) where->keys[where->key_count++] = tag;
-        if (where->filter->keys[i].id == TW__SPAN_SCOPE) where->parts |= TW__PART_RESOURCES;
+        where->parts |= parts_of(where->filter->keys[i].id);
     }
 }
 
@@ -286,7 +295,7 @@ void tw__where_apply(struct tw__where *where, struct tw__search *search)
     }
     search->whole.match = matches_whole;
     search->whole.data = where;
-    search->whole.parts = TW__PART_TAGS | TW__PART_RESOURCES;
+    search->whole.parts = TW__PART_TAGS | TW__PART_RESOURCES | where->parts;
     search->whole.needed = where->whole;
     spans->equals = where->equals;
     spans->equal_count = where->equal_count;

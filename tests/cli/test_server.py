@@ -260,6 +260,7 @@ def what_goes_wrong_is_said(folder):
                 (("show", NOTHING, "--server", world.server, "--token-file", token), {}, 1, "is not in the collector"),
                 (("traces", "--server", world.server, "--file", "x"), {}, 2, "not both"),
                 (("traces", "--server", world.server, "--token-file", token, "--where", "trace.spans>"), {}, 2, "--where"),
+                (("traces", "--where", "event=cache.miss"), {}, 2, "--server"), (("open", "--server", world.server, "--where", "link.a"), {}, 2, "traces --server"),
                 (("ps", "--server", world.server), {}, 2, "no option --server")):
             done = world.run(*args, **env)
             assert done.returncode == code and word in done.stderr and "wonderland" not in done.stderr, (args, done.returncode, done.stderr)

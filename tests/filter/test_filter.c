@@ -428,6 +428,77 @@ static void a_schema_gives_ids_and_asks_for_units(void **state)
     tw__filter_free(filter);
 }
 
+static uint32_t length_as_id(const void *data, const char *name, size_t len)
+{
+    (void)data;
+    (void)name;
+    return (uint32_t)len;
+}
+
+static bool zone_has_many(uint32_t id)
+{
+    return id == 4;
+}
+
+/* Of zone every value, and a NONE between any two. */
+static bool get_each(const void *data, const struct tw__field_key *key, struct tw__field *out)
+{
+    const struct event *event = data;
+    uint32_t nth = 0;
+    for (size_t i = 0; i < event->count; i++) {
+        if (event->keys[i].len != key->len || memcmp(event->keys[i].name, key->name, key->len) != 0) continue;
+        if (nth++ == key->nth) {
+            *out = event->values[i];
+            return true;
+        }
+        if (nth++ == key->nth) {
+            out->type = TW__FIELD_NONE;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void of_several_values_one_is_enough_and_for_unequal_none_may_be_equal(void **state)
+{
+    (void)state;
+    static const struct tw__filter_schema schema = {.resolve = length_as_id, .many = zone_has_many};
+    static const struct {
+        const char *text, *event;
+        bool matches;
+    } cases[] = {
+        {"zone=east", "zone=west zone=east", true},
+        {"zone=north", "zone=west zone=east", false},
+        {"zone!=east", "zone=west zone=east", false},
+        {"zone!=north", "zone=west zone=east", true},
+        {"zone!=north", "k=1", false},
+        {"zone!=1", "zone=west", false},
+        {"zone!=1", "zone=west zone=2", true},
+        {"[{zone, '!=', 1}]", "zone=west zone=1", false},
+        {"zone~^e", "zone=west zone=east", true},
+        {"zone!~^e", "zone=west zone=east", false},
+        {"zone!~^n", "zone=west zone=east", true},
+        {"zone>3", "zone=1 zone=5", true},
+        {"zone>3 zone<2", "zone=1 zone=5", true},
+        {"zone>5", "zone=1 zone=5", false},
+        {"zone", "zone=1 zone=2", true},
+        {"absent(zone)", "zone=1", false},
+        {"absent(zone) k=1", "k=1", true},
+        {"not zone=1", "zone=2 zone=1", false},
+        {"zone=2 k=1", "k=1 zone=1 zone=2", true},
+        {"k=1 or zone=2", "k=2 zone=1", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct tw__filter *filter;
+        struct event event;
+        assert_int_equal(tw__filter_compile(cases[i].text, strlen(cases[i].text), &schema, &filter, NULL), 0);
+        event_read(&event, cases[i].event);
+        if (tw__filter_match_each(filter, get_each, &event) != cases[i].matches)
+            fail_msg("%s at %s", cases[i].text, cases[i].event);
+        tw__filter_free(filter);
+    }
+}
+
 static enum tw__filter_holds holds_traces(const char *name, size_t len)
 {
     return len == 5 && memcmp(name, "trace", 5) == 0 ? TW__FILTER_TRACE_ID : TW__FILTER_ANYTHING;
@@ -437,7 +508,7 @@ static enum tw__filter_holds holds_traces(const char *name, size_t len)
 static void a_trace_id_is_found_in_every_form_that_people_write(void **state)
 {
     static const char *const records[] = {"trace=\"5759e988bd862e3fe1be46a994272793\"",
-                                         "trace=\"00000000000000000000000000003039\""};
+                                          "trace=\"00000000000000000000000000003039\""};
     static const struct {
         const char *text;
         int found; /* which of the records; -1: none */
@@ -596,6 +667,7 @@ int main(void)
         cmocka_unit_test(what_is_wrong_is_told_with_its_place),
         cmocka_unit_test(the_limits_hold_on_both_sides),
         cmocka_unit_test(a_schema_gives_ids_and_asks_for_units),
+        cmocka_unit_test(of_several_values_one_is_enough_and_for_unequal_none_may_be_equal),
         cmocka_unit_test(a_trace_id_is_found_in_every_form_that_people_write),
         cmocka_unit_test(as_many_short_trace_ids_as_conditions_have_room),
         cmocka_unit_test(a_value_that_a_field_never_has_is_refused_with_those_it_has),

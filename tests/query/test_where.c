@@ -14,7 +14,9 @@ enum { TRACES = 120, SPANS_A_TRACE = 5, SPANS = TRACES * SPANS_A_TRACE };
 
 static uint64_t begin_ns = 1795809896455266450u;
 static struct tw__spans all;
-static struct tw_tag_value tags[SPANS][5], resource_tags[3][2];
+static struct tw_tag_value tags[SPANS][5], resource_tags[3][2], scope_tags[1], event_tags[SPANS][2], link_tags[1];
+static struct tw__span_event events[SPANS][2];
+static struct tw__span_link links[SPANS];
 static char folder[] = "/tmp/trackway-where-XXXXXX";
 
 static struct tw_text text_of(const char *text)
@@ -32,6 +34,26 @@ static struct tw_tag_value int_tag(const char *key, int64_t value)
     return (struct tw_tag_value){.key = text_of(key), .type = TW_TYPE_INT, .value.i = value};
 }
 
+/* Up to two events and a link. */
+static void add_events(struct tw__span *span, unsigned i, unsigned mixed)
+{
+    for (unsigned e = 0; e < mixed % 3; e++) {
+        event_tags[i][e] = e ? int_tag("size", (int64_t)(mixed % 7)) : text_tag("exception.message", "no such cart");
+        events[i][e] = (struct tw__span_event){.time_ns = span->start_ns + e * 1000000,
+                                               .name = text_of(e ? "cache.miss" : "exception"),
+                                               .tags = &event_tags[i][e],
+                                               .tag_count = mixed % 5 ? 1 : 0,
+                                               .kind = TW_RECORD_EVENT};
+    }
+    span->events = events[i];
+    span->event_count = mixed % 3;
+    if (mixed % 4) return;
+    links[i] = (struct tw__span_link){.trace_id = {9}, .span_id = {(uint8_t)(mixed >> 6 & 1)}, .tags = link_tags};
+    links[i].tag_count = mixed >> 7 & 1;
+    span->links = &links[i];
+    span->link_count = 1;
+}
+
 /* Five spans a trace, in three services, with tags of every type; some without. */
 static void make_spans(void)
 {
@@ -44,8 +66,13 @@ static void make_spans(void)
         struct tw__resource resource = {.service = text_of(services[r]), .tags = resource_tags[r], .tag_count = 2};
         assert_int_equal(tw__spans_add_resource(&all, &resource), r);
     }
+    scope_tags[0] = text_tag("language", "C");
+    link_tags[0] = text_tag("ref", "child_of");
+    struct tw__scope scope = {.name = text_of("http"), .version = text_of("1.2"), .tags = scope_tags, .tag_count = 1};
+    assert_int_equal(tw__spans_add_scope(&all, &(struct tw__scope){0}), 0);
+    assert_int_equal(tw__spans_add_scope(&all, &scope), 1);
     for (unsigned i = 0; i < SPANS; i++) {
-        struct tw__span *span = tw__spans_add(&all, i % 3, 0);
+        struct tw__span *span = tw__spans_add(&all, i % 3, i % 5 == 2);
         assert_non_null(span);
         unsigned trace = i / SPANS_A_TRACE, k = i % SPANS_A_TRACE, mixed = i * 2654435761u >> 16;
         memset(span->trace_id, 0, 16);
@@ -69,6 +96,7 @@ static void make_spans(void)
         tags[i][4] = int_tag("name", (int64_t)(mixed % 3));
         span->tags = tags[i];
         span->tag_count = mixed % 11 == 0 ? 0 : 5;
+        add_events(span, i, mixed);
     }
 }
 
@@ -81,7 +109,7 @@ static bool selected_in_memory(const struct tw__filter *filter, size_t i)
 {
     struct tw__span_view view;
     tw__span_view_span(&view, &all, &all.items[i]);
-    return tw__filter_match(filter, tw__span_field, &view);
+    return tw__filter_match_each(filter, tw__span_field, &view);
 }
 
 /* Returns how many matched. */
@@ -154,6 +182,22 @@ static const char *const texts[] = {
     "service=cart (status=error or http.status_code=500) duration>5ms",
     "not (service=cart or service=db)",
     "trace_id~^07",
+    "event=cache.miss",
+    "event=cache.miss event=exception",
+    "event!=cache.miss",
+    "absent(event)",
+    "event.exception.message~cart",
+    "event.size>=3 service=cart",
+    "absent(event.size)",
+    "event_time>=1ms",
+    "link_trace_id",
+    "link_trace_id=09000000000000000000000000000000",
+    "link_span_id=0100000000000000",
+    "link.ref=child_of or event.size=5",
+    "scope=http",
+    "scope_version=1.2",
+    "scope.language=C status=error",
+    "absent(scope.language)",
     "zone=\"\"",
     "service=nobody",
 };
@@ -231,7 +275,7 @@ static size_t traces_as_in_memory(struct tw__store *store, const char *text, uin
             struct tw__span_view view;
             tw__span_view_span(&view, &all, &all.items[i]);
             view.trace = &trace;
-            matched += tw__filter_match(filter, tw__span_field, &view);
+            matched += tw__filter_match_each(filter, tw__span_field, &view);
         }
         if (matched == 0 || matched < least) continue;
         const struct tw__summary *one = NULL;
