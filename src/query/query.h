@@ -21,18 +21,26 @@ struct tw__search {
     struct tw__store_query spans; /* its order tells by what traces are listed: newest or slowest matching span */
     uint64_t min_trace_ns, max_trace_ns; /* from the first begin to the last end; 0: no condition */
     size_t limit;                        /* traces; 0: 20 */
-    unsigned matched_parts;              /* enum tw__store_part: of tw__summary.matched; TAGS and RESOURCES */
+    unsigned matched_parts;              /* enum tw__store_part: of tw__summary.matched */
+    size_t matched_max;                  /* of tw__summary.matched; 0: TW__MATCHED_USUAL */
+    bool matched_places;                 /* tw__summary.matched_places is wanted; with whole.needed */
 
     /* What can be told of a span only when its whole trace is known. Then spans is how candidates are found, and the
      * spans that match are looked for in the whole trace. */
     struct {
-        bool (*match)(void *data, const struct tw__spans *trace, size_t index, const struct tw__trace_view *of);
-        void *data;      /* match NULL: every span */
-        unsigned parts;  /* that it needs */
-        bool needed;     /* spans alone lets more through */
-        bool by_root;    /* spans.roots is a way to find the traces, no condition on the spans that match */
+        /* Says of each span whether it matches. Returns 0, or a negative enum tw_err. */
+        int (*select)(void *data, const struct tw__spans *trace, const struct tw__trace_view *of, bool *selected);
+        void *data;     /* select NULL: every span */
+        unsigned parts; /* that it needs */
+        bool needed;    /* spans alone lets more through */
+        bool by_root;   /* spans.roots is a way to find the traces, no condition on the spans that match */
+        bool by_others; /* all of spans is */
     } whole;
-    uint64_t min_matched, max_matched; /* how many spans of the trace match; 0: no condition */
+};
+
+/* Where a span stands in its trace, as the numbers of nested sets: those of its descendants lie between its own. */
+struct tw__nested_set {
+    uint32_t left, right, parent; /* from 1; parent: the left one of its parent, 0: a top */
 };
 
 struct tw__summary_service {
@@ -49,10 +57,13 @@ struct tw__summary {
     const struct tw__summary_service *services; /* by name */
     uint32_t service_count;
     uint32_t matched_count;
-    const struct tw__span *matched; /* up to TW__MATCHED_MAX, newest or slowest first; with names, and tags if wanted */
-    const struct tw__resource *matched_resources; /* of each of them, if wanted */
+    uint32_t matched_kept;                        /* as many of them as were wanted */
+    const struct tw__span *matched;               /* newest or slowest first; with names, and what else was wanted */
+    const struct tw__resource *matched_resources; /* of each of them; their tags if wanted */
+    const struct tw__scope *matched_scopes;       /* the same */
+    const struct tw__nested_set *matched_places;  /* of each of them, if wanted; else NULL */
 };
-enum { TW__MATCHED_MAX = 8 };
+enum { TW__MATCHED_USUAL = 8 };
 
 struct tw__summaries {
     struct tw__summary *items;

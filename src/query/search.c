@@ -116,11 +116,13 @@ static int copy_tags(struct tw__pool *pool, const struct tw_tag_value **tags, ui
     return 0;
 }
 
-/* The spans of a summary as they are taken; places[i] is where matched[i] lies in the batch that it comes from. */
+/* The spans of a summary as they are taken; places[i] is where items[i] lies in the batch that it comes from. */
 struct matched {
     struct tw__span *items;
     struct tw__resource *resources;
-    size_t places[TW__MATCHED_MAX];
+    struct tw__scope *scopes;
+    size_t *places;
+    uint32_t count, most;
 };
 
 static bool comes_before(const struct tw__search *search, const struct tw__span *a, const struct tw__span *b)
@@ -129,27 +131,77 @@ static bool comes_before(const struct tw__search *search, const struct tw__span 
     return a->start_ns > b->start_ns;
 }
 
-static int copy_matched(const struct tw__search *search, const struct tw__spans *from, struct tw__pool *pool,
-                        struct matched *matched, uint32_t count)
+static int copy_events(struct tw__pool *pool, struct tw__span *span)
 {
-    bool tags = search->matched_parts & TW__PART_TAGS, resources = search->matched_parts & TW__PART_RESOURCES;
-    for (uint32_t i = 0; i < count; i++) {
+    struct tw__span_event *events = tw__pool_zeroed(pool, span->event_count + 1, sizeof *events);
+    struct tw__span_link *links = tw__pool_zeroed(pool, span->link_count + 1, sizeof *links);
+    if (!events || !links) return TW_ERR_MEMORY;
+    for (uint32_t e = 0; e < span->event_count; e++) {
+        events[e] = span->events[e];
+        if (copy_text(pool, &events[e].name) < 0 || copy_tags(pool, &events[e].tags, events[e].tag_count) < 0)
+            return TW_ERR_MEMORY;
+    }
+    for (uint32_t l = 0; l < span->link_count; l++) {
+        links[l] = span->links[l];
+        if (copy_text(pool, &links[l].trace_state) < 0 || copy_tags(pool, &links[l].tags, links[l].tag_count) < 0)
+            return TW_ERR_MEMORY;
+    }
+    span->events = events;
+    span->links = links;
+    return 0;
+}
+
+static int copy_senders(struct tw__pool *pool, struct tw__resource *resource, struct tw__scope *scope, bool tags)
+{
+    if (!tags) resource->tag_count = scope->tag_count = 0;
+    resource->schema_url = scope->schema_url = (struct tw_text){"", 0};
+    return copy_text(pool, &resource->service) < 0 || copy_tags(pool, &resource->tags, resource->tag_count) < 0 ||
+                   copy_text(pool, &scope->name) < 0 || copy_text(pool, &scope->version) < 0 ||
+                   copy_tags(pool, &scope->tags, scope->tag_count) < 0
+               ? TW_ERR_MEMORY
+               : 0;
+}
+
+static int copy_matched(const struct tw__search *search, const struct tw__spans *from, struct tw__pool *pool,
+                        struct matched *matched)
+{
+    unsigned parts = search->matched_parts;
+    for (uint32_t i = 0; i < matched->count; i++) {
         struct tw__span *span = &matched->items[i];
         *span = from->items[matched->places[i]];
         matched->resources[i] = from->resources[span->resource];
-        span->resource = i;
+        matched->scopes[i] = from->scopes[span->scope];
+        span->resource = span->scope = i;
         span->trace_state = (struct tw_text){"", 0};
-        span->events = NULL;
-        span->links = NULL;
-        span->event_count = span->link_count = 0;
-        if (!tags) span->tag_count = 0;
-        if (!resources) matched->resources[i].tag_count = 0;
+        if (!(parts & TW__PART_TAGS)) span->tag_count = 0;
+        if (!(parts & TW__PART_EVENTS)) span->event_count = 0;
+        if (!(parts & TW__PART_LINKS)) span->link_count = 0;
         if (copy_text(pool, &span->name) < 0 || copy_text(pool, &span->status_message) < 0 ||
-            copy_tags(pool, &span->tags, span->tag_count) < 0 || copy_text(pool, &matched->resources[i].service) < 0 ||
-            copy_tags(pool, &matched->resources[i].tags, matched->resources[i].tag_count) < 0)
+            copy_tags(pool, &span->tags, span->tag_count) < 0 || copy_events(pool, span) < 0 ||
+            copy_senders(pool, &matched->resources[i], &matched->scopes[i], parts & TW__PART_RESOURCES) < 0)
             return TW_ERR_MEMORY;
     }
     return 0;
+}
+
+/* Before a span at depth d with p spans before it, p sets were opened and p - d closed. */
+static int find_places(const struct tw__spans *trace, const struct matched *matched, struct tw__pool *pool,
+                       const struct tw__nested_set **out)
+{
+    struct tw__pool scratch = {.limit_bytes = pool->limit_bytes};
+    struct tw__trace_layout layout;
+    struct tw__nested_set *places = tw__pool_zeroed(pool, matched->count + 1, sizeof *places);
+    struct tw__nested_set *all = tw__pool_take(&scratch, (trace->count + 1) * sizeof *all, 4);
+    int error = places && all ? tw__query_layout(trace, &scratch, &layout) : TW_ERR_MEMORY;
+    for (size_t p = 0; !error && p < layout.count; p++) {
+        uint32_t left = (uint32_t)(2 * p) - layout.depth[p] + 1, parent = layout.parent[p];
+        all[layout.order[p]] = (struct tw__nested_set){left, left + 2 * layout.tree_size[p] - 1,
+                                                       parent == UINT32_MAX ? 0 : all[layout.order[parent]].left};
+    }
+    for (uint32_t i = 0; !error && i < matched->count; i++) places[i] = all[matched->places[i]];
+    if (!error) *out = places;
+    tw__pool_fini(&scratch);
+    return error;
 }
 
 static bool equal_text(struct tw_text wanted, struct tw_text text)
@@ -162,6 +214,7 @@ static bool fits(const struct tw__search *search, const struct tw__spans *trace,
 {
     const struct tw__store_query *query = &search->spans;
     uint64_t duration_ns = tw__span_duration_ns(span);
+    if (search->whole.by_others) return true;
     uint32_t kind = span->kind == TW__KIND_UNSPECIFIED ? (uint32_t)TW__KINDS_UNSPECIFIED : 1u << (span->kind & 31);
     if (!equal_text(query->service, trace->resources[span->resource].service) || !equal_text(query->name, span->name))
         return false;
@@ -183,48 +236,66 @@ static struct tw__trace_view view_of(const struct tw__summary *summary)
     return view;
 }
 
+static void take_place(const struct tw__search *search, const struct tw__spans *from, struct matched *matched, size_t i)
+{
+    uint32_t at = matched->count;
+    while (at > 0 && comes_before(search, &from->items[i], &from->items[matched->places[at - 1]])) at--;
+    if (at == matched->most) return;
+    if (matched->count < matched->most) matched->count++;
+    memmove(matched->places + at + 1, matched->places + at, (matched->count - at - 1) * sizeof *matched->places);
+    matched->places[at] = i;
+}
+
 /* The spans of the trace that match: among those found, or in the whole of it. */
 static int take_matched(const struct tw__search *search, const struct tw__spans *from, bool whole,
-                        struct tw__pool *pool, struct tw__summary *summary)
+                        struct tw__pool *pool, struct tw__pool *scratch, struct tw__summary *summary)
 {
     const struct tw__trace_view view = view_of(summary);
-    struct matched matched = {.items = tw__pool_take(pool, TW__MATCHED_MAX * sizeof *matched.items, 8),
-                              .resources = tw__pool_zeroed(pool, TW__MATCHED_MAX, sizeof *matched.resources)};
-    uint32_t kept = 0;
-    if (!matched.items || !matched.resources) return TW_ERR_MEMORY;
+    size_t most = search->matched_max ? search->matched_max : TW__MATCHED_USUAL;
+    bool *selected = whole ? tw__pool_zeroed(scratch, from->count + 1, sizeof *selected) : NULL;
+    struct matched matched = {.places = tw__pool_take(scratch, most * sizeof *matched.places, 8),
+                              .most = (uint32_t)most};
+    if (!matched.places || (whole && !selected)) return TW_ERR_MEMORY;
+    if (whole && search->whole.select) {
+        int error = search->whole.select(search->whole.data, from, &view, selected);
+        if (error) return error;
+    } else if (whole) {
+        memset(selected, true, from->count);
+    }
     for (size_t i = 0; i < from->count; i++) {
         const struct tw__span *span = &from->items[i];
-        if (!whole && !same_trace(span->trace_id, summary->trace_id)) continue;
-        if (whole && (!fits(search, from, span) ||
-                      (search->whole.match && !search->whole.match(search->whole.data, from, i, &view))))
+        if (whole ? !selected[i] || !fits(search, from, span) : !same_trace(span->trace_id, summary->trace_id))
             continue;
         summary->matched_count++;
-        uint32_t at = kept;
-        while (at > 0 && comes_before(search, span, &from->items[matched.places[at - 1]])) at--;
-        if (at == TW__MATCHED_MAX) continue;
-        if (kept < TW__MATCHED_MAX) kept++;
-        memmove(matched.places + at + 1, matched.places + at, (kept - at - 1) * sizeof *matched.places);
-        matched.places[at] = i;
+        take_place(search, from, &matched, i);
     }
+    matched.items = tw__pool_zeroed(pool, matched.count + 1, sizeof *matched.items);
+    matched.resources = tw__pool_zeroed(pool, matched.count + 1, sizeof *matched.resources);
+    matched.scopes = tw__pool_zeroed(pool, matched.count + 1, sizeof *matched.scopes);
+    if (!matched.items || !matched.resources || !matched.scopes) return TW_ERR_MEMORY;
     summary->matched = matched.items;
     summary->matched_resources = matched.resources;
-    return copy_matched(search, from, pool, &matched, kept);
+    summary->matched_scopes = matched.scopes;
+    summary->matched_kept = matched.count;
+    int error = copy_matched(search, from, pool, &matched);
+    if (!error && whole && search->matched_places && matched.count)
+        error = find_places(from, &matched, pool, &summary->matched_places);
+    return error;
 }
 
 static bool is_wanted(const struct tw__search *search, const struct tw__summary *summary, bool whole)
 {
     if (summary->duration_ns < search->min_trace_ns) return false;
     if (search->max_trace_ns && summary->duration_ns > search->max_trace_ns) return false;
-    if (!whole) return true;
-    return summary->matched_count && summary->matched_count >= search->min_matched &&
-           (!search->max_matched || summary->matched_count <= search->max_matched);
+    return !whole || summary->matched_count;
 }
 
 /* One trace. *wanted: it meets the conditions. */
 static int take_trace(struct tw__store *store, const struct tw__search *search, const struct tw__spans *found,
                       struct tw__spans *trace, struct tw__pool *pool, struct tw__summary *summary, bool *wanted)
 {
-    bool whole = search->whole.needed || search->min_matched || search->max_matched;
+    bool whole = search->whole.needed;
+    struct tw__pool scratch = {0};
     unsigned parts = whole ? search->whole.parts | search->matched_parts : 0;
     *wanted = false;
     tw__spans_reset(trace);
@@ -233,7 +304,8 @@ static int take_trace(struct tw__store *store, const struct tw__search *search, 
     if (error || trace->count == 0) return error;
     error = tw__query_summary(trace, pool, summary);
     if (error || !is_wanted(search, summary, false)) return error;
-    error = take_matched(search, whole ? trace : found, whole, pool, summary);
+    error = take_matched(search, whole ? trace : found, whole, pool, &scratch, summary);
+    tw__pool_fini(&scratch);
     *wanted = !error && is_wanted(search, summary, whole);
     return error;
 }

@@ -1,429 +1,427 @@
-/* traceql: see the header. One pass over the text that writes the filter as it goes; nesting is only of parentheses,
- * which the filter compiler counts and limits.
+/* traceql: see the header. What stands between and behind the braces: expressions of spansets by two stacks, then one
+ * stage after the other, then at most one metric. Braces are traceql_filter's.
  */
 #include "query/traceql.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "filter/filter.h"
+#include "model/text.h"
+#include "query/traceql_read.h"
 
-struct reader {
+enum { STACK_MAX = 2 * TW__TRACEQL_NODES };
+
+/* -- expressions of spansets */
+
+struct sign {
     const char *text;
-    size_t len, at;
-    struct tw__buf *out, *fields;
-    struct tw__refusal *refusal;
+    uint8_t op;
+    bool negated, of_both;
 };
 
-static int refuse(const struct reader *r, const char *what)
-{
-    (void)tw__refuse(r->refusal, TW_ERR_SYNTAX, r->at, "%s", what);
-    return TW_ERR_SYNTAX;
-}
-
-static void space(struct reader *r)
-{
-    while (r->at < r->len &&
-           (r->text[r->at] == ' ' || r->text[r->at] == '\n' || r->text[r->at] == '\t' || r->text[r->at] == '\r'))
-        r->at++;
-}
-
-static bool take(struct reader *r, const char *word)
-{
-    size_t len = strlen(word);
-    space(r);
-    if (r->len - r->at < len || memcmp(r->text + r->at, word, len) != 0) return false;
-    r->at += len;
-    return true;
-}
-
-static bool is_word(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
-           c == '.' || c == ':' || c == '/' || c == '@' || c == '$';
-}
-
-/* An attribute's name or intrinsic: letters, digits and some signs; parts may be quoted. Into word, without the
- * quotes. */
-static int read_name(struct reader *r, struct tw__buf *word)
-{
-    space(r);
-    tw__buf_reset(word);
-    while (r->at < r->len) {
-        if (r->text[r->at] == '"') {
-            for (r->at++; r->at < r->len && r->text[r->at] != '"'; r->at++) tw__buf_char(word, r->text[r->at]);
-            if (r->at == r->len) return refuse(r, "a quote is not closed");
-            r->at++;
-        } else if (is_word(r->text[r->at])) {
-            tw__buf_char(word, r->text[r->at++]);
-        } else {
-            break;
-        }
-    }
-    return word->len ? 0 : refuse(r, "an attribute is expected: .name, span.name, resource.name or an intrinsic");
-}
-
-static bool same(const struct tw__buf *word, const char *other)
-{
-    return word->len == strlen(other) && memcmp(word->ptr, other, word->len) == 0;
-}
-
-static bool begins(const struct tw__buf *word, const char *other)
-{
-    size_t len = strlen(other);
-    return word->len > len && memcmp(word->ptr, other, len) == 0;
-}
-
-/* A key in quotes: no character of it means anything else. */
-static void put_key(struct tw__buf *out, const char *prefix, const char *name, size_t len)
-{
-    tw__buf_char(out, '"');
-    tw__buf_cstr(out, prefix);
-    tw__filter_escape(out, name, len, false);
-    tw__buf_char(out, '"');
-}
-
-enum field { FIELD_KEY, FIELD_EITHER, FIELD_ROOT, FIELD_UNKNOWN };
-
-/* The key that a name stands for. FIELD_EITHER: of the span or of its resource; the name without its dot is in key's
- * second half. */
-static enum field key_of(const struct tw__buf *word, struct tw__buf *key)
-{
-    static const struct {
-        const char *theirs, *ours;
-    } intrinsics[] = {
-        {"name", "name"},
-        {"span:name", "name"},
-        {"status", "status"},
-        {"span:status", "status"},
-        {"statusMessage", "status.message"},
-        {"span:statusMessage", "status.message"},
-        {"kind", "kind"},
-        {"span:kind", "kind"},
-        {"duration", "duration"},
-        {"span:duration", "duration"},
-        {"traceDuration", "trace.duration"},
-        {"trace:duration", "trace.duration"},
-        {"rootName", "trace.name"},
-        {"trace:rootName", "trace.name"},
-        {"rootServiceName", "trace.service"},
-        {"trace:rootService", "trace.service"},
-        {"trace:rootServiceName", "trace.service"},
-        {"span:id", "span_id"},
-        {"span:parentID", "parent_id"},
-        {"trace:id", "trace_id"},
-        {"resource.service.name", "service"},
-        {".service.name", "service"},
-        {"instrumentation:name", "scope"},
-    };
-    tw__buf_reset(key);
-    if (same(word, "nestedSetParent")) return FIELD_ROOT;
-    for (size_t i = 0; i < sizeof intrinsics / sizeof *intrinsics; i++) {
-        if (!same(word, intrinsics[i].theirs)) continue;
-        put_key(key, "", intrinsics[i].ours, strlen(intrinsics[i].ours));
-        return FIELD_KEY;
-    }
-    if (begins(word, "span.")) {
-        put_key(key, "tag.", word->ptr + 5, word->len - 5);
-        return FIELD_KEY;
-    }
-    if (begins(word, "resource.")) {
-        put_key(key, "", word->ptr, word->len);
-        return FIELD_KEY;
-    }
-    if (word->ptr[0] == '.' && word->len > 1) return FIELD_EITHER;
-    return FIELD_UNKNOWN;
-}
-
-/* Notes a name that was read, once. */
-static void note_field(struct reader *r, const struct tw__buf *word)
-{
-    enum { FIELDS_BYTES = 2048 };
-    for (size_t at = 0; at < r->fields->len; at += strlen(r->fields->ptr + at) + 1)
-        if (same(word, r->fields->ptr + at)) return;
-    if (r->fields->len + word->len >= FIELDS_BYTES || (word->len && memchr(word->ptr, 0, word->len))) return;
-    tw__buf_add(r->fields, word->ptr, word->len);
-    tw__buf_char(r->fields, 0);
-}
-
-struct value {
-    struct tw__buf text; /* as the filter language has it */
-    bool nil, quoted;
+/* Longer ones first. */
+static const struct sign signs[] = {
+    {"&>>", TW__SPANSET_DESCENDANT, false, true}, {"&<<", TW__SPANSET_ANCESTOR, false, true},
+    {"&&", TW__SPANSET_AND, false, false},        {"||", TW__SPANSET_OR, false, false},
+    {"&>", TW__SPANSET_CHILD, false, true},       {"&<", TW__SPANSET_PARENT, false, true},
+    {"&~", TW__SPANSET_SIBLING, false, true},     {"!>>", TW__SPANSET_DESCENDANT, true, false},
+    {"!<<", TW__SPANSET_ANCESTOR, true, false},   {"!>", TW__SPANSET_CHILD, true, false},
+    {"!<", TW__SPANSET_PARENT, true, false},      {"!~", TW__SPANSET_SIBLING, true, false},
+    {">>", TW__SPANSET_DESCENDANT, false, false}, {"<<", TW__SPANSET_ANCESTOR, false, false},
+    {">", TW__SPANSET_CHILD, false, false},       {"<", TW__SPANSET_PARENT, false, false},
+    {"~", TW__SPANSET_SIBLING, false, false},
 };
 
-/* A literal: quoted in either way, a number, a duration, a word. */
-static int read_value(struct reader *r, struct value *value)
+static const struct sign *read_sign(struct tw__traceql_reader *r)
 {
-    space(r);
-    tw__buf_reset(&value->text);
-    value->nil = value->quoted = false;
-    char quote = r->at < r->len ? r->text[r->at] : 0;
-    if (quote == '"' || quote == '`') {
-        value->quoted = true;
-        for (r->at++; r->at < r->len && r->text[r->at] != quote; r->at++) {
-            if (quote == '"' && r->text[r->at] == '\\' && r->at + 1 < r->len) {
-                tw__buf_char(&value->text, r->text[++r->at] == 'n' ? '\n' : r->text[r->at]);
-                continue;
-            }
-            tw__buf_char(&value->text, r->text[r->at]);
-        }
-        if (r->at == r->len) return refuse(r, "a quote is not closed");
-        r->at++;
-        return 0;
-    }
-    while (r->at < r->len && is_word(r->text[r->at])) tw__buf_char(&value->text, r->text[r->at++]);
-    if (value->text.len == 0) return refuse(r, "a value is expected");
-    value->nil = same(&value->text, "nil");
-    return 0;
-}
-
-static const char *read_operator(struct reader *r)
-{
-    static const char *const theirs[] = {"=~", "!~", "!=", "<=", ">=", "=", "<", ">"};
-    static const char *const ours[] = {"~", "!~", "!=", "<=", ">=", "=", "<", ">"};
-    for (size_t i = 0; i < sizeof theirs / sizeof *theirs; i++)
-        if (take(r, theirs[i])) return ours[i];
+    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
+        if (tw__traceql_take(r, signs[i].text)) return &signs[i];
     return NULL;
 }
 
-static void put_one(struct tw__buf *out, const struct tw__buf *key, const char *op, const struct value *value)
-{
-    if (value->nil) {
-        tw__buf_cstr(out, *op == '=' ? "absent(" : "exists(");
-        tw__buf_add(out, key->ptr, key->len);
-        tw__buf_char(out, ')');
-        return;
-    }
-    bool regex = op[strlen(op) - 1] == '~';
-    tw__buf_add(out, key->ptr, key->len);
-    tw__buf_cstr(out, op);
-    if (!regex && !value->quoted) {
-        tw__buf_add(out, value->text.ptr, value->text.len);
-        return;
-    }
-    tw__buf_cstr(out, regex ? "\"^(" : "\""); /* TraceQL's match the whole value */
-    tw__filter_escape(out, value->text.ptr, value->text.len, regex);
-    tw__buf_cstr(out, regex ? ")$\"" : "\"");
-}
+struct expression {
+    const struct sign *signs[STACK_MAX]; /* NULL: an open parenthesis */
+    uint8_t operands[STACK_MAX];
+    unsigned sign_count, operand_count;
+};
 
-/* The comparison of an attribute that may be the span's or its resource's. */
-static void put_either(struct tw__buf *out, const struct tw__buf *word, const char *op, const struct value *value)
+static int add_node(struct tw__traceql_reader *r, struct tw__spanset_node node, uint8_t *out)
 {
-    struct tw__buf key = {0};
-    tw__buf_char(out, '(');
-    put_key(&key, "tag.", word->ptr + 1, word->len - 1);
-    put_one(out, &key, op, value);
-    tw__buf_cstr(out, value->nil && *op == '=' ? " and " : " or ");
-    tw__buf_reset(&key);
-    put_key(&key, "resource.", word->ptr + 1, word->len - 1);
-    put_one(out, &key, op, value);
-    tw__buf_char(out, ')');
-    tw__buf_fini(&key);
-}
-
-/* What follows the name of a field. */
-static int read_comparison(struct reader *r, const struct tw__buf *word, enum field field, const struct tw__buf *key,
-                           struct value *value)
-{
-    const char *op = read_operator(r);
-    if (!op) return refuse(r, "a comparison is expected: = != < <= > >= =~ !~");
-    int code = read_value(r, value);
-    if (code < 0) return code;
-    if (field == FIELD_ROOT) /* nestedSetParent < 0: a root */
-        tw__buf_cstr(r->out, *op == '<' || *op == '=' ? "root=true" : "root=false");
-    else if (field == FIELD_EITHER)
-        put_either(r->out, word, op, value);
-    else
-        put_one(r->out, key, op, value);
+    if (r->out->node_count == TW__TRACEQL_NODES) return tw__traceql_refuse(r, r->at, "too many spansets");
+    *out = (uint8_t)r->out->node_count;
+    r->out->nodes[r->out->node_count++] = node;
     return 0;
 }
 
-static int read_condition(struct reader *r)
+static int reduce(struct tw__traceql_reader *r, struct expression *e)
 {
-    struct tw__buf word = {0}, key = {0};
-    struct value value = {0};
-    size_t begin = r->at;
-    int code = read_name(r, &word);
-    if (code == 0 && (same(&word, "true") || same(&word, "false"))) {
-        tw__buf_add(r->out, word.ptr, word.len);
-    } else if (code == 0) {
-        enum field field = key_of(&word, &key);
-        if (field == FIELD_UNKNOWN) {
-            r->at = begin;
-            code = refuse(r, "not an attribute or intrinsic that is known here");
-        } else {
-            note_field(r, &word);
-            code = read_comparison(r, &word, field, &key, &value);
-        }
+    const struct sign *sign = e->signs[--e->sign_count];
+    uint8_t b = e->operands[--e->operand_count], a = e->operands[e->operand_count - 1];
+    struct tw__spanset_node node = {sign->op, a, b, sign->negated, sign->of_both};
+    return add_node(r, node, &e->operands[e->operand_count - 1]);
+}
+
+static bool is_structure(const struct sign *sign)
+{
+    return sign->op > TW__SPANSET_OR;
+}
+
+static int add_filter(struct tw__traceql_reader *r, uint8_t *node)
+{
+    unsigned filter = r->out->filter_count;
+    if (filter == TW__TRACEQL_FILTERS) return tw__traceql_refuse(r, r->at, "too many spansets");
+    int code = tw__traceql_read_filter(r, &r->out->filters[filter]);
+    if (code < 0) return code;
+    r->out->filter_count++;
+    return add_node(r, (struct tw__spanset_node){TW__SPANSET_FILTER, (uint8_t)filter, 0, false, false}, node);
+}
+
+/* Parentheses and a spanset. */
+static int read_operand(struct tw__traceql_reader *r, struct expression *e)
+{
+    while (tw__traceql_take(r, "(")) {
+        if (e->sign_count == STACK_MAX) return tw__traceql_refuse(r, r->at, "too many parentheses");
+        e->signs[e->sign_count++] = NULL;
     }
-    tw__buf_fini(&word);
-    tw__buf_fini(&key);
-    tw__buf_fini(&value.text);
+    if (e->operand_count == STACK_MAX) return tw__traceql_refuse(r, r->at, "too many spansets");
+    int code = add_filter(r, &e->operands[e->operand_count]);
+    e->operand_count += code == 0;
     return code;
 }
 
-/* Everything between the braces. */
-static int read_spanset(struct reader *r)
+static int read_closing(struct tw__traceql_reader *r, struct expression *e)
 {
-    size_t depth = 0;
-    bool operand = true; /* expected next */
-    if (!take(r, "{")) return refuse(r, "a spanset is expected: { ... }");
-    if (take(r, "}")) return 0;
+    int code = 0;
+    while (code == 0 && tw__traceql_take(r, ")")) {
+        while (code == 0 && e->sign_count && e->signs[e->sign_count - 1]) code = reduce(r, e);
+        if (code == 0 && e->sign_count == 0) return tw__traceql_refuse(r, r->at, "a parenthesis too many");
+        if (code == 0) e->sign_count--;
+    }
+    return code;
+}
+
+static int add_stage(struct tw__traceql_reader *r, struct tw__traceql_stage stage)
+{
+    if (r->out->stage_count == TW__TRACEQL_STAGES) return tw__traceql_refuse(r, r->at, "too many functions");
+    r->out->stages[r->out->stage_count++] = stage;
+    return 0;
+}
+
+static int read_spansets(struct tw__traceql_reader *r)
+{
+    struct expression e = {.sign_count = 0};
+    unsigned first = r->out->node_count;
+    int code = 0;
     for (;;) {
-        int code = 0;
-        if (operand && take(r, "(")) {
-            tw__buf_char(r->out, '(');
-            depth++;
-        } else if (operand && r->at < r->len && r->text[r->at] == '!') {
-            r->at++;
-            tw__buf_cstr(r->out, "not ");
-        } else if (operand) {
-            if ((code = read_condition(r)) < 0) return code;
-            operand = false;
-        } else if (depth > 0 && take(r, ")")) {
-            tw__buf_char(r->out, ')');
-            depth--;
-        } else if (take(r, "&&")) {
-            tw__buf_cstr(r->out, " and ");
-            operand = true;
-        } else if (take(r, "||")) {
-            tw__buf_cstr(r->out, " or ");
-            operand = true;
-        } else if (depth == 0 && take(r, "}")) {
-            return 0;
-        } else {
-            return refuse(r, "&&, || or the end of the spanset is expected");
-        }
+        code = read_operand(r, &e);
+        if (code == 0) code = read_closing(r, &e);
+        if (code < 0) return code;
+        const struct sign *sign = read_sign(r);
+        if (!sign) break;
+        while (code == 0 && e.sign_count && e.signs[e.sign_count - 1] &&
+               (is_structure(e.signs[e.sign_count - 1]) || !is_structure(sign)))
+            code = reduce(r, &e);
+        if (code < 0) return code;
+        if (e.sign_count == STACK_MAX) return tw__traceql_refuse(r, r->at, "too many spansets");
+        e.signs[e.sign_count++] = sign;
     }
-}
-
-/* -- behind the spanset */
-
-static int read_number(struct reader *r, double *out)
-{
-    char digits[32];
-    size_t len = 0;
-    space(r);
-    while (r->at < r->len && len < sizeof digits - 1 &&
-           ((r->text[r->at] >= '0' && r->text[r->at] <= '9') || r->text[r->at] == '.'))
-        digits[len++] = r->text[r->at++];
-    digits[len] = 0;
-    if (len == 0) return refuse(r, "a number is expected");
-    uint64_t whole = 0, scale = 1;
-    bool point = false;
-    for (size_t i = 0; i < len; i++) {
-        if (digits[i] == '.') {
-            if (point) return refuse(r, "a number has one point");
-            point = true;
-            continue;
+    while (code == 0 && e.sign_count) {
+        if (!e.signs[e.sign_count - 1]) {
+            tw__traceql_space(r);
+            if (r->at < r->len && r->text[r->at] == '|')
+                return tw__traceql_refuse(r, r->at,
+                                          "functions inside parentheses are not there; they follow the spansets");
+            return tw__traceql_refuse(r, r->at, ") is expected");
         }
-        if (whole > UINT64_MAX / 100) break;
-        whole = whole * 10 + (uint64_t)(digits[i] - '0');
-        if (point) scale *= 10;
+        code = reduce(r, &e);
     }
-    *out = (double)whole / (double)scale;
-    return 0;
-}
-
-static int read_count(struct reader *r, struct tw__traceql *out)
-{
-    double number;
-    if (!take(r, "(") || !take(r, ")")) return refuse(r, "count() is expected");
-    const char *op = read_operator(r);
-    if (!op || strchr(op, '~')) return refuse(r, "a comparison is expected after count()");
-    int code = read_number(r, &number);
     if (code < 0) return code;
-    if (strcmp(op, "!=") == 0) return refuse(r, "count() != is not known here");
-    uint64_t down = (uint64_t)floor(number), up = (uint64_t)ceil(number), least = 0, most = UINT64_MAX;
-    if (strcmp(op, ">") == 0) least = down + 1;
-    if (strcmp(op, ">=") == 0 || strcmp(op, "=") == 0) least = up;
-    if (strcmp(op, "<") == 0) most = up ? up - 1 : 0;
-    if (strcmp(op, "<=") == 0 || strcmp(op, "=") == 0) most = down;
-    if (least > out->count_min) out->count_min = least;
-    if (most < out->count_max) out->count_max = most;
-    return 0;
+    return add_stage(
+        r, (struct tw__traceql_stage){.kind = TW__TRACEQL_SPANSETS, .first = (uint8_t)first, .node = e.operands[0]});
 }
 
-static int read_metric(struct reader *r, struct tw__traceql *out, enum tw__traceql_function function)
+/* Functions may come without a spanset: { }. */
+static int add_all(struct tw__traceql_reader *r)
 {
-    out->function = function;
-    if (!take(r, "(")) return refuse(r, "( is expected");
-    if (function == TW__TRACEQL_QUANTILE || function == TW__TRACEQL_HISTOGRAM) {
-        if (!take(r, "duration") && !take(r, "span:duration")) return refuse(r, "of durations only");
-        while (function == TW__TRACEQL_QUANTILE && take(r, ",")) {
-            double q;
-            int code = read_number(r, &q);
-            if (code < 0) return code;
-            if (out->quantile_count == TW__TRACEQL_QUANTILES) return refuse(r, "too many quantiles");
-            out->quantiles[out->quantile_count++] = q;
-        }
-        if (function == TW__TRACEQL_QUANTILE && out->quantile_count == 0)
-            return refuse(r, "a quantile is expected: , .9");
-    }
-    if (!take(r, ")")) return refuse(r, ") is expected");
-    if (!take(r, "by")) return 0;
-    if (!take(r, "(")) return refuse(r, "( is expected");
-    int code = read_name(r, &out->by_label);
+    uint8_t node = 0;
+    r->out->filters[r->out->filter_count] = (struct tw_text){"", 0};
+    int code = add_node(
+        r, (struct tw__spanset_node){TW__SPANSET_FILTER, (uint8_t)r->out->filter_count++, 0, false, false}, &node);
+    return code < 0 ? code : add_stage(r, (struct tw__traceql_stage){.kind = TW__TRACEQL_SPANSETS, .node = node});
+}
+
+/* -- functions */
+
+static int expect(struct tw__traceql_reader *r, const char *sign, const char *what)
+{
+    return tw__traceql_take(r, sign) ? 0 : tw__traceql_refuse(r, r->at, what);
+}
+
+static uint8_t orders_of(const char *op)
+{
+    if (*op == '<') return op[1] ? TW__FILTER_IF_LESS | TW__FILTER_IF_EQUAL : TW__FILTER_IF_LESS;
+    if (*op == '>') return op[1] ? TW__FILTER_IF_GREATER | TW__FILTER_IF_EQUAL : TW__FILTER_IF_GREATER;
+    return *op == '=' ? TW__FILTER_IF_EQUAL : TW__FILTER_IF_LESS | TW__FILTER_IF_GREATER;
+}
+
+/* count() > 2, avg(duration) >= 20ms */
+static int read_aggregate(struct tw__traceql_reader *r, enum tw__traceql_aggregate aggregate)
+{
+    struct tw__traceql_stage stage = {.kind = TW__TRACEQL_AGGREGATE, .aggregate = (uint8_t)aggregate};
+    struct tw__traceql_number number;
+    int code = expect(r, "(", "( is expected");
+    if (code == 0 && aggregate != TW__TRACEQL_AGG_COUNT) code = tw__traceql_read_field(r, &stage.field);
+    if (code == 0)
+        code = expect(r, ")",
+                      aggregate == TW__TRACEQL_AGG_COUNT ? "count() is expected" : ") is expected; of one attribute");
     if (code < 0) return code;
-    enum field field = key_of(&out->by_label, &out->by);
-    if (field == FIELD_EITHER) put_key(&out->by, "tag.", out->by_label.ptr + 1, out->by_label.len - 1);
-    if (field == FIELD_UNKNOWN || field == FIELD_ROOT) return refuse(r, "by: not an attribute that is known here");
-    return take(r, ")") ? 0 : refuse(r, ") is expected; by one attribute only");
+    tw__traceql_space(r);
+    size_t begin = r->at;
+    const char *op = tw__traceql_read_operator(r);
+    if (!op || strchr(op, '~')) return tw__traceql_refuse(r, begin, "a comparison is expected: = != < <= > >=");
+    code = tw__traceql_read_number(r, &number);
+    if (code < 0) return code;
+    stage.orders = orders_of(op);
+    stage.number = number.value;
+    return add_stage(r, stage);
 }
 
-/* select(a, b) */
-static int read_select(struct reader *r)
+static int read_by(struct tw__traceql_reader *r)
 {
-    struct tw__buf word = {0};
-    int code = take(r, "(") ? 0 : refuse(r, "( is expected");
+    struct tw__traceql_stage stage = {.kind = TW__TRACEQL_BY};
+    int code = expect(r, "(", "( is expected");
+    if (code == 0) code = tw__traceql_read_field(r, &stage.field);
+    if (code == 0) code = expect(r, ")", ") is expected; by one attribute, as in Tempo, but of metrics by several");
+    return code < 0 ? code : add_stage(r, stage);
+}
+
+/* select(a, b): answered beside each span, so it is only noted. */
+static int read_select(struct tw__traceql_reader *r)
+{
+    int code = expect(r, "(", "( is expected");
     while (code == 0) {
-        code = read_name(r, &word);
-        if (code == 0) note_field(r, &word);
-        if (code == 0 && take(r, ")")) break;
-        if (code == 0 && !take(r, ",")) code = refuse(r, ", or ) is expected");
+        size_t begin = r->at;
+        uint8_t field;
+        code = tw__traceql_read_name(r);
+        struct tw_text word = {r->word.ptr, r->word.len};
+        if (code < 0) return code;
+        if (word.len > 9 && memcmp(word.ptr, "nestedSet", 9) == 0) {
+            r->out->places = true;
+        } else {
+            r->at = begin;
+            code = tw__traceql_read_field(r, &field);
+            if (code < 0) return code;
+            r->out->field_count--; /* known; nothing else is needed of it */
+        }
+        tw__traceql_note(r);
+        if (tw__traceql_take(r, ")")) return 0;
+        code = expect(r, ",", ", or ) is expected");
     }
-    tw__buf_fini(&word);
+    return code;
+}
+
+/* -- metrics */
+
+static int read_quantiles(struct tw__traceql_reader *r)
+{
+    struct tw__traceql_number number;
+    while (tw__traceql_take(r, ",")) {
+        size_t begin = r->at;
+        int code = tw__traceql_read_number(r, &number);
+        if (code < 0) return code;
+        if (!(number.value >= 0 && number.value <= 1))
+            return tw__traceql_refuse(r, begin, "a quantile is a number from 0 to 1");
+        if (r->out->metric.quantile_count == TW__TRACEQL_QUANTILES)
+            return tw__traceql_refuse(r, begin, "too many quantiles");
+        r->out->metric.quantiles[r->out->metric.quantile_count++] = number.value;
+    }
+    return r->out->metric.quantile_count ? 0 : tw__traceql_refuse(r, r->at, "a quantile is expected: , .9");
+}
+
+static int read_whole(struct tw__traceql_reader *r, uint64_t *out)
+{
+    struct tw__traceql_number number;
+    struct tw__field exact;
+    tw__traceql_space(r);
+    size_t begin = r->at;
+    int code = tw__traceql_read_number(r, &number);
+    if (code < 0) return code;
+    if (number.plain.len == 0 || !tw__number_read(number.plain.ptr, number.plain.len, &exact) ||
+        exact.type != TW__FIELD_INT || exact.i <= 0)
+        return tw__traceql_refuse(r, begin, "a whole number above 0 is expected");
+    *out = exact.u;
+    return 0;
+}
+
+/* compare({selection}, most, since, until) */
+static int read_compare(struct tw__traceql_reader *r)
+{
+    r->out->metric.most = 10;
+    int code = tw__traceql_read_filter(r, &r->out->metric.selection);
+    if (code == 0 && tw__traceql_take(r, ",")) code = read_whole(r, &r->out->metric.most);
+    if (code == 0 && tw__traceql_take(r, ",")) {
+        code = read_whole(r, &r->out->metric.since_ns);
+        if (code == 0) code = expect(r, ",", "when the selection ends is expected");
+        if (code == 0) code = read_whole(r, &r->out->metric.until_ns);
+    }
+    return code;
+}
+
+static int read_metric_by(struct tw__traceql_reader *r)
+{
+    int code = expect(r, "(", "( is expected");
+    while (code == 0) {
+        if (r->out->metric.by_count == TW__TRACEQL_BY_MAX)
+            return tw__traceql_refuse(r, r->at, "by: more than 5 attributes");
+        code = tw__traceql_read_field(r, &r->out->metric.by[r->out->metric.by_count]);
+        if (code < 0) return code;
+        r->out->metric.by_count++;
+        if (tw__traceql_take(r, ")")) return 0;
+        code = expect(r, ",", ", or ) is expected");
+    }
+    return code;
+}
+
+static int read_metric(struct tw__traceql_reader *r, enum tw__traceql_function function)
+{
+    bool fieldless = function == TW__TRACEQL_RATE || function == TW__TRACEQL_COUNT || function == TW__TRACEQL_COMPARE;
+    r->out->metric.function = function;
+    int code = expect(r, "(", "( is expected");
+    if (code == 0 && !fieldless) {
+        code = tw__traceql_read_field(r, &r->out->metric.field);
+        if (code < 0) return code;
+        r->out->metric.has_field = !tw__text_is(r->out->fields[r->out->metric.field].keys[0], "duration");
+    }
+    if (code == 0 && function == TW__TRACEQL_QUANTILE) code = read_quantiles(r);
+    if (code == 0 && function == TW__TRACEQL_COMPARE) code = read_compare(r);
+    if (code == 0) code = expect(r, ")", ") is expected");
+    if (code == 0 && function != TW__TRACEQL_COMPARE && tw__traceql_take_word(r, "by")) code = read_metric_by(r);
+    return code;
+}
+
+/* | topk(10), and what may not follow a metric. */
+static int read_second(struct tw__traceql_reader *r)
+{
+    uint64_t keep = 0;
+    bool smallest = false;
+    if (!tw__traceql_take_word(r, "topk") && !(smallest = tw__traceql_take_word(r, "bottomk")))
+        return tw__traceql_refuse(r, r->at, "behind a metric there are topk() and bottomk()");
+    int code = expect(r, "(", "( is expected");
+    if (code == 0) code = read_whole(r, &keep);
+    if (code == 0) code = expect(r, ")", ") is expected");
+    if (code < 0) return code;
+    r->out->metric.keep = keep < 1000000 ? (unsigned)keep : 1000000;
+    r->out->metric.keep_smallest = smallest;
+    return 0;
+}
+
+/* -- all of it */
+
+static const struct {
+    const char *name;
+    enum tw__traceql_aggregate aggregate;
+} aggregates[] = {{"count", TW__TRACEQL_AGG_COUNT},
+                  {"sum", TW__TRACEQL_AGG_SUM},
+                  {"avg", TW__TRACEQL_AGG_AVG},
+                  {"min", TW__TRACEQL_AGG_MIN},
+                  {"max", TW__TRACEQL_AGG_MAX}};
+
+static const struct {
+    const char *name;
+    enum tw__traceql_function function;
+} functions[] = {{"rate", TW__TRACEQL_RATE},
+                 {"count_over_time", TW__TRACEQL_COUNT},
+                 {"quantile_over_time", TW__TRACEQL_QUANTILE},
+                 {"histogram_over_time", TW__TRACEQL_HISTOGRAM},
+                 {"min_over_time", TW__TRACEQL_MIN},
+                 {"max_over_time", TW__TRACEQL_MAX},
+                 {"avg_over_time", TW__TRACEQL_AVG},
+                 {"sum_over_time", TW__TRACEQL_SUM},
+                 {"compare", TW__TRACEQL_COMPARE}};
+
+static bool spanset_follows(struct tw__traceql_reader *r)
+{
+    tw__traceql_space(r);
+    return r->at < r->len && (r->text[r->at] == '{' || r->text[r->at] == '(');
+}
+
+static int read_stage(struct tw__traceql_reader *r)
+{
+    if (spanset_follows(r)) return read_spansets(r);
+    size_t begin = r->at;
+    if (r->out->stage_count == 0) {
+        int code = add_all(r);
+        if (code < 0) return code;
+    }
+    if (tw__traceql_take_word(r, "select")) return read_select(r);
+    if (tw__traceql_take_word(r, "by")) return read_by(r);
+    if (tw__traceql_take_word(r, "coalesce")) {
+        int code = expect(r, "(", "( is expected");
+        if (code == 0) code = expect(r, ")", ") is expected");
+        return code < 0 ? code : add_stage(r, (struct tw__traceql_stage){.kind = TW__TRACEQL_COALESCE});
+    }
+    for (size_t i = 0; i < sizeof aggregates / sizeof *aggregates; i++)
+        if (tw__traceql_take_word(r, aggregates[i].name)) return read_aggregate(r, aggregates[i].aggregate);
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
+        if (tw__traceql_take_word(r, functions[i].name)) return read_metric(r, functions[i].function);
+    return tw__traceql_refuse(
+        r, begin,
+        "a spanset { } or a function is expected: select, by, coalesce, count, sum, avg, min, max; "
+        "rate, count_over_time, .._over_time, compare");
+}
+
+/* with (most_recent=true): hints change how Tempo looks, not for what; here the newest come first anyway. */
+static int read_hints(struct tw__traceql_reader *r)
+{
+    int code = expect(r, "(", "( is expected");
+    while (code == 0 && r->at < r->len && r->text[r->at] != ')') r->at++;
+    return code < 0 ? code : expect(r, ")", ") is expected");
+}
+
+static int read_query(struct tw__traceql_reader *r)
+{
+    bool metric = false;
+    int code = read_stage(r);
+    while (code == 0 && tw__traceql_take(r, "|")) {
+        metric = r->out->metric.function != TW__TRACEQL_NONE;
+        code = metric ? read_second(r) : read_stage(r);
+    }
+    if (code == 0 && tw__traceql_take_word(r, "with")) code = read_hints(r);
+    tw__traceql_space(r);
+    if (code == 0 && r->at != r->len) {
+        bool compared = r->out->metric.function != TW__TRACEQL_NONE && strchr("=!<>+-*/", r->text[r->at]);
+        code = tw__traceql_refuse(
+            r, r->at,
+            compared ? "metrics are not compared or computed with here; a threshold can be drawn where they are shown"
+                     : "spansets, then | and functions");
+    }
     return code;
 }
 
 int tw__traceql_parse(const char *text, size_t len, struct tw__traceql *out, struct tw__refusal *refusal)
 {
-    *out = (struct tw__traceql){.count_max = UINT64_MAX};
+    *out = (struct tw__traceql){.filter_count = 0};
     *refusal = (struct tw__refusal){0};
-    struct reader r = {.text = text, .len = len, .out = &out->where, .fields = &out->fields, .refusal = refusal};
-    int code = 0;
-    space(&r);
-    if (len - r.at == 0) return 0;
-    code = read_spanset(&r);
-    while (code == 0 && take(&r, "|")) {
-        if (take(&r, "select"))
-            code = read_select(&r);
-        else if (take(&r, "count_over_time"))
-            code = read_metric(&r, out, TW__TRACEQL_COUNT);
-        else if (take(&r, "count"))
-            code = read_count(&r, out);
-        else if (take(&r, "rate"))
-            code = read_metric(&r, out, TW__TRACEQL_RATE);
-        else if (take(&r, "quantile_over_time"))
-            code = read_metric(&r, out, TW__TRACEQL_QUANTILE);
-        else if (take(&r, "histogram_over_time"))
-            code = read_metric(&r, out, TW__TRACEQL_HISTOGRAM);
-        else
-            code = refuse(&r, "select(), count(), rate(), count_over_time(), quantile_over_time() or "
-                              "histogram_over_time() is expected");
-    }
-    if (code == 0 && take(&r, "with")) r.at = len; /* hints, such as with (most_recent=true) */
-    space(&r);
-    if (code == 0 && r.at != len) code = refuse(&r, "one spanset, then | and functions");
-    if (code == 0 && (out->where.failed || out->by.failed || out->fields.failed)) code = TW_ERR_MEMORY;
+    struct tw__traceql_reader r = {.text = text, .len = len, .out = out, .refusal = refusal};
+    tw__traceql_space(&r);
+    int code = r.at == len ? add_all(&r) : read_query(&r);
+    if (code == 0 && (out->named.failed || r.word.failed)) code = TW_ERR_MEMORY;
+    tw__buf_fini(&r.filter);
+    tw__buf_fini(&r.word);
+    tw__buf_fini(&r.key);
+    if (code == TW_ERR_MEMORY) (void)tw__refuse(refusal, code, 0, "out of memory");
     return code;
 }
 
 void tw__traceql_fini(struct tw__traceql *traceql)
 {
-    tw__buf_fini(&traceql->where);
-    tw__buf_fini(&traceql->by);
-    tw__buf_fini(&traceql->by_label);
-    tw__buf_fini(&traceql->fields);
+    tw__pool_fini(&traceql->pool);
+    tw__buf_fini(&traceql->named);
+}
+
+bool tw__traceql_is_filter(const struct tw__traceql *traceql)
+{
+    return traceql->stage_count == 1 && traceql->node_count == 1 && !traceql->places;
 }

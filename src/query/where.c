@@ -58,13 +58,21 @@ static bool matches(void *data, const struct tw__spans *spans, size_t index)
     return tw__filter_match_each(where->filter, tw__span_field, &view);
 }
 
-static bool matches_whole(void *data, const struct tw__spans *trace, size_t index, const struct tw__trace_view *of)
+int tw__where_select(const struct tw__where *where, const struct tw__spans *trace, const struct tw__trace_view *of,
+                     bool *selected)
 {
-    const struct tw__where *where = data;
-    struct tw__span_view view;
-    tw__span_view_span(&view, trace, &trace->items[index]);
-    view.trace = of;
-    return tw__filter_match_each(where->filter, tw__span_field, &view);
+    for (size_t i = 0; i < trace->count; i++) {
+        struct tw__span_view view;
+        tw__span_view_span(&view, trace, &trace->items[i]);
+        view.trace = of;
+        selected[i] = tw__filter_match_each(where->filter, tw__span_field, &view);
+    }
+    return 0;
+}
+
+static int select_whole(void *data, const struct tw__spans *trace, const struct tw__trace_view *of, bool *selected)
+{
+    return tw__where_select(data, trace, of, selected);
 }
 
 static bool is_root_name(uint32_t id)
@@ -271,6 +279,24 @@ void tw__where_free(struct tw__where *where)
     free(where);
 }
 
+unsigned tw__where_parts(const struct tw__where *where)
+{
+    return where ? where->parts : 0;
+}
+
+unsigned tw__where_parts_of(struct tw_text field)
+{
+    return parts_of(tw__span_schema.resolve(NULL, field.ptr, field.len));
+}
+
+unsigned tw__where_rank(const struct tw__where *where)
+{
+    if (!where) return 0;
+    if (where->equal_count || where->name.ptr) return 4;
+    if (where->service.ptr || where->statuses) return 3;
+    return where->kinds || where->min_duration_ns || where->max_duration_ns || where->roots ? 2 : 1;
+}
+
 static uint64_t least_of(uint64_t a, uint64_t b)
 {
     return a == 0 ? b : b == 0 || a < b ? a : b;
@@ -293,7 +319,7 @@ void tw__where_apply(struct tw__where *where, struct tw__search *search)
         spans->roots = true;
         search->whole.by_root = true;
     }
-    search->whole.match = matches_whole;
+    search->whole.select = select_whole;
     search->whole.data = where;
     search->whole.parts = TW__PART_TAGS | TW__PART_RESOURCES | where->parts;
     search->whole.needed = where->whole;

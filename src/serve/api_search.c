@@ -12,7 +12,7 @@ static void put_matched(struct tw__json *json, const struct tw__summary *summary
 {
     tw__json_u64(json, "matched", summary->matched_count);
     tw__json_open(json, "spans", '[');
-    for (uint32_t i = 0; i < summary->matched_count && i < TW__MATCHED_MAX; i++) {
+    for (uint32_t i = 0; i < summary->matched_kept; i++) {
         const struct tw__span *span = &summary->matched[i];
         tw__json_open(json, NULL, '{');
         tw__json_hex(json, "span_id", span->span_id, 8);

@@ -11,15 +11,13 @@
  * query/traceql.h's.
  * Source   grafana/tempo docs, api.
  */
-#include <inttypes.h>
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "filter/filter.h"
 #include "model/text.h"
-#include "query/traceql.h"
+#include "query/spansets.h"
 #include "serve/ask.h"
+#include "serve/tempo_found.h"
 #include "serve/tempo_values.h"
 #include "wire/otlp_json.h"
 #include "wire/otlp_spans.h"
@@ -115,23 +113,37 @@ static void trace_v1(void *context, const struct tw__request *request, struct tw
 
 /* -- search */
 
-/* The query as a search. Its texts live as long as traceql. */
-static void read_query(struct tw__ask *ask, const char *text, struct tw__traceql *traceql, struct tw__search *search)
+enum { SPANS_MAX = 200 }; /* of a trace that is found; Grafana asks for up to 20 */
+
+/* A query with what it was made into. */
+struct query {
+    struct tw__traceql traceql;
+    struct tw__spansets *spansets;
+};
+
+static void free_query(struct query *query)
+{
+    tw__spansets_free(query->spansets);
+    tw__traceql_fini(&query->traceql);
+}
+
+/* The query as a search, which borrows from it. */
+static void read_query(struct tw__ask *ask, const char *text, struct query *query, struct tw__search *search)
 {
     struct tw__refusal refusal;
     *search = (struct tw__search){0};
-    int code = tw__traceql_parse(text ? text : "", text ? strlen(text) : 0, traceql, &refusal);
+    int code = tw__traceql_parse(text ? text : "", text ? strlen(text) : 0, &query->traceql, &refusal);
     if (code == TW_ERR_MEMORY) (void)tw__ask_failed(ask, code);
     if (code < 0) tw__ask_refuse(ask, 400, "invalid TraceQL query: at %zu: %s", refusal.at, refusal.text);
-    if (ask->failed || traceql->where.len == 0) return;
+    if (ask->failed) return;
     /* Where the mistake is in our form of the query helps nobody who wrote the other. */
-    code = tw__where_new(traceql->where.ptr, traceql->where.len, &ask->where, &refusal);
+    code = tw__spansets_new(&query->traceql, &query->spansets, &refusal);
     if (code == TW_ERR_MEMORY)
         (void)tw__ask_failed(ask, code);
     else if (code < 0)
         tw__ask_refuse(ask, 400, "invalid TraceQL query: %s", refusal.text);
     else
-        tw__where_apply(ask->where, search);
+        tw__spansets_apply(query->spansets, search);
 }
 
 /* key=value of a tag; a value that may be meant as a number is looked for as either. */
@@ -154,10 +166,9 @@ static void put_condition(struct tw__buf *query, struct tw_text key, struct tw_t
 }
 
 /* tags= as logfmt: key=value key="two words". */
-static void read_tags(struct tw__ask *ask, const char *text, struct tw__search *search)
+static void read_tags(struct tw__ask *ask, const char *text, struct query *made, struct tw__search *search)
 {
     struct tw__buf query = {0};
-    struct tw__traceql traceql = {0};
     const char *at = text;
     tw__buf_char(&query, '{');
     while (*at && !ask->failed) {
@@ -177,139 +188,23 @@ static void read_tags(struct tw__ask *ask, const char *text, struct tw__search *
     }
     tw__buf_cstr(&query, "}");
     tw__buf_char(&query, 0);
-    if (!ask->failed && !query.failed) read_query(ask, query.ptr, &traceql, search);
-    tw__traceql_fini(&traceql); /* the filter has been compiled */
+    if (!ask->failed && !query.failed) read_query(ask, query.ptr, made, search);
     tw__buf_fini(&query);
-}
-
-static void put_attribute(struct tw__json *json, struct tw_text key, const struct tw_tag_value *tag)
-{
-    char number[24];
-    tw__json_open(json, NULL, '{');
-    tw__json_text(json, "key", key);
-    tw__json_open(json, "value", '{');
-    if (tag->type == TW_TYPE_INT || tag->type == TW_TYPE_UINT) {
-        int len = tag->type == TW_TYPE_INT ? snprintf(number, sizeof number, "%" PRId64, tag->value.i)
-                                           : snprintf(number, sizeof number, "%" PRIu64, tag->value.u);
-        tw__json_text(json, "intValue", (struct tw_text){number, (size_t)len});
-    } else if (tag->type == TW_TYPE_DOUBLE && isfinite(tag->value.d)) {
-        tw__json_f64(json, "doubleValue", tag->value.d);
-    } else if (tag->type == TW_TYPE_DOUBLE) {
-        tw__json_cstr(json, "doubleValue", isnan(tag->value.d) ? "NaN" : tag->value.d > 0 ? "Infinity" : "-Infinity");
-    } else if (tag->type == TW_TYPE_BOOL) {
-        tw__json_bool(json, "boolValue", tag->value.u != 0);
-    } else {
-        tw__json_text(json, "stringValue", tag->text);
-    }
-    tw__json_close(json, '}');
-    tw__json_close(json, '}');
-}
-
-static void put_text_attribute(struct tw__json *json, const char *key, struct tw_text text)
-{
-    put_attribute(json, tw__ask_as_text(key), &(struct tw_tag_value){.type = TW_TYPE_STR, .text = text});
-}
-
-static const struct tw_tag_value *scoped_tag(const struct tw__span *span, const struct tw__resource *resource,
-                                             const char *field, const char **key)
-{
-    bool of_span = strncmp(field, "span.", 5) == 0, of_resource = strncmp(field, "resource.", 9) == 0;
-    const struct tw_tag_value *tag = NULL;
-    if (!of_span && !of_resource && *field != '.') return NULL;
-    *key = field + (of_span ? 5 : of_resource ? 9 : 1);
-    if (!of_resource) tag = tw__tag_find(span->tags, span->tag_count, *key);
-    if (!tag && !of_span) tag = tw__tag_find(resource->tags, resource->tag_count, *key);
-    return tag && tag->type != TW_TYPE_BYTES ? tag : NULL;
-}
-
-/* What the query names: Grafana makes columns of it. Name, begin and duration are there in any case. */
-static void put_field(struct tw__json *json, const struct tw__summary *of, const struct tw__span *span,
-                      const char *field)
-{
-    const struct tw__resource *resource = &of->matched_resources[span->resource];
-    const char *key = strchr(field, ':') ? strchr(field, ':') + 1 : field;
-    const struct tw_tag_value *tag = scoped_tag(span, resource, field, &key);
-    if (tag)
-        put_attribute(json, tw__ask_as_text(key), tag);
-    else if (strcmp(key, "service.name") == 0)
-        put_text_attribute(json, "service.name", resource->service);
-    else if (strcmp(key, "status") == 0)
-        put_text_attribute(json, "status", tw__ask_as_text(tw__status_name((enum tw_status)span->status)));
-    else if (strcmp(key, "statusMessage") == 0)
-        put_text_attribute(json, "statusMessage", span->status_message);
-    else if (strcmp(key, "kind") == 0)
-        put_text_attribute(json, "kind", tw__ask_as_text(tw__ask_kind_name(span->kind)));
-    else if (strcmp(key, "rootName") == 0 && !of->rootless)
-        put_text_attribute(json, key, of->root_name);
-    else if ((strcmp(key, "rootServiceName") == 0 || strcmp(key, "rootService") == 0) && !of->rootless)
-        put_text_attribute(json, key, of->root_service);
-}
-
-static void put_span(struct tw__json *json, const struct tw__summary *of, const struct tw__span *span,
-                     const struct tw__buf *fields)
-{
-    tw__json_open(json, NULL, '{');
-    tw__json_hex(json, "spanID", span->span_id, 8);
-    tw__ask_put_time(json, "startTimeUnixNano", span->start_ns);
-    tw__ask_put_time(json, "durationNanos", tw__span_duration_ns(span));
-    tw__json_text(json, "name", span->name);
-    tw__json_open(json, "attributes", '[');
-    for (size_t at = 0; at < fields->len; at += strlen(fields->ptr + at) + 1)
-        put_field(json, of, span, fields->ptr + at);
-    tw__json_close(json, ']');
-    tw__json_close(json, '}');
-}
-
-static void put_found(struct tw__json *json, const struct tw__summary *one, const struct tw__buf *fields, uint64_t most)
-{
-    tw__json_open(json, NULL, '{');
-    tw__json_hex(json, "traceID", one->trace_id, 16);
-    tw__json_text(json, "rootServiceName", one->root_service);
-    tw__json_text(json, "rootTraceName",
-                  one->rootless ? (struct tw_text){"<root span not yet received>", 28} : one->root_name);
-    tw__ask_put_time(json, "startTimeUnixNano", one->start_ns);
-    tw__json_u64(json, "durationMs", one->duration_ns / 1000000);
-    for (int old = 0; old < 2; old++) { /* spanSet is what older Grafanas read */
-        if (old) {
-            tw__json_open(json, "spanSet", '{');
-        } else {
-            tw__json_open(json, "spanSets", '[');
-            tw__json_open(json, NULL, '{');
-        }
-        tw__json_open(json, "spans", '[');
-        for (uint32_t i = 0; i < one->matched_count && i < TW__MATCHED_MAX && i < most; i++)
-            put_span(json, one, &one->matched[i], fields);
-        tw__json_close(json, ']');
-        tw__json_u64(json, "matched", one->matched_count);
-        tw__json_close(json, '}');
-        if (!old) tw__json_close(json, ']');
-    }
-    tw__json_open(json, "serviceStats", '{');
-    for (uint32_t s = 0; s < one->service_count; s++) {
-        tw__json_name(json, one->services[s].name);
-        json->comma = false;
-        tw__json_open(json, NULL, '{');
-        tw__json_u64(json, "spanCount", one->services[s].spans);
-        tw__json_u64(json, "errorCount", one->services[s].errors);
-        tw__json_close(json, '}');
-    }
-    tw__json_close(json, '}');
-    tw__json_close(json, '}');
 }
 
 static void search(void *context, const struct tw__request *request, struct tw__reply *reply)
 {
     struct tw__ask ask;
     struct tw__search what = {0};
-    struct tw__traceql traceql = {.count_max = UINT64_MAX};
+    struct query query = {.spansets = NULL};
     struct tw__summaries found = {0};
     tw__ask_begin(&ask, context, request, reply);
     const char *q = tw__ask_text(&ask, "q"), *tags = tw__ask_text(&ask, "tags");
     if (q || !tags)
-        read_query(&ask, q, &traceql, &what);
+        read_query(&ask, q, &query, &what);
     else
-        read_tags(&ask, tags, &what);
-    if (traceql.function != TW__TRACEQL_NONE)
+        read_tags(&ask, tags, &query, &what);
+    if (query.traceql.metric.function != TW__TRACEQL_NONE)
         tw__ask_refuse(&ask, 400, "a metrics query: ask /api/metrics/query_range");
     uint64_t min_ns = tw__ask_duration(&ask, "minDuration"), max_ns = tw__ask_duration(&ask, "maxDuration");
     if (min_ns > what.min_trace_ns) what.min_trace_ns = min_ns;
@@ -317,16 +212,13 @@ static void search(void *context, const struct tw__request *request, struct tw__
     what.spans.since_ns = tw__ask_time(&ask, "start");
     what.spans.until_ns = tw__ask_time(&ask, "end");
     what.limit = (size_t)tw__ask_number(&ask, "limit", 20, 1000);
-    uint64_t most = tw__ask_number(&ask, "spss", 3, 100);
-    what.matched_parts = TW__PART_TAGS | TW__PART_RESOURCES;
-    what.min_matched = traceql.count_min;
-    what.max_matched = traceql.count_max == UINT64_MAX ? 0 : traceql.count_max;
-    if (traceql.count_max == 0) what.min_matched = UINT64_MAX; /* fewer than one: no trace that is found */
+    uint64_t most = tw__ask_number(&ask, "spss", 3, SPANS_MAX);
+    what.matched_max = most ? (size_t)most : SPANS_MAX;
+    what.matched_parts = tw__tempo_found_parts(&query.traceql.named);
     if (!ask.failed && !tw__ask_failed(&ask, tw__query_search(ask.api->store, &what, &ask.pool, &found))) {
         tw__json_open(&ask.json, NULL, '{');
         tw__json_open(&ask.json, "traces", '[');
-        for (size_t i = 0; i < found.count; i++)
-            put_found(&ask.json, &found.items[i], &traceql.fields, most ? most : UINT64_MAX);
+        for (size_t i = 0; i < found.count; i++) tw__tempo_put_found(&ask.json, &found.items[i], &query.traceql.named);
         tw__json_close(&ask.json, ']');
         tw__json_open(&ask.json, "metrics", '{');
         tw__json_u64(&ask.json, "completedJobs", 1);
@@ -335,16 +227,37 @@ static void search(void *context, const struct tw__request *request, struct tw__
         tw__json_close(&ask.json, '}');
     }
     tw__ask_end(&ask);
-    tw__traceql_fini(&traceql);
+    free_query(&query);
 }
 
 /* -- tags */
 
-static const char *const intrinsics[] = {
-    "duration",       "instrumentation:name", "kind",          "name",          "nestedSetParent",
-    "rootName",       "rootServiceName",      "span:duration", "span:kind",     "span:name",
-    "span:status",    "span:statusMessage",   "status",        "statusMessage", "trace:duration",
-    "trace:rootName", "trace:rootService",    "traceDuration"};
+static const char *const intrinsics[] = {"duration",
+                                         "event:name",
+                                         "event:timeSinceStart",
+                                         "instrumentation:name",
+                                         "instrumentation:version",
+                                         "kind",
+                                         "link:spanID",
+                                         "link:traceID",
+                                         "name",
+                                         "nestedSetParent",
+                                         "rootName",
+                                         "rootServiceName",
+                                         "span:duration",
+                                         "span:id",
+                                         "span:kind",
+                                         "span:name",
+                                         "span:parentID",
+                                         "span:status",
+                                         "span:statusMessage",
+                                         "status",
+                                         "statusMessage",
+                                         "trace:duration",
+                                         "trace:id",
+                                         "trace:rootName",
+                                         "trace:rootService",
+                                         "traceDuration"};
 
 static void put_scope(struct tw__ask *ask, const char *name, unsigned scopes)
 {

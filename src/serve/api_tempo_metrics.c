@@ -111,8 +111,8 @@ static uint64_t sum_of(const uint32_t bins[TW__BINS])
 static void put_quantiles(struct tw__ask *ask, const struct tw__traceql *traceql, const struct range *range,
                           const struct tw__store_heat *heat, struct series s)
 {
-    for (unsigned q = 0; q < traceql->quantile_count; q++) {
-        s.extra = traceql->quantiles[q];
+    for (unsigned q = 0; q < traceql->metric.quantile_count; q++) {
+        s.extra = traceql->metric.quantiles[q];
         s.extra_key = "p";
         open_series(ask, &s);
         double value = 0;
@@ -150,7 +150,7 @@ static void put_histogram(struct tw__ask *ask, const struct range *range, const 
 static void put_counts(struct tw__ask *ask, const struct tw__traceql *traceql, const struct range *range,
                        const struct tw__store_heat *heat, const struct series *s)
 {
-    double per = traceql->function == TW__TRACEQL_RATE ? (double)range->step_ns / 1e9 : 1;
+    double per = traceql->metric.function == TW__TRACEQL_RATE ? (double)range->step_ns / 1e9 : 1;
     open_series(ask, s);
     for (size_t i = 0; i < range->steps; i++) put_sample(ask, range, i, (double)sum_of(heat->cells[i]) / per);
     close_series(ask, range, range->steps ? (double)sum_of(heat->cells[0]) / per : 0);
@@ -181,29 +181,29 @@ static void put_one(struct tw__ask *ask, const struct tw__traceql *traceql, cons
         free(heat.cells);
         return;
     }
-    if (traceql->function == TW__TRACEQL_QUANTILE)
+    if (traceql->metric.function == TW__TRACEQL_QUANTILE)
         put_quantiles(ask, traceql, range, &heat, s);
-    else if (traceql->function == TW__TRACEQL_HISTOGRAM)
+    else if (traceql->metric.function == TW__TRACEQL_HISTOGRAM)
         put_histogram(ask, range, &heat, s);
     else
         put_counts(ask, traceql, range, &heat, &s);
     free(heat.cells);
 }
 
-/* The values of the attribute that by() names; key is quoted, as the filter language has it. */
-static void values_of(struct tw__ask *ask, const struct tw__buf *key, struct tw__store_names *names)
+/* The values of the attribute that by() names. */
+static void values_of(struct tw__ask *ask, struct tw_text key, struct tw__store_names *names)
 {
-    struct tw_text bare = {key->ptr + 1, key->len - 2}, none = {NULL, 0};
-    if (tw__text_is(bare, "status") || tw__text_is(bare, "kind")) {
-        tw__ask_words(ask, bare, names);
-    } else if (tw__text_is(bare, "name") || tw__text_is(bare, "trace.name")) {
+    struct tw_text none = {NULL, 0};
+    if (tw__text_is(key, "status") || tw__text_is(key, "kind")) {
+        tw__ask_words(ask, key, names);
+    } else if (tw__text_is(key, "name") || tw__text_is(key, "trace.name")) {
         (void)tw__ask_failed(ask, tw__store_operations(ask->api->store, none, &ask->pool, names));
-    } else if (tw__text_is(bare, "service") || tw__text_is(bare, "trace.service")) {
+    } else if (tw__text_is(key, "service") || tw__text_is(key, "trace.service")) {
         (void)tw__ask_failed(ask, tw__store_services(ask->api->store, &ask->pool, names));
     } else {
-        bool resource = bare.len > 9 && memcmp(bare.ptr, "resource.", 9) == 0,
-             tag = bare.len > 4 && memcmp(bare.ptr, "tag.", 4) == 0;
-        struct tw_text name = {bare.ptr + (resource ? 9 : tag ? 4 : 0), bare.len - (resource ? 9u : tag ? 4u : 0u)};
+        bool resource = key.len > 9 && memcmp(key.ptr, "resource.", 9) == 0,
+             tag = key.len > 4 && memcmp(key.ptr, "tag.", 4) == 0;
+        struct tw_text name = {key.ptr + (resource ? 9 : tag ? 4 : 0), key.len - (resource ? 9u : tag ? 4u : 0u)};
         (void)tw__ask_failed(ask, tw__store_tag_values(ask->api->store, resource ? TW__SCOPE_RESOURCE : TW__SCOPE_SPAN,
                                                        name, 0, 0, SERIES_MAX + 1, &ask->pool, names));
     }
@@ -212,15 +212,20 @@ static void values_of(struct tw__ask *ask, const struct tw__buf *key, struct tw_
 static void put_by(struct tw__ask *ask, const struct tw__traceql *traceql, const struct range *range)
 {
     struct tw__store_names names = {0};
-    struct tw__buf label = {0}, where = {0};
-    values_of(ask, &traceql->by, &names);
-    tw__buf_add(&label, traceql->by_label.ptr, traceql->by_label.len);
+    struct tw__buf label = {0}, where = {0}, key = {0};
+    const struct tw__traceql_field *by = &traceql->fields[traceql->metric.by[0]];
+    struct tw_text filter = traceql->filters[0];
+    values_of(ask, by->keys[0], &names);
+    tw__buf_add(&label, by->label.ptr, by->label.len);
     tw__buf_char(&label, 0);
+    tw__buf_char(&key, '"');
+    tw__filter_escape(&key, by->keys[0].ptr, by->keys[0].len, false);
+    tw__buf_char(&key, '"');
     for (size_t i = 0, put = 0; i < names.count && put < SERIES_MAX && !ask->failed; i++) {
         if (i > 0 && tw__text_same(names.items[i].name, names.items[i - 1].name)) continue;
         tw__buf_reset(&where);
-        if (traceql->where.len > 1) tw__buf_fmt(&where, "(%s) and ", traceql->where.ptr);
-        tw__tempo_put_equal(&where, (struct tw_text){traceql->by.ptr, traceql->by.len}, names.items[i].name);
+        if (filter.len) tw__buf_fmt(&where, "(%.*s) and ", (int)filter.len, filter.ptr);
+        tw__tempo_put_equal(&where, (struct tw_text){key.ptr, key.len}, names.items[i].name);
         tw__buf_char(&where, 0);
         if (where.failed || label.failed) (void)tw__ask_failed(ask, TW_ERR_MEMORY);
         if (!ask->failed)
@@ -229,6 +234,7 @@ static void put_by(struct tw__ask *ask, const struct tw__traceql *traceql, const
     }
     tw__buf_fini(&where);
     tw__buf_fini(&label);
+    tw__buf_fini(&key);
 }
 
 /* start, end, since, step; instant: one step. */
@@ -266,19 +272,28 @@ static void metrics(void *context, const struct tw__request *request, struct tw_
     const char *q = tw__ask_text(&ask, "q");
     int code = tw__traceql_parse(q ? q : "", q ? strlen(q) : 0, &traceql, &refusal);
     if (code < 0) tw__ask_refuse(&ask, 400, "invalid TraceQL query: at %zu: %s", refusal.at, refusal.text);
-    if (traceql.function == TW__TRACEQL_NONE)
+    if (code == 0 && traceql.metric.function == TW__TRACEQL_NONE)
         tw__ask_refuse(
             &ask, 400,
             "not a metrics query: | rate(), count_over_time(), quantile_over_time() or histogram_over_time()");
     struct range range = read_range(&ask, instant);
-    tw__buf_char(&traceql.where, 0);
+    struct tw__buf filter = {0};
+    if (traceql.filters[0].len) tw__buf_add(&filter, traceql.filters[0].ptr, traceql.filters[0].len);
+    tw__buf_char(&filter, 0);
+    if (filter.failed) (void)tw__ask_failed(&ask, TW_ERR_MEMORY);
+    if (!ask.failed && !tw__traceql_is_filter(&traceql))
+        tw__ask_refuse(&ask, 400, "metrics are of one spanset: { .. } | rate()");
+    if (!ask.failed && (traceql.metric.function > TW__TRACEQL_HISTOGRAM || traceql.metric.has_field ||
+                        traceql.metric.by_count > 1 || traceql.metric.keep))
+        tw__ask_refuse(&ask, 400, "of metrics there are rate(), count_over_time(), quantile_over_time(duration, ..), "
+                                  "histogram_over_time(duration), by one attribute");
     if (!ask.failed) {
         tw__json_open(&ask.json, NULL, '{');
         tw__json_open(&ask.json, "series", '[');
-        if (traceql.by.len)
+        if (traceql.metric.by_count)
             put_by(&ask, &traceql, &range);
         else
-            put_one(&ask, &traceql, &range, traceql.where.ptr, (struct series){.name = names[traceql.function]});
+            put_one(&ask, &traceql, &range, filter.ptr, (struct series){.name = names[traceql.metric.function]});
     }
     if (!ask.failed) {
         tw__json_close(&ask.json, ']');
@@ -286,6 +301,7 @@ static void metrics(void *context, const struct tw__request *request, struct tw_
         tw__json_close(&ask.json, '}');
         tw__json_close(&ask.json, '}');
     }
+    tw__buf_fini(&filter);
     tw__ask_end(&ask);
     tw__traceql_fini(&traceql);
 }

@@ -3,6 +3,8 @@
  *     without q     the store's own lists; of which type a value is, a span that has it tells
  *     with q        the spans that match, the values gathered from them
  *
+ *     names of events, what is of links and scopes, statusMessage: gathered from spans in any case; no list has them
+ *
  * The lists have no types, since they need none but here. So for each way of writing a value (digits; a fraction; true)
  * one span is asked for: a key nearly always has one type. Words are strings without asking.
  * Limits: LOOKED_MAX matching spans are looked at; of conditions on whole traces only what a span tells by itself.
@@ -16,6 +18,7 @@
 #include "base/number.h"
 #include "base/os.h"
 #include "filter/filter.h"
+#include "model/span_fields.h"
 #include "model/text.h"
 #include "query/traceql.h"
 #include "store/hash.h"
@@ -25,12 +28,12 @@ enum { LOOKED_MAX = 100000, VALUES_MAX = 5000, SLOTS = 16384, SCOPES_SPAN = TW__
 
 enum form { FORM_WHOLE, FORM_FRACTION, FORM_BOOL, FORM_WORD };
 
-enum what { WHAT_TAG, WHAT_WORD, WHAT_NAME, WHAT_SERVICE, WHAT_ROOT_NAME, WHAT_ROOT_SERVICE };
+enum what { WHAT_TAG, WHAT_WORD, WHAT_NAME, WHAT_SERVICE, WHAT_ROOT_NAME, WHAT_ROOT_SERVICE, WHAT_FIELD };
 
 struct wanted {
     enum what what;
-    unsigned scopes; /* enum tw__tag_scope, of a tag */
-    struct tw_text key;
+    unsigned scopes;    /* enum tw__tag_scope, of a tag */
+    struct tw_text key; /* of a tag; of a field: of the filter language */
     uint64_t since_ns, until_ns;
     size_t limit;
 };
@@ -41,7 +44,7 @@ struct gathered {
     const struct wanted *wanted;
     struct tw__tempo_value *items;
     uint32_t *slots; /* index + 1 */
-    uint64_t seed; /* values are the senders': nobody shall know which meet in the table */
+    uint64_t seed;   /* values are the senders': nobody shall know which meet in the table */
     size_t count, cap, looked;
     bool failed;
 };
@@ -127,6 +130,28 @@ static void add_tags(struct gathered *values, const struct tw_tag_value *tags, s
             add(values, tw__value_text(&tags[i], scratch), type_of(&tags[i]));
 }
 
+static void add_field(struct gathered *values, const struct tw__spans *spans, const struct tw__span *span)
+{
+    struct tw_text key = values->wanted->key;
+    struct tw__field_key asked = {.name = key.ptr, .len = key.len};
+    struct tw__span_view view;
+    struct tw__field value;
+    char scratch[TW__NUMBER_MAX];
+    asked.id = tw__span_schema.resolve(NULL, key.ptr, key.len);
+    tw__span_view_span(&view, spans, span);
+    for (bool many = tw__span_schema.many(asked.id); tw__span_field(&view, &asked, &value) && (many || !asked.nth);
+         asked.nth++) {
+        struct tw_tag_value tag = {.text = {value.ptr, value.len}, .value.u = value.u};
+        tag.type = value.type == TW__FIELD_TEXT     ? TW_TYPE_STR
+                   : value.type == TW__FIELD_INT    ? TW_TYPE_INT
+                   : value.type == TW__FIELD_UINT   ? TW_TYPE_UINT
+                   : value.type == TW__FIELD_DOUBLE ? TW_TYPE_DOUBLE
+                   : value.type == TW__FIELD_BOOL   ? TW_TYPE_BOOL
+                                                    : TW_TYPE_NONE;
+        if (tag.type != TW_TYPE_NONE) add(values, tw__value_text(&tag, scratch), type_of(&tag));
+    }
+}
+
 static bool take_span(void *data, const struct tw__spans *spans, size_t index)
 {
     struct gathered *values = data;
@@ -135,6 +160,7 @@ static bool take_span(void *data, const struct tw__spans *spans, size_t index)
     unsigned scopes = values->wanted->scopes;
     if (values->wanted->what == WHAT_NAME) add(values, span->name, "string");
     if (values->wanted->what == WHAT_SERVICE) add(values, resource->service, "string");
+    if (values->wanted->what == WHAT_FIELD) add_field(values, spans, span);
     if (values->wanted->what == WHAT_TAG) {
         if (scopes & TW__SCOPE_SPAN) add_tags(values, span->tags, span->tag_count);
         if (scopes & TW__SCOPE_RESOURCE) add_tags(values, resource->tags, resource->tag_count);
@@ -183,8 +209,9 @@ static bool read_rest(struct tw__ask *ask, const char *q, struct tw__search *sea
         struct tw__traceql traceql = {0};
         struct tw__refusal refusal;
         int code = tw__traceql_parse(text.len ? text.ptr : q, text.len ? text.len : len, &traceql, &refusal);
-        if (code == 0 && traceql.where.len)
-            code = tw__where_new(traceql.where.ptr, traceql.where.len, &ask->where, &refusal);
+        /* Of several spansets nobody knows which one is being typed. */
+        if (code == 0 && tw__traceql_is_filter(&traceql) && traceql.filters[0].len)
+            code = tw__where_new(traceql.filters[0].ptr, traceql.filters[0].len, &ask->where, &refusal);
         tw__traceql_fini(&traceql);
         read = code == 0;
         if (read) break;
@@ -205,6 +232,7 @@ static void gather(struct tw__ask *ask, struct tw__search *search, struct gather
     const struct wanted *wanted = values->wanted;
     unsigned parts = wanted->what != WHAT_TAG ? 0 : TW__PART_TAGS | TW__PART_RESOURCES;
     if (wanted->scopes & TW__SCOPE_EVENT) parts |= TW__PART_EVENTS;
+    if (wanted->what == WHAT_FIELD) parts = tw__where_parts_of(wanted->key);
     search->spans.since_ns = wanted->since_ns;
     search->spans.until_ns = wanted->until_ns;
     (void)tw__ask_failed(ask, tw__store_scan(ask->api->store, &search->spans, parts, take_span, values));
@@ -265,6 +293,26 @@ static void list(struct tw__ask *ask, struct gathered *values)
     }
 }
 
+/* Names that the store has no list of; their key of the filter language. */
+static bool read_field(struct tw__pool *pool, struct tw_text name, struct tw_text *key)
+{
+    static const char *const begins[] = {"event:", "link", "instrumentation", "statusMessage", "span:statusMessage"};
+    struct tw__buf query = {0};
+    struct tw__refusal refusal;
+    struct tw__traceql traceql;
+    bool found = false;
+    for (size_t i = 0; i < sizeof begins / sizeof *begins && !found; i++)
+        found = name.len >= strlen(begins[i]) && memcmp(name.ptr, begins[i], strlen(begins[i])) == 0;
+    if (!found) return false;
+    tw__buf_fmt(&query, "by(%.*s)", (int)name.len, name.ptr);
+    found = !query.failed && tw__traceql_parse(query.ptr, query.len, &traceql, &refusal) == 0;
+    if (found) *key = traceql.fields[0].keys[0];
+    if (found) key->ptr = tw__pool_copy(pool, key->ptr, key->len);
+    if (!query.failed) tw__traceql_fini(&traceql);
+    tw__buf_fini(&query);
+    return found && key->ptr;
+}
+
 static struct wanted read_name(struct tw_text name)
 {
     static const struct {
@@ -302,6 +350,7 @@ static struct wanted read_name(struct tw_text name)
 void tw__tempo_values(struct tw__ask *ask, struct tw_text name, struct tw__tempo_values *out)
 {
     struct wanted wanted = read_name(name);
+    if (read_field(&ask->pool, name, &wanted.key)) wanted.what = WHAT_FIELD;
     struct gathered values = {.pool = &ask->pool, .wanted = &wanted};
     struct tw__search rest = {0};
     const char *q = tw__ask_text(ask, "q");
@@ -312,13 +361,14 @@ void tw__tempo_values(struct tw__ask *ask, struct tw_text name, struct tw__tempo
     tw__os_random(&values.seed, sizeof values.seed);
     values.slots = tw__pool_zeroed(&ask->pool, SLOTS, sizeof *values.slots);
     if (!values.slots) (void)tw__ask_failed(ask, TW_ERR_MEMORY);
-    bool narrowed = wanted.what == WHAT_TAG || wanted.what == WHAT_NAME || wanted.what == WHAT_SERVICE;
+    bool narrowed =
+        wanted.what == WHAT_TAG || wanted.what == WHAT_NAME || wanted.what == WHAT_SERVICE || wanted.what == WHAT_FIELD;
     narrowed = narrowed && q && !ask->failed && read_rest(ask, q, &rest);
-    if (ask->failed) return;
-    if (narrowed)
+    if (!ask->failed && (narrowed || wanted.what == WHAT_FIELD))
         gather(ask, &rest, &values);
-    else
+    else if (!ask->failed)
         list(ask, &values);
+    if (ask->failed) return;
     if (values.failed) (void)tw__ask_failed(ask, TW_ERR_MEMORY);
     if (values.count) qsort(values.items, values.count, sizeof *values.items, by_text);
     *out = (struct tw__tempo_values){values.items, values.count};

@@ -3,8 +3,10 @@
 
 Needs $TRACKWAY_BUILD (default build/); protoc decodes what is protobuf.
 """
+import copy
 import json
 import os
+import re
 import subprocess
 import sys
 import urllib.parse
@@ -79,12 +81,51 @@ def searches_of_grafana_find_by_traceql(folder):
                               {"key": "service.name", "value": {"stringValue": "front"}}, {"key": "rootName", "value": {"stringValue": "GET /cart"}},
                               {"key": "kind", "value": {"stringValue": "server"}}], attributes
         assert len(collector.get("/api/search?" + quoted(tags='service.name=front http.status_code=500', minDuration="1ms"))["traces"]) == 1
-        for q in ("{ name = }", "{ name = 1", "{ nothing = 1 }", "{} | max(duration)", "{} >> {}", "{ (name=`a` }", "{} | count() > 1.2.3"):
+        for q in ("{ name = }", "{ name = 1", "{ nothing = 1 }", "{} | max(duration)", "{} >> ", "{ (name=`a` }", "{} | count() > 1.2.3"):
             status, text = collector.ask("/api/search?" + quoted(q=q))
             assert status == 400 and b"invalid TraceQL query: at" in text, (q, status, text)
         for q, why in (("{ kind = sever }", b"no such kind; there are internal"), ("{ duration > 5 }", b"of which unit?"), ('{ name =~ "a(" }', b"expression")):
             status, text = collector.ask("/api/search?" + quoted(q=q))
             assert status == 400 and b"invalid TraceQL query: " in text and why in text and b"where" not in text, (q, status, text)
+
+
+def what_grafana_asks_of_the_structure_and_of_events_is_answered(folder):
+    """The queries of Traces Drilldown: its structure of services, its exceptions."""
+    with Collector(folder) as collector:
+        failed = copy.deepcopy(STORY)
+        told = failed["resourceSpans"][1]["scopeSpans"][0]["spans"][0]["events"]
+        told += [{"timeUnixNano": told[0]["timeUnixNano"], "name": "exception", "attributes": [
+            {"key": "exception.message", "value": {"stringValue": "no stock"}}, {"key": "exception.line", "value": {"intValue": "7"}}]}]
+        collector.send(failed)
+        spans = lambda q, **more: collector.get("/api/search?" + quoted(q=q, **more))["traces"][0]["spanSets"][0]["spans"]
+        attributes = lambda span: {one["key"]: next(iter(one["value"].values())) for one in span["attributes"]}
+        found = spans("({nestedSetParent<0 && true } &>> { kind = server }) || ({nestedSetParent<0 && true }) "
+                      "| select(status, resource.service.name, name, nestedSetParent, nestedSetLeft, nestedSetRight)", spss=20, limit=200)
+        places = {one["name"]: [int(attributes(one)["nestedSet" + which]) for which in ("Parent", "Left", "Right")] for one in found}
+        # 1 GET /cart (2 call back (3 GET /items (4 SELECT 5) (6 INSERT 7) (8 commit 9) 10) 11) 12
+        assert places == {"GET /cart": [-1, 1, 12], "GET /items": [2, 3, 10]}, places
+        assert attributes(found[0])["service.name"] == "back" and attributes(found[1])["status"] == "unset", found
+        assert len(spans("{}", spss=100)) == 6 and len(spans("{}", spss=2)) == 2
+        one = spans("{true && true && status = error} | select(resource.service.name, resource.service.namespace, event.exception.message,"
+                    "event.exception.stacktrace,event.exception.line, event:name) with(most_recent=true)")[0]
+        assert attributes(one) == {"status": "error", "service.name": "back", "exception.message": "no stock", "exception.line": "7", "event:name": "cache.miss"}, one
+        one = spans("{ link:spanID != nil } | select(link:traceID)")[0]
+        assert attributes(one)["link:traceID"] == TRACE, one
+
+
+def every_example_of_the_docs_is_answered_or_refused(folder):
+    text = open(os.path.join(HERE, "../../docs/traceql.md"), encoding="utf-8").read()
+    blocks = lambda kind: [line for block in re.findall(r"^```" + kind + r"\n(.*?)^```", text, re.M | re.S) for line in block.splitlines()]
+    with Collector(folder) as collector:
+        collector.send(STORY)
+        counts = {"traceql": 0, "refused": 0}
+        for kind, expected in (("traceql", 200), ("refused", 400)):
+            for q in blocks(kind):
+                metric = "_over_time(" in q or "rate()" in q or "compare(" in q
+                status, answer = collector.ask(("/api/metrics/query_range?step=1s&" + WINDOW + "&" if metric else "/api/search?") + quoted(q=q))
+                assert status == expected, (q, status, answer)
+                counts[kind] += 1
+        assert counts["traceql"] > 15 and counts["refused"] > 5, counts
 
 
 def tags_and_values_complete_a_query(folder):
@@ -111,6 +152,9 @@ def values_have_types_and_are_those_that_the_query_leaves(folder):
                                        collector.get("/api/v2/search/tag/" + urllib.parse.quote(tag, safe="") + "/values?" + quoted(**query))["tagValues"]]
         assert values("span.http.status_code") == [("int", "500")]
         assert values("span.share") == [("float", "0.5"), ("float", "2")] and values(".vip") == [("bool", "false"), ("bool", "true")]
+        assert values("event:name") == [("string", "cache.miss")] and values("event:name", q='{ resource.service.name = "front" }') == []
+        assert values("statusMessage") == [("string", "no stock")] and values("instrumentation:name") == []
+        assert values("link:spanID") == [("string", "0000000000000004"), ("string", "0000000000000005")] and values("link:nothing") == []
         assert values("span.note") == [("string", "0.5s")] and values("status")[0] == ("keyword", "error")
         front = '{resource.service.name="front"}'
         assert values("name", q=front) == [("string", "GET /cart"), ("string", "call back")]
@@ -190,6 +234,7 @@ def metrics_are_counts_over_time(folder):
 
 
 if __name__ == "__main__":
-    sys.exit(run_tests(a_trace_by_id_is_protobuf_or_json, searches_of_grafana_find_by_traceql, tags_and_values_complete_a_query, values_have_types_and_are_those_that_the_query_leaves,
+    sys.exit(run_tests(a_trace_by_id_is_protobuf_or_json, searches_of_grafana_find_by_traceql,
+                       what_grafana_asks_of_the_structure_and_of_events_is_answered, every_example_of_the_docs_is_answered_or_refused, tags_and_values_complete_a_query, values_have_types_and_are_those_that_the_query_leaves,
                        doubles_that_json_has_no_numbers_for_are_told, spans_of_no_kind_and_traces_in_every_form_are_found,
                        metrics_are_counts_over_time))

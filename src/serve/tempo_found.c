@@ -1,0 +1,211 @@
+/* tempo_found: traces found, as Tempo's search answers them.
+ *
+ *     {"traceID","rootServiceName","rootTraceName","startTimeUnixNano","durationMs",
+ *      "spanSets":[{"spans":[..],"matched"}],"spanSet":{..},"serviceStats":{"front":{"spanCount","errorCount"}}}
+ *
+ * Beside each span stands what the query names: Grafana makes columns of it. One spanset a trace, also of by().
+ * Source   grafana/tempo docs, api, "Search".
+ */
+#include "serve/tempo_found.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/hex.h"
+#include "serve/ask.h"
+#include "wire/record_json.h"
+
+static void put_attribute(struct tw__json *json, struct tw_text key, const struct tw_tag_value *tag)
+{
+    char number[24];
+    tw__json_open(json, NULL, '{');
+    tw__json_text(json, "key", key);
+    tw__json_open(json, "value", '{');
+    if (tag->type == TW_TYPE_INT || tag->type == TW_TYPE_UINT) {
+        int len = tag->type == TW_TYPE_INT ? snprintf(number, sizeof number, "%" PRId64, tag->value.i)
+                                           : snprintf(number, sizeof number, "%" PRIu64, tag->value.u);
+        tw__json_text(json, "intValue", (struct tw_text){number, (size_t)len});
+    } else if (tag->type == TW_TYPE_DOUBLE && isfinite(tag->value.d)) {
+        tw__json_f64(json, "doubleValue", tag->value.d);
+    } else if (tag->type == TW_TYPE_DOUBLE) {
+        tw__json_cstr(json, "doubleValue", isnan(tag->value.d) ? "NaN" : tag->value.d > 0 ? "Infinity" : "-Infinity");
+    } else if (tag->type == TW_TYPE_BOOL) {
+        tw__json_bool(json, "boolValue", tag->value.u != 0);
+    } else {
+        tw__json_text(json, "stringValue", tag->text);
+    }
+    tw__json_close(json, '}');
+    tw__json_close(json, '}');
+}
+
+static void put_text_attribute(struct tw__json *json, const char *key, struct tw_text text)
+{
+    put_attribute(json, tw__ask_as_text(key), &(struct tw_tag_value){.type = TW_TYPE_STR, .text = text});
+}
+
+static void put_number_attribute(struct tw__json *json, const char *key, int64_t number)
+{
+    put_attribute(json, tw__ask_as_text(key), &(struct tw_tag_value){.type = TW_TYPE_INT, .value.i = number});
+}
+
+struct found {
+    const struct tw__summary *of;
+    uint32_t index;
+    const struct tw__span *span;
+    const struct tw__resource *resource;
+    const struct tw__scope *scope;
+};
+
+static bool is_scoped(const char *field, const char *scope, const char **key)
+{
+    size_t len = strlen(scope);
+    if (strncmp(field, scope, len) != 0) return false;
+    *key = field + len;
+    return true;
+}
+
+/* The tag that a name with a scope asks for; of events and links the first that has it. *key is its name. */
+static const struct tw_tag_value *find_tag(const struct found *f, const char *field, const char **key)
+{
+    const struct tw_tag_value *tag = NULL;
+    if (is_scoped(field, "event.", key)) {
+        for (uint32_t e = 0; e < f->span->event_count && !tag; e++)
+            tag = tw__tag_find(f->span->events[e].tags, f->span->events[e].tag_count, *key);
+    } else if (is_scoped(field, "link.", key)) {
+        for (uint32_t l = 0; l < f->span->link_count && !tag; l++)
+            tag = tw__tag_find(f->span->links[l].tags, f->span->links[l].tag_count, *key);
+    } else if (is_scoped(field, "instrumentation.", key)) {
+        tag = tw__tag_find(f->scope->tags, f->scope->tag_count, *key);
+    } else if (is_scoped(field, "span.", key)) {
+        tag = tw__tag_find(f->span->tags, f->span->tag_count, *key);
+    } else if (is_scoped(field, "resource.", key)) {
+        tag = tw__tag_find(f->resource->tags, f->resource->tag_count, *key);
+    } else if (is_scoped(field, ".", key)) {
+        tag = tw__tag_find(f->span->tags, f->span->tag_count, *key);
+        if (!tag) tag = tw__tag_find(f->resource->tags, f->resource->tag_count, *key);
+    }
+    return tag && tag->type != TW_TYPE_BYTES ? tag : NULL;
+}
+
+static void put_place(struct tw__json *json, const struct found *f, const char *field)
+{
+    const struct tw__nested_set *place = f->of->matched_places ? &f->of->matched_places[f->index] : NULL;
+    if (!place) return;
+    if (strcmp(field, "nestedSetLeft") == 0) put_number_attribute(json, field, place->left);
+    if (strcmp(field, "nestedSetRight") == 0) put_number_attribute(json, field, place->right);
+    if (strcmp(field, "nestedSetParent") == 0)
+        put_number_attribute(json, field, place->parent ? (int64_t)place->parent : -1);
+}
+
+static void put_hex_attribute(struct tw__json *json, const char *key, const uint8_t *id, size_t count)
+{
+    char digits[33];
+    tw__hex_enc(id, count, digits);
+    put_text_attribute(json, key, (struct tw_text){digits, 2 * count});
+}
+
+/* Of what belongs to events, links and scopes. */
+static void put_further(struct tw__json *json, const struct found *f, const char *field)
+{
+    const struct tw__span_event *event = f->span->event_count ? f->span->events : NULL;
+    const struct tw__span_link *link = f->span->link_count ? f->span->links : NULL;
+    if (event && strcmp(field, "event:name") == 0) put_text_attribute(json, field, event->name);
+    if (event && strcmp(field, "event:timeSinceStart") == 0)
+        put_number_attribute(json, field, (int64_t)(event->time_ns - f->span->start_ns));
+    if (link && strcmp(field, "link:traceID") == 0) put_hex_attribute(json, field, link->trace_id, 16);
+    if (link && strcmp(field, "link:spanID") == 0) put_hex_attribute(json, field, link->span_id, 8);
+    if (strcmp(field, "instrumentation:name") == 0) put_text_attribute(json, field, f->scope->name);
+    if (strcmp(field, "instrumentation:version") == 0) put_text_attribute(json, field, f->scope->version);
+    if (strcmp(field, "span:id") == 0) put_hex_attribute(json, field, f->span->span_id, 8);
+    if (strcmp(field, "span:parentID") == 0) put_hex_attribute(json, field, f->span->parent_id, 8);
+}
+
+/* What the query names. Name, begin and duration are there in any case. */
+static void put_field(struct tw__json *json, const struct found *f, const char *field)
+{
+    const char *key = field;
+    const struct tw_tag_value *tag = find_tag(f, field, &key);
+    if (tag) put_attribute(json, tw__ask_as_text(key), tag);
+    if (!tag && (strcmp(field, "resource.service.name") == 0 || strcmp(field, ".service.name") == 0))
+        put_text_attribute(json, key, f->resource->service);
+    if (key != field) return; /* it was an attribute */
+    if (!is_scoped(field, "span:", &key)) (void)is_scoped(field, "trace:", &key);
+    if (strcmp(key, "status") == 0)
+        put_text_attribute(json, "status", tw__ask_as_text(tw__status_name((enum tw_status)f->span->status)));
+    else if (strcmp(key, "statusMessage") == 0)
+        put_text_attribute(json, "statusMessage", f->span->status_message);
+    else if (strcmp(key, "kind") == 0)
+        put_text_attribute(json, "kind", tw__ask_as_text(tw__ask_kind_name(f->span->kind)));
+    else if (strcmp(key, "rootName") == 0 && !f->of->rootless)
+        put_text_attribute(json, key, f->of->root_name);
+    else if ((strcmp(key, "rootServiceName") == 0 || strcmp(key, "rootService") == 0) && !f->of->rootless)
+        put_text_attribute(json, key, f->of->root_service);
+    else if (strncmp(field, "nestedSet", 9) == 0)
+        put_place(json, f, field);
+    else
+        put_further(json, f, field);
+}
+
+static void put_span(struct tw__json *json, const struct tw__summary *of, uint32_t index, const struct tw__buf *named)
+{
+    const struct tw__span *span = &of->matched[index];
+    const struct found found = {of, index, span, &of->matched_resources[span->resource],
+                                &of->matched_scopes[span->scope]};
+    tw__json_open(json, NULL, '{');
+    tw__json_hex(json, "spanID", span->span_id, 8);
+    tw__ask_put_time(json, "startTimeUnixNano", span->start_ns);
+    tw__ask_put_time(json, "durationNanos", tw__span_duration_ns(span));
+    tw__json_text(json, "name", span->name);
+    tw__json_open(json, "attributes", '[');
+    for (size_t at = 0; at < named->len; at += strlen(named->ptr + at) + 1) put_field(json, &found, named->ptr + at);
+    tw__json_close(json, ']');
+    tw__json_close(json, '}');
+}
+
+unsigned tw__tempo_found_parts(const struct tw__buf *named)
+{
+    unsigned parts = TW__PART_TAGS | TW__PART_RESOURCES;
+    for (size_t at = 0; at < named->len; at += strlen(named->ptr + at) + 1) {
+        if (strncmp(named->ptr + at, "event", 5) == 0) parts |= TW__PART_EVENTS;
+        if (strncmp(named->ptr + at, "link", 4) == 0) parts |= TW__PART_LINKS;
+    }
+    return parts;
+}
+
+void tw__tempo_put_found(struct tw__json *json, const struct tw__summary *one, const struct tw__buf *named)
+{
+    tw__json_open(json, NULL, '{');
+    tw__json_hex(json, "traceID", one->trace_id, 16);
+    tw__json_text(json, "rootServiceName", one->root_service);
+    tw__json_text(json, "rootTraceName",
+                  one->rootless ? (struct tw_text){"<root span not yet received>", 28} : one->root_name);
+    tw__ask_put_time(json, "startTimeUnixNano", one->start_ns);
+    tw__json_u64(json, "durationMs", one->duration_ns / 1000000);
+    for (int old = 0; old < 2; old++) { /* spanSet is what older Grafanas read */
+        if (old) {
+            tw__json_open(json, "spanSet", '{');
+        } else {
+            tw__json_open(json, "spanSets", '[');
+            tw__json_open(json, NULL, '{');
+        }
+        tw__json_open(json, "spans", '[');
+        for (uint32_t i = 0; i < one->matched_kept; i++) put_span(json, one, i, named);
+        tw__json_close(json, ']');
+        tw__json_u64(json, "matched", one->matched_count);
+        tw__json_close(json, '}');
+        if (!old) tw__json_close(json, ']');
+    }
+    tw__json_open(json, "serviceStats", '{');
+    for (uint32_t s = 0; s < one->service_count; s++) {
+        tw__json_name(json, one->services[s].name);
+        json->comma = false;
+        tw__json_open(json, NULL, '{');
+        tw__json_u64(json, "spanCount", one->services[s].spans);
+        tw__json_u64(json, "errorCount", one->services[s].errors);
+        tw__json_close(json, '}');
+    }
+    tw__json_close(json, '}');
+    tw__json_close(json, '}');
+}

@@ -1,0 +1,416 @@
+/* TraceQL over a trace that can be seen at a glance. What each query selects was worked out by hand from Tempo's
+ * documentation of the language. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "query/spansets.h"
+
+#define EPOCH_NS UINT64_C(1795800000000000000)
+#define MS       UINT64_C(1000000)
+
+/*
+ *     a front  server 100ms                    k=1
+ *     +- b cart  client 60ms                   k=2  size=2048
+ *     |  +- d db  internal 10ms  error         k=3  size=100   event miss (k=7) 3ms, event exception
+ *     |  +- e db  internal 20ms                k=3             link to trace 05.., kind=follows
+ *     +- c cart  client 30ms  error            k=4  vip=true   event miss
+ *        +- f db  internal 5ms  error               ratio=0.5  odd name="x y"
+ */
+static const struct {
+    const char *name, *service;
+    char parent;
+    uint8_t kind, status;
+    unsigned begin_ms, length_ms;
+} story[] = {
+    {"a", "front", 0, TW_KIND_SERVER, TW_STATUS_UNSET, 0, 100},
+    {"b", "cart", 'a', TW_KIND_CLIENT, TW_STATUS_UNSET, 1, 60},
+    {"c", "cart", 'a', TW_KIND_CLIENT, TW_STATUS_ERROR, 65, 30},
+    {"d", "db", 'b', TW_KIND_INTERNAL, TW_STATUS_ERROR, 5, 10},
+    {"e", "db", 'b', TW_KIND_INTERNAL, TW_STATUS_UNSET, 20, 20},
+    {"f", "db", 'c', TW_KIND_INTERNAL, TW_STATUS_ERROR, 70, 5},
+};
+enum { STORY = sizeof story / sizeof *story };
+
+static char folder[] = "/tmp/trackway-traceql-XXXXXX";
+static struct tw__store *store;
+
+static struct tw_text text_of(const char *text)
+{
+    return (struct tw_text){text, strlen(text)};
+}
+
+static struct tw_tag_value text_tag(const char *key, const char *value)
+{
+    return (struct tw_tag_value){.key = text_of(key), .type = TW_TYPE_STR, .text = text_of(value)};
+}
+
+static struct tw_tag_value int_tag(const char *key, int64_t value)
+{
+    return (struct tw_tag_value){.key = text_of(key), .type = TW_TYPE_INT, .value.i = value};
+}
+
+static void write_story(void)
+{
+    struct tw__spans in = {0};
+    struct tw_tag_value tags[STORY][2] = {
+        {int_tag("k", 1)},
+        {int_tag("k", 2), int_tag("size", 2048)},
+        {int_tag("k", 4), {.key = text_of("vip"), .type = TW_TYPE_BOOL, .value.u = 1}},
+        {int_tag("k", 3), int_tag("size", 100)},
+        {int_tag("k", 3)},
+        {{.key = text_of("ratio"), .type = TW_TYPE_DOUBLE, .value.d = 0.5}, text_tag("odd name", "x y")},
+    };
+    struct tw_tag_value event_tag = int_tag("k", 7), link_tag = text_tag("kind", "follows"),
+                        zone = text_tag("zone", "west");
+    struct tw__span_event events[] = {
+        {.time_ns = EPOCH_NS + 8 * MS,
+         .name = text_of("miss"),
+         .tags = &event_tag,
+         .tag_count = 1,
+         .kind = TW_RECORD_EVENT},
+        {.time_ns = EPOCH_NS + 9 * MS, .name = text_of("exception"), .kind = TW_RECORD_EVENT},
+        {.time_ns = EPOCH_NS + 66 * MS, .name = text_of("miss"), .kind = TW_RECORD_EVENT}};
+    struct tw__span_link link = {.trace_id = {5}, .span_id = {6}, .tags = &link_tag, .tag_count = 1};
+    struct tw_tag_value language = text_tag("language", "C");
+    assert_int_equal(tw__spans_add_scope(&in, &(struct tw__scope){0}), 0);
+    assert_int_equal(
+        tw__spans_add_scope(
+            &in,
+            &(struct tw__scope){.name = text_of("sql"), .version = text_of("2.1"), .tags = &language, .tag_count = 1}),
+        1);
+    for (unsigned i = 0; i < STORY; i++) {
+        struct tw__resource resource = {.service = text_of(story[i].service), .tags = &zone, .tag_count = i < 3};
+        struct tw__span *span = tw__spans_add(&in, tw__spans_add_resource(&in, &resource), i == 3);
+        span->trace_id[15] = 1;
+        span->span_id[7] = (uint8_t)*story[i].name;
+        span->parent_id[7] = (uint8_t)story[i].parent;
+        span->name = text_of(story[i].name);
+        span->kind = story[i].kind;
+        span->status = story[i].status;
+        span->start_ns = EPOCH_NS + story[i].begin_ms * MS;
+        span->end_ns = span->start_ns + story[i].length_ms * MS;
+        span->tags = tags[i];
+        span->tag_count = tags[i][1].key.len ? 2 : 1;
+        span->events = i == 3 ? events : events + 2;
+        span->event_count = i == 3 ? 2 : i == 2;
+        span->links = &link;
+        span->link_count = i == 4;
+    }
+    assert_int_equal(tw__store_write(store, &in), 0);
+    tw__spans_fini(&in);
+}
+
+static int by_letter(const void *a, const void *b)
+{
+    return *(const char *)a - *(const char *)b;
+}
+
+/* The letters of the spans that are selected; places: with their nested sets. */
+static void run(const char *query, char *letters, struct tw__nested_set *places)
+{
+    struct tw__traceql traceql;
+    struct tw__refusal why;
+    struct tw__spansets *spansets;
+    struct tw__search search = {.matched_max = STORY};
+    struct tw__summaries found;
+    struct tw__pool pool = {0};
+    size_t count = 0;
+    if (tw__traceql_parse(query, strlen(query), &traceql, &why) < 0)
+        fail_msg("%s: at %zu: %s", query, why.at, why.text);
+    if (tw__spansets_new(&traceql, &spansets, &why) < 0) fail_msg("%s: %s", query, why.text);
+    tw__spansets_apply(spansets, &search);
+    assert_int_equal(tw__query_search(store, &search, &pool, &found), 0);
+    assert_in_range(found.count, 0, 1);
+    for (size_t i = 0; found.count && i < found.items[0].matched_kept; i++) {
+        letters[count++] = *found.items[0].matched[i].name.ptr;
+        if (places) places[letters[count - 1] - 'a'] = found.items[0].matched_places[i];
+    }
+    if (found.count) assert_int_equal(found.items[0].matched_count, count);
+    letters[count] = 0;
+    qsort(letters, count, 1, by_letter);
+    tw__pool_fini(&pool);
+    tw__spansets_free(spansets);
+    tw__traceql_fini(&traceql);
+}
+
+struct example {
+    const char *query, *selects;
+};
+
+static void all_select(const struct example *examples, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        char letters[STORY + 1];
+        run(examples[i].query, letters, NULL);
+        if (strcmp(letters, examples[i].selects) != 0)
+            fail_msg("%s: %s and not %s", examples[i].query, letters, examples[i].selects);
+    }
+}
+#define ALL_SELECT(examples) all_select(examples, sizeof(examples) / sizeof *(examples))
+
+static void conditions_select_spans(void **state)
+{
+    (void)state;
+    static const struct example examples[] = {
+        {"", "abcdef"},
+        {"{}", "abcdef"},
+        {"{ true }", "abcdef"},
+        {"{ false }", ""},
+        {"{ span.k = 3 }", "de"},
+        {"{ .k >= 3 && status != error }", "e"},
+        {"{ 3 < .k }", "c"},
+        {"{ `west` = resource.zone && \"cart\" = resource.service.name }", "bc"},
+        {"{ span.vip }", "c"},
+        {"{ !span.vip && .k = 4 }", ""},
+        {"{ .vip || .k = 1 }", "ac"},
+        {"{ span.size = 2 * 1024 }", "b"},
+        {"{ span.size > (3 + 7) ^ 2 - 1 }", "bd"},
+        {"{ span.k > -5 }", "abcde"},
+        {"{ span.k < 10 / 4 }", "ab"},
+        {"{ span.ratio = 1 / 2 }", "f"},
+        {"{ span.k != minInt && span.k < maxInt }", "abcde"},
+        {"{ duration >= 2 * 10ms && span:duration < 0.1s }", "bce"},
+        {"{ duration > 1s / 20 }", "ab"},
+        {"{ span.\"odd name\" = \"x y\" }", "f"},
+        {"{ span.size != nil }", "bd"},
+        {"{ nil != span.vip }", "c"},
+        {"{ span:parentID = \"0000000000000062\" }", "de"},
+        {"{ span:id = \"0000000000000061\" }", "a"},
+        {"{ trace:id = \"00000000000000000000000000000001\" && kind = client }", "bc"},
+        /* Equally strong, to the left. */
+        {"{ .k = 1 || .k = 4 && status = error }", "c"},
+        {"{ status = error && .k = 3 || .k = 1 }", "ad"},
+        {"{ .k = 1 || (.k = 4 && status = error) }", "ac"},
+        {"{ .k = 1 || .k = 2 && kind = client || .k = 3 && status = error }", "d"},
+    };
+    ALL_SELECT(examples);
+}
+
+static void events_links_and_scopes_are_looked_at(void **state)
+{
+    (void)state;
+    static const struct example examples[] = {
+        {"{ event:name = \"miss\" }", "cd"},
+        {"{ event:name = \"miss\" && event:name = \"exception\" }", "d"},
+        {"{ event.k = 7 }", "d"},
+        {"{ event.k = nil && event:name = \"miss\" }", "c"},
+        {"{ event:timeSinceStart > 2ms }", "d"},
+        {"{ event:timeSinceStart > -5s && event:timeSinceStart < 2ms }", "c"},
+        {"{ event:name != \"miss\" }", ""},
+        {"{ link:traceID = \"05000000000000000000000000000000\" }", "e"},
+        {"{ link:spanID = \"0600000000000000\" && link.kind =~ \"fol.*\" }", "e"},
+        {"{ instrumentation:name = \"sql\" && instrumentation:version = \"2.1\" }", "d"},
+        {"{ instrumentation.language = \"C\" }", "d"},
+        {"{ kind = server } >> { event:name = \"miss\" }", "cd"},
+        {"{ link:traceID != nil } ~ { event:name = \"exception\" }", "d"},
+    };
+    ALL_SELECT(examples);
+}
+
+static void spansets_are_joined_and_asked_for_structure(void **state)
+{
+    (void)state;
+    static const struct example examples[] = {
+        {"{ name = \"a\" } && { .k = 3 }", "ade"},
+        {"{ name = \"a\" } && { .k = 9 }", ""},
+        {"{ name = \"a\" } || { .k = 9 }", "a"},
+        {"{ .k = 9 } || { .k = 8 }", ""},
+        {"{ name = \"a\" } || { name = \"b\" } && { .k = 9 }", ""},
+        {"{ name = \"a\" } || ({ name = \"b\" } && { .k = 9 })", "a"},
+        {"{ kind = server } > { }", "bc"},
+        {"{ kind = server } >> { status = error }", "cdf"},
+        {"{ status = error } < { }", "abc"},
+        {"{ name = \"f\" } << { }", "ac"},
+        {"{ name = \"d\" } ~ { }", "e"},
+        {"{ .k = 3 } ~ { .k = 3 }", "de"},
+        {"{ name = \"a\" } ~ { }", ""},
+        {"{ } !> { }", "a"},
+        {"{ name = \"b\" } !> { resource.service.name = \"db\" }", "f"},
+        {"{ name = \"b\" } !>> { }", "abcf"},
+        {"{ } !< { }", "def"},
+        {"{ status = error } !< { status = error }", "df"},
+        {"{ name = \"f\" } !<< { kind = client }", "b"},
+        {"{ name = \"d\" } !~ { resource.service.name = \"db\" }", "df"},
+        {"{ .k = 9 } !>> { name = \"a\" }", "a"},
+        {"{ status = error } &> { status = error }", "cf"},
+        {"{ kind = server } &>> { status = error }", "acdf"},
+        {"{ status = error } &< { kind = client }", "bcdf"},
+        {"{ name = \"f\" } &<< { kind = server }", "af"},
+        {"{ name = \"d\" } &~ { name = \"e\" }", "de"},
+        /* Structure binds stronger; to the left. */
+        {"{ kind = server } > { kind = client } > { status = error }", "df"},
+        {"{ name = \"e\" } || { kind = server } > { name = \"c\" }", "ce"},
+        {"({ kind = server } > { name = \"b\" }) && { .k = 4 }", "bc"},
+        {"(({ kind = server })) >> ({ .k = 3 } || { .k = 4 })", "cde"},
+        {"{ kind = client } | { status = error }", "c"},
+        /* What Grafana's drill-down asks for the structure of services. */
+        {"({nestedSetParent<0 && true } &>> { kind = server }) || ({nestedSetParent<0 && true }) "
+         "| select(status, resource.service.name, name, nestedSetParent, nestedSetLeft, nestedSetRight)",
+         "a"},
+        {"({nestedSetParent<0 && true } &>> { status = error }) || ({nestedSetParent<0 && true }) | "
+         "select(nestedSetLeft)",
+         "acdf"},
+    };
+    ALL_SELECT(examples);
+}
+
+static void functions_choose_and_group(void **state)
+{
+    (void)state;
+    static const struct example examples[] = {
+        {"{ status = error } | count() > 2", "cdf"},
+        {"{ status = error } | count() > 3", ""},
+        {"{ status = error } | count() != 3", ""},
+        {"count() = 6", "abcdef"},
+        {"{ resource.service.name = \"db\" } | avg(duration) > 11ms", "def"},
+        {"{ resource.service.name = \"db\" } | avg(duration) > 12ms", ""},
+        {"max(duration) >= 100ms", "abcdef"},
+        {"{ kind = client } | min(duration) = 30ms", "bc"},
+        {"{} | sum(span.size) = 2148", "abcdef"},
+        {"{} | sum(span.size) > 2 * 1024 + 100", ""},
+        {"{ status = error } | by(resource.service.name) | count() > 1", "df"},
+        {"{} | by(span.k) | count() > 1", "de"},
+        {"{} | by(resource.service.name) | max(duration) < 50ms", "def"},
+        {"{} | by(status) | by(kind) | count() = 1", "abc"
+                                                     "e"},
+        {"{ status = error } | by(resource.service.name) | count() > 1 | coalesce() | count() = 2", "df"},
+        {"by(span.size) | count() > 3", "acef"},
+        {"{} | count() > 2 | { .k = 3 } | count() = 2", "de"},
+        {"max(duration) > 3ms | { status = error || .k = 1 }", "acdf"},
+        {"{ status = error } | select(span.k, event.k) | count() < 4", "cdf"},
+        {"{ kind = client } with (most_recent=true)", "bc"},
+    };
+    ALL_SELECT(examples);
+}
+
+/* Counted by hand: a opens 1, b 2, d 3 4, e 5 6, 7 closes b, c 8, f 9 10, 11, 12. */
+static void nested_sets_say_where_a_span_stands(void **state)
+{
+    (void)state;
+    static const uint32_t expected[STORY][3] = {{1, 12, 0}, {2, 7, 1}, {8, 11, 1}, {3, 4, 2}, {5, 6, 2}, {9, 10, 8}};
+    struct tw__nested_set places[STORY];
+    char letters[STORY + 1];
+    run("{} | select(nestedSetLeft)", letters, places);
+    assert_string_equal(letters, "abcdef");
+    for (unsigned i = 0; i < STORY; i++) {
+        assert_int_equal(places[i].left, expected[i][0]);
+        assert_int_equal(places[i].right, expected[i][1]);
+        assert_int_equal(places[i].parent, expected[i][2]);
+    }
+}
+
+static void what_is_not_there_is_told_with_its_place_and_what_is_instead(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *query;
+        size_t at;
+        const char *says;
+    } wrong[] = {
+        {"{ name = }", 9, "a value is expected"},
+        {"{ name = 1", 10, "&&, || or the end"},
+        {"{ service = `a` }", 2, "have a scope"},
+        {"{ parent.k = 1 }", 2, "{ of the parent } > { of the child }"},
+        {"{ span:childCount = 0 }", 2, "{ } !< { .. }"},
+        {"{ nestedSetLeft > 3 }", 2, "{ } >> { }"},
+        {"{ nestedSetParent > 3 }", 2, "< 0, a root"},
+        {"{ trace:name = `a` }", 2, "no such intrinsic"},
+        {"{ .a + 1 > 2 }", 5, "computed"},
+        {"{ -.a = 2 }", 2, "computed"},
+        {"{ .a = .b }", 7, "not with each other"},
+        {"{ .a = foo }", 2, "in quotes"},
+        {"{ .a =~ 3 }", 2, "in quotes"},
+        {"{ .a > nil }", 2, "nil"},
+        {"{ 1 = 2 }", 6, "attribute"},
+        {"{ status }", 9, "a comparison"},
+        {"{ .a = 5 * }", 11, "a number"},
+        {"{ .a = 1/0 }", 7, "no number"},
+        {"{ .a = (5 }", 10, ") is expected"},
+        {"{} + {}", 3, "spansets, then"},
+        {"{} >>", 5, "a spanset is expected"},
+        {"({} | count() > 1) && {}", 4, "inside parentheses"},
+        {"({}", 3, ") is expected"},
+        {"{})", 3, "a parenthesis too many"},
+        {"{} | count()", 12, "a comparison"},
+        {"{} | max() = 1", 9, "an attribute"},
+        {"{} | max(duration) - min(duration) > 3", 19, "a comparison"},
+        {"{} | by(name, kind)", 12, "of metrics by several"},
+        {"{} | histogram(duration)", 5, "rate"},
+        {"{} | rate() > 5", 12, "threshold"},
+        {"{} | rate() | max(duration) > 1", 14, "topk"},
+        {"{} | quantile_over_time(duration)", 32, "a quantile"},
+        {"{} | quantile_over_time(duration, 2)", 33, "from 0 to 1"},
+        {"{} | compare(1)", 13, "a spanset"},
+        {"{} | select()", 12, "an attribute"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct tw__traceql traceql;
+        struct tw__refusal why;
+        assert_int_equal(tw__traceql_parse(wrong[i].query, strlen(wrong[i].query), &traceql, &why), TW_ERR_SYNTAX);
+        if (why.at != wrong[i].at || !strstr(why.text, wrong[i].says))
+            fail_msg("%s: at %zu: %s", wrong[i].query, why.at, why.text);
+        tw__traceql_fini(&traceql);
+    }
+}
+
+static void metrics_are_read_with_all_that_they_are_of(void **state)
+{
+    (void)state;
+    struct tw__traceql traceql;
+    struct tw__refusal why;
+    const char *query =
+        "{ kind = server } | quantile_over_time(span.size, .5, 0.99) by(resource.service.name, .zone) | topk(3) "
+        "with(sample=true)";
+    assert_int_equal(tw__traceql_parse(query, strlen(query), &traceql, &why), 0);
+    assert_true(tw__traceql_is_filter(&traceql) && traceql.metric.has_field);
+    assert_int_equal(traceql.metric.function, TW__TRACEQL_QUANTILE);
+    assert_true(traceql.metric.quantile_count == 2 && traceql.metric.quantiles[1] > 0.98);
+    assert_true(traceql.metric.by_count == 2 && traceql.metric.keep == 3 && !traceql.metric.keep_smallest);
+    struct tw__traceql_field *zone = &traceql.fields[traceql.metric.by[1]];
+    assert_true(zone->label.len == 5 && zone->keys[0].len == 8 && memcmp(zone->keys[1].ptr, "resource.zone", 13) == 0);
+    tw__traceql_fini(&traceql);
+    query = "{} | compare({ duration >= 1ms && duration <= 2s }, 10, 1728987791000000000, 1728988006000000000)";
+    assert_int_equal(tw__traceql_parse(query, strlen(query), &traceql, &why), 0);
+    assert_int_equal(traceql.metric.most, 10);
+    assert_int_equal(traceql.metric.until_ns, 1728988006000000000);
+    assert_memory_equal(traceql.metric.selection.ptr, "\"duration\">=1ms and", 19);
+    tw__traceql_fini(&traceql);
+}
+
+static int set_up(void **state)
+{
+    char why[TW_WHY_MAX];
+    (void)state;
+    if (!mkdtemp(folder)) return -1;
+    if (tw__store_open(&(struct tw__store_options){.folder = folder}, &store, why) < 0) return -1;
+    write_story();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    char command[64];
+    (void)state;
+    tw__store_close(store);
+    (void)snprintf(command, sizeof command, "rm -r %s", folder);
+    return system(command);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(conditions_select_spans),
+        cmocka_unit_test(events_links_and_scopes_are_looked_at),
+        cmocka_unit_test(spansets_are_joined_and_asked_for_structure),
+        cmocka_unit_test(functions_choose_and_group),
+        cmocka_unit_test(nested_sets_say_where_a_span_stands),
+        cmocka_unit_test(what_is_not_there_is_told_with_its_place_and_what_is_instead),
+        cmocka_unit_test(metrics_are_read_with_all_that_they_are_of),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
