@@ -143,21 +143,24 @@ static int run_spansets(struct run *run, const struct tw__traceql_stage *stage)
 
 /* -- fields */
 
-/* The first value of a field; false: none. The view belongs to the span, for as long as the value is looked at. */
-static bool value_of(struct run *run, unsigned field, size_t span, struct tw__span_view *view, struct tw__field *out)
+bool tw__traceql_value(const struct tw__traceql_field *field, const struct tw__span_view *view, struct tw__field *out)
 {
-    const struct tw__traceql_field *asked = &run->spansets->query->fields[field];
-    tw__span_view_span(view, run->trace, &run->trace->items[span]);
-    view->trace = run->of;
-    for (unsigned k = 0; k < 2 && asked->keys[k].len; k++) {
-        struct tw__field_key key = {.name = asked->keys[k].ptr, .len = asked->keys[k].len};
-        key.id = tw__span_schema.resolve(NULL, key.name, key.len);
+    for (unsigned k = 0; k < 2 && field->keys[k].len; k++) {
+        struct tw__field_key key = {field->keys[k].ptr, field->keys[k].len, field->ids[k], 0};
         for (; tw__span_field(view, &key, out); key.nth++) {
             if (out->type != TW__FIELD_NONE) return true;
             if (!tw__span_schema.many(key.id)) break;
         }
     }
     return false;
+}
+
+/* The view belongs to the span, for as long as the value is looked at. */
+static bool value_of(struct run *run, unsigned field, size_t span, struct tw__span_view *view, struct tw__field *out)
+{
+    tw__span_view_span(view, run->trace, &run->trace->items[span]);
+    view->trace = run->of;
+    return tw__traceql_value(&run->spansets->query->fields[field], view, out);
 }
 
 static bool number_of(const struct tw__field *value, double *out)

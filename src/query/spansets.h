@@ -25,4 +25,9 @@ void tw__spansets_free(struct tw__spansets *spansets);
  * Owns     the search borrows from spansets, whose memory it uses: one search at a time. */
 void tw__spansets_apply(struct tw__spansets *spansets, struct tw__search *search);
 
+/* The first value of a field; false: none. Borrowed as tw__span_field's. */
+struct tw__span_view;
+struct tw__field;
+bool tw__traceql_value(const struct tw__traceql_field *field, const struct tw__span_view *view, struct tw__field *out);
+
 #endif

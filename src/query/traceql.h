@@ -32,6 +32,7 @@ enum {
 struct tw__traceql_field {
     struct tw_text label;   /* as it was written */
     struct tw_text keys[2]; /* of the filter language; the first that is there counts. The second empty: none */
+    uint32_t ids[2];        /* enum tw__span_field_id */
 };
 
 enum tw__spanset_op {

@@ -13,7 +13,7 @@
 #include "model/text.h"
 #include "query/traceql_read.h"
 
-enum { NUMBERS_MAX = 16 };
+enum { NUMBERS_MAX = 16, LITERAL_MAX = 64 };
 
 struct stacks {
     double values[NUMBERS_MAX];
@@ -64,6 +64,7 @@ static int read_literal(struct tw__traceql_reader *r, struct stacks *s, struct t
     *text = (struct tw_text){r->text + begin, r->at - begin};
     if (tw__text_is(*text, "minInt")) *text = (struct tw_text){"-9223372036854775808", 20};
     if (tw__text_is(*text, "maxInt")) *text = (struct tw_text){"9223372036854775807", 19};
+    if (text->len > LITERAL_MAX) return tw__traceql_refuse(r, begin, "too long a number");
     bool unit = tw__duration_read(text->ptr, text->len, &value);
     if (!unit && !tw__number_read(text->ptr, text->len, &value))
         return tw__traceql_refuse(r, begin, "a number or a duration is expected");

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "model/span_fields.h"
 #include "model/text.h"
 #include "query/traceql_read.h"
 
@@ -223,6 +224,8 @@ int tw__traceql_read_field(struct tw__traceql_reader *r, uint8_t *index)
     field->keys[0] = tw__traceql_keep(r, r->key.ptr, strlen(r->key.ptr));
     if (count == 2) field->keys[1] = tw__traceql_keep(r, tw__traceql_second(r), strlen(tw__traceql_second(r)));
     if (!field->label.ptr || !field->keys[0].ptr || (count == 2 && !field->keys[1].ptr)) return TW_ERR_MEMORY;
+    for (unsigned k = 0; k < count; k++)
+        field->ids[k] = tw__span_schema.resolve(NULL, field->keys[k].ptr, field->keys[k].len);
     *index = (uint8_t)r->out->field_count++;
     return 0;
 }

@@ -42,7 +42,7 @@ struct tw__where {
     size_t equal_count;
 };
 
-static bool is_trace_field(uint32_t id)
+bool tw__where_is_of_trace(uint32_t id)
 {
     return id == TW__SPAN_TRACE_DURATION || id == TW__SPAN_TRACE_NAME || id == TW__SPAN_TRACE_SERVICE ||
            id == TW__SPAN_TRACE_SPANS || id == TW__SPAN_TRACE_ERRORS;
@@ -75,7 +75,7 @@ static int select_whole(void *data, const struct tw__spans *trace, const struct 
     return tw__where_select(data, trace, of, selected);
 }
 
-static bool is_root_name(uint32_t id)
+bool tw__where_is_root_name(uint32_t id)
 {
     return id == TW__SPAN_TRACE_NAME || id == TW__SPAN_TRACE_SERVICE;
 }
@@ -84,7 +84,7 @@ static bool is_root_name(uint32_t id)
 static enum tw__known known(const void *data, const struct tw__field_key *key, struct tw__field *out)
 {
     const struct tw__span_view *view = data;
-    if (is_trace_field(key->id) && !(view->trace && is_root_name(key->id))) return TW__KNOWN_NOT;
+    if (tw__where_is_of_trace(key->id) && !(view->trace && tw__where_is_root_name(key->id))) return TW__KNOWN_NOT;
     return tw__span_field(view, key, out) ? TW__KNOWN_VALUE : TW__KNOWN_ABSENT;
 }
 
@@ -219,14 +219,14 @@ static void look(struct tw__where *where)
         if (must[i]) want(where, leaf);
         if (leaf->op <= TW__FILTER_FALSE) continue;
         uint32_t id = filter->keys[leaf->key].id;
-        of_spans |= !is_trace_field(id);
-        if (!is_trace_field(id)) continue;
+        of_spans |= !tw__where_is_of_trace(id);
+        if (!tw__where_is_of_trace(id)) continue;
         where->of_trace = true;
-        names |= is_root_name(id);
-        must_name |= is_root_name(id) && must[i] && leaf->op != TW__FILTER_ABSENT;
+        names |= tw__where_is_root_name(id);
+        must_name |= tw__where_is_root_name(id) && must[i] && leaf->op != TW__FILTER_ABSENT;
         /* A range of durations that must hold is the search's own condition. */
-        other |=
-            !is_root_name(id) && !(id == TW__SPAN_TRACE_DURATION && is_order(leaf) && leaf->value.i > 0 && must[i]);
+        other |= !tw__where_is_root_name(id) &&
+                 !(id == TW__SPAN_TRACE_DURATION && is_order(leaf) && leaf->value.i > 0 && must[i]);
     }
     where->root_names = where->roots && names && !other && where->min_trace_ns == 0 && where->max_trace_ns == 0;
     if (where->root_names) where->of_trace = false;

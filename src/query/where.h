@@ -38,6 +38,10 @@ int tw__where_select(const struct tw__where *where, const struct tw__spans *trac
 unsigned tw__where_parts(const struct tw__where *where);
 unsigned tw__where_parts_of(struct tw_text field);
 
+/* Fields that are known of whole traces only; of those, the ones that a root tells by itself. */
+bool tw__where_is_of_trace(uint32_t id);
+bool tw__where_is_root_name(uint32_t id);
+
 /* How much the store can skip by it, from 0 on, to choose between several. NULL: 0. */
 unsigned tw__where_rank(const struct tw__where *where);
 

@@ -1,244 +1,191 @@
-/* api_tempo_metrics: TraceQL's metrics, which Grafana's drill-down draws: rates, counts, quantiles and histograms of
- * spans over time.
+/* api_tempo_metrics: TraceQL's metrics, which Grafana's drill-down draws: numbers of spans over time.
  *
  *     GET /api/metrics/query_range?q=&start=&end=&step=
  *         {"series":[{"labels":[..],"promLabels","exemplars","samples":[{"timestampMs","value"}]}]}
  *     GET /api/metrics/query?q=&start=&end=
  *         the same with one sample a series, as value too
  *
- * Each is read off the store's heat map: counts by time and duration. by(attribute) asks once for each of its values,
- * the first SERIES_MAX; a quantile is exact to a quarter of a power of two.
+ * query/series.h collects; of each of its series a line is made for each quantile or bucket, topk() chooses among the
+ * lines at each moment, as in Tempo. Quantiles and buckets are those of the store's bins, four a power of two.
  */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "model/text.h"
-#include "query/traceql.h"
+#include "query/series.h"
+#include "query/spansets.h"
 #include "serve/ask.h"
-#include "serve/tempo_values.h"
+#include "serve/tempo_compare.h"
+#include "serve/tempo_labels.h"
 
-enum { SERIES_MAX = 20, STEPS_MAX = 1000, STEPS_USUAL = 60 };
+enum { STEPS_MAX = 1000, STEPS_USUAL = 60 };
 
-struct range {
-    uint64_t from_ns, step_ns;
-    size_t steps;
-    bool instant; /* one step, whose value stands beside the samples too */
+/* What is drawn as one. NAN: no sample. */
+struct line {
+    const struct tw__series *series;
+    const char *extra_key; /* NULL: none */
+    double extra;          /* the quantile, or the end of the histogram's bucket */
+    double *values;        /* by step */
 };
 
-static void put_label(struct tw__json *json, const char *key, struct tw_text value)
-{
-    tw__json_open(json, NULL, '{');
-    tw__json_cstr(json, "key", key);
-    tw__json_open(json, "value", '{');
-    tw__json_text(json, "stringValue", value);
-    tw__json_close(json, '}');
-    tw__json_close(json, '}');
-}
-
-struct series {
-    const char *name; /* of the metric, when there is no attribute */
-    const char *by;   /* NULL: none */
-    struct tw_text by_value;
-    double extra; /* the quantile, or the histogram's bucket */
-    const char *extra_key;
+struct lines {
+    struct line *items;
+    size_t count, cap;
 };
 
-/* {name="value"}, as Prometheus writes labels. */
-static void put_label_text(struct tw__buf *out, const char *key, struct tw_text value)
+static struct line *add_line(struct tw__ask *ask, struct lines *lines, const struct tw__series_list *list,
+                             struct line line)
 {
-    tw__buf_fmt(out, "%s%s=\"", out->len > 1 ? ", " : "", key);
-    for (size_t i = 0; i < value.len; i++) {
-        if (value.ptr[i] == '"' || value.ptr[i] == '\\') tw__buf_char(out, '\\');
-        tw__buf_char(out, value.ptr[i]);
+    line.values = tw__pool_take(&ask->pool, list->steps * sizeof *line.values, 8);
+    if (!line.values || tw__pool_grow(&ask->pool, &lines->items, lines->count, &lines->cap, sizeof line) < 0) {
+        (void)tw__ask_failed(ask, TW_ERR_MEMORY);
+        return NULL;
     }
-    tw__buf_char(out, '"');
+    lines->items[lines->count] = line;
+    return &lines->items[lines->count++];
 }
 
-static void put_prom_labels(struct tw__json *json, const struct series *s, const char *number)
+static double value_of(const struct tw__series_list *list, const struct tw__series_cell *cell)
 {
-    struct tw__buf text = {0};
-    tw__buf_char(&text, '{');
-    put_label_text(&text, s->by ? s->by : "__name__", s->by ? s->by_value : tw__ask_as_text(s->name));
-    if (s->extra_key) put_label_text(&text, s->extra_key, tw__ask_as_text(number));
-    tw__buf_char(&text, '}');
-    if (!text.failed) tw__json_text(json, "promLabels", (struct tw_text){text.ptr, text.len});
-    tw__buf_fini(&text);
+    switch (list->traceql->metric.function) {
+    case TW__TRACEQL_RATE:
+        return (double)cell->count / ((double)list->step_ns / 1e9);
+    case TW__TRACEQL_COUNT:
+        return (double)cell->count;
+    case TW__TRACEQL_MIN:
+        return cell->count ? cell->least : (double)NAN;
+    case TW__TRACEQL_MAX:
+        return cell->count ? cell->most : (double)NAN;
+    case TW__TRACEQL_SUM:
+        return cell->count ? cell->sum : (double)NAN;
+    case TW__TRACEQL_AVG:
+        return cell->count ? cell->sum / (double)cell->count : (double)NAN;
+    case TW__TRACEQL_NONE:
+    case TW__TRACEQL_QUANTILE:
+    case TW__TRACEQL_HISTOGRAM:
+    case TW__TRACEQL_COMPARE:
+        break;
+    }
+    return (double)NAN;
 }
 
-static void open_series(struct tw__ask *ask, const struct series *s)
+static void add_quantiles(struct tw__ask *ask, const struct tw__series_list *list, const struct tw__series *series,
+                          struct lines *lines)
 {
-    struct tw__json *json = &ask->json;
-    char number[32];
-    (void)snprintf(number, sizeof number, "%g", s->extra);
-    tw__json_open(json, NULL, '{');
-    tw__json_open(json, "labels", '[');
-    if (s->by)
-        put_label(json, s->by, s->by_value);
-    else
-        put_label(json, "__name__", tw__ask_as_text(s->name));
-    if (s->extra_key) put_label(json, s->extra_key, tw__ask_as_text(number));
-    tw__json_close(json, ']');
-    put_prom_labels(json, s, number);
-    tw__json_open(json, "exemplars", '[');
-    tw__json_close(json, ']');
-    tw__json_open(json, "samples", '[');
-}
-
-static void close_series(struct tw__ask *ask, const struct range *range, double value)
-{
-    tw__json_close(&ask->json, ']');
-    if (range->instant) tw__json_f64(&ask->json, "value", value);
-    tw__json_close(&ask->json, '}');
-}
-
-static void put_sample(struct tw__ask *ask, const struct range *range, size_t step, double value)
-{
-    tw__json_open(&ask->json, NULL, '{');
-    tw__ask_put_time(&ask->json, "timestampMs", (range->from_ns + step * range->step_ns) / 1000000);
-    tw__json_f64(&ask->json, "value", value);
-    tw__json_close(&ask->json, '}');
-}
-
-static uint64_t sum_of(const uint32_t bins[TW__BINS])
-{
-    uint64_t sum = 0;
-    for (unsigned b = 0; b < TW__BINS; b++) sum += bins[b];
-    return sum;
-}
-
-static void put_quantiles(struct tw__ask *ask, const struct tw__traceql *traceql, const struct range *range,
-                          const struct tw__store_heat *heat, struct series s)
-{
-    for (unsigned q = 0; q < traceql->metric.quantile_count; q++) {
-        s.extra = traceql->metric.quantiles[q];
-        s.extra_key = "p";
-        open_series(ask, &s);
-        double value = 0;
-        for (size_t i = 0; i < range->steps; i++) {
-            if (!sum_of(heat->cells[i])) continue;
-            value = (double)tw__bins_quantile(heat->cells[i], s.extra) / 1e9;
-            put_sample(ask, range, i, value);
+    for (unsigned q = 0; q < list->traceql->metric.quantile_count; q++) {
+        double share = list->traceql->metric.quantiles[q];
+        struct line *line = add_line(ask, lines, list, (struct line){series, "p", share, NULL});
+        for (size_t i = 0; line && i < list->steps; i++) {
+            const struct tw__series_cell *cell = &series->cells[i];
+            line->values[i] = cell->count ? (double)tw__bins_quantile(cell->bins, share) / 1e9 : (double)NAN;
         }
-        close_series(ask, range, value);
     }
 }
 
-/* A series for each power of two that has spans: Tempo's buckets. */
-static void put_histogram(struct tw__ask *ask, const struct range *range, const struct tw__store_heat *heat,
-                          struct series s)
+/* A line for each power of two that has spans: Tempo's buckets. */
+static void add_buckets(struct tw__ask *ask, const struct tw__series_list *list, const struct tw__series *series,
+                        struct lines *lines)
 {
     for (unsigned first = 0; first < TW__BINS; first += 4) {
         uint64_t any = 0;
-        for (size_t i = 0; i < range->steps; i++)
-            for (unsigned b = first; b < first + 4 && b < TW__BINS; b++) any += heat->cells[i][b];
+        for (size_t i = 0; i < list->steps; i++)
+            for (unsigned b = first; series->cells[i].bins && b < first + 4 && b < TW__BINS; b++)
+                any += series->cells[i].bins[b];
         if (!any) continue;
-        s.extra = (double)tw__bin_floor(first + 4 < TW__BINS ? first + 4 : TW__BINS - 1) / 1e9;
-        s.extra_key = "__bucket";
-        open_series(ask, &s);
-        uint64_t count = 0;
-        for (size_t i = 0; i < range->steps; i++) {
-            count = 0;
-            for (unsigned b = first; b < first + 4 && b < TW__BINS; b++) count += heat->cells[i][b];
-            put_sample(ask, range, i, (double)count);
+        double end = (double)tw__bin_floor(first + 4 < TW__BINS ? first + 4 : TW__BINS - 1) / 1e9;
+        struct line *line = add_line(ask, lines, list, (struct line){series, "__bucket", end, NULL});
+        for (size_t i = 0; line && i < list->steps; i++) {
+            uint64_t count = 0;
+            for (unsigned b = first; series->cells[i].bins && b < first + 4 && b < TW__BINS; b++)
+                count += series->cells[i].bins[b];
+            line->values[i] = (double)count;
         }
-        close_series(ask, range, (double)count);
     }
 }
 
-static void put_counts(struct tw__ask *ask, const struct tw__traceql *traceql, const struct range *range,
-                       const struct tw__store_heat *heat, const struct series *s)
+static void make_lines(struct tw__ask *ask, const struct tw__series_list *list, struct lines *lines)
 {
-    double per = traceql->metric.function == TW__TRACEQL_RATE ? (double)range->step_ns / 1e9 : 1;
-    open_series(ask, s);
-    for (size_t i = 0; i < range->steps; i++) put_sample(ask, range, i, (double)sum_of(heat->cells[i]) / per);
-    close_series(ask, range, range->steps ? (double)sum_of(heat->cells[0]) / per : 0);
-}
-
-/* One series, or one for each quantile or bucket, of the spans that where selects. Empty ones are left out where there
- * is a by. */
-static void put_one(struct tw__ask *ask, const struct tw__traceql *traceql, const struct range *range,
-                    const char *where, struct series s)
-{
-    struct tw__search search = {0};
-    struct tw__store_heat heat = {.from_ns = range->from_ns, .step_ns = range->step_ns, .columns = range->steps};
-    heat.cells = calloc(range->steps, sizeof *heat.cells);
-    tw__where_free(ask->where);
-    ask->where = NULL;
-    if (!heat.cells) (void)tw__ask_failed(ask, TW_ERR_MEMORY);
-    if (*where) tw__ask_where(ask, where, &search);
-    if (search.whole.needed || search.min_trace_ns || search.max_trace_ns)
-        tw__ask_refuse(ask, 400,
-                       "metrics are of spans: rootName and rootServiceName need nestedSetParent < 0 beside them, and "
-                       "traceDuration cannot be asked");
-    search.spans.since_ns = range->from_ns;
-    search.spans.until_ns = range->from_ns + range->steps * range->step_ns;
-    uint64_t all = 0;
-    if (!ask->failed && !tw__ask_failed(ask, tw__store_heat(ask->api->store, &search.spans, &heat)))
-        for (size_t i = 0; i < range->steps; i++) all += sum_of(heat.cells[i]);
-    if (ask->failed || (s.by && all == 0)) {
-        free(heat.cells);
-        return;
-    }
-    if (traceql->metric.function == TW__TRACEQL_QUANTILE)
-        put_quantiles(ask, traceql, range, &heat, s);
-    else if (traceql->metric.function == TW__TRACEQL_HISTOGRAM)
-        put_histogram(ask, range, &heat, s);
-    else
-        put_counts(ask, traceql, range, &heat, &s);
-    free(heat.cells);
-}
-
-/* The values of the attribute that by() names. */
-static void values_of(struct tw__ask *ask, struct tw_text key, struct tw__store_names *names)
-{
-    struct tw_text none = {NULL, 0};
-    if (tw__text_is(key, "status") || tw__text_is(key, "kind")) {
-        tw__ask_words(ask, key, names);
-    } else if (tw__text_is(key, "name") || tw__text_is(key, "trace.name")) {
-        (void)tw__ask_failed(ask, tw__store_operations(ask->api->store, none, &ask->pool, names));
-    } else if (tw__text_is(key, "service") || tw__text_is(key, "trace.service")) {
-        (void)tw__ask_failed(ask, tw__store_services(ask->api->store, &ask->pool, names));
-    } else {
-        bool resource = key.len > 9 && memcmp(key.ptr, "resource.", 9) == 0,
-             tag = key.len > 4 && memcmp(key.ptr, "tag.", 4) == 0;
-        struct tw_text name = {key.ptr + (resource ? 9 : tag ? 4 : 0), key.len - (resource ? 9u : tag ? 4u : 0u)};
-        (void)tw__ask_failed(ask, tw__store_tag_values(ask->api->store, resource ? TW__SCOPE_RESOURCE : TW__SCOPE_SPAN,
-                                                       name, 0, 0, SERIES_MAX + 1, &ask->pool, names));
+    for (size_t s = 0; s < list->count && !ask->failed; s++) {
+        const struct tw__series *series = &list->items[s];
+        if (list->traceql->metric.function == TW__TRACEQL_QUANTILE) {
+            add_quantiles(ask, list, series, lines);
+        } else if (list->traceql->metric.function == TW__TRACEQL_HISTOGRAM) {
+            add_buckets(ask, list, series, lines);
+        } else {
+            struct line *line = add_line(ask, lines, list, (struct line){series, NULL, 0, NULL});
+            for (size_t i = 0; line && i < list->steps; i++) line->values[i] = value_of(list, &series->cells[i]);
+        }
     }
 }
 
-static void put_by(struct tw__ask *ask, const struct tw__traceql *traceql, const struct range *range)
+static int largest_first(const void *left, const void *right)
 {
-    struct tw__store_names names = {0};
-    struct tw__buf label = {0}, where = {0}, key = {0};
-    const struct tw__traceql_field *by = &traceql->fields[traceql->metric.by[0]];
-    struct tw_text filter = traceql->filters[0];
-    values_of(ask, by->keys[0], &names);
-    tw__buf_add(&label, by->label.ptr, by->label.len);
-    tw__buf_char(&label, 0);
-    tw__buf_char(&key, '"');
-    tw__filter_escape(&key, by->keys[0].ptr, by->keys[0].len, false);
-    tw__buf_char(&key, '"');
-    for (size_t i = 0, put = 0; i < names.count && put < SERIES_MAX && !ask->failed; i++) {
-        if (i > 0 && tw__text_same(names.items[i].name, names.items[i - 1].name)) continue;
-        tw__buf_reset(&where);
-        if (filter.len) tw__buf_fmt(&where, "(%.*s) and ", (int)filter.len, filter.ptr);
-        tw__tempo_put_equal(&where, (struct tw_text){key.ptr, key.len}, names.items[i].name);
-        tw__buf_char(&where, 0);
-        if (where.failed || label.failed) (void)tw__ask_failed(ask, TW_ERR_MEMORY);
-        if (!ask->failed)
-            put_one(ask, traceql, range, where.ptr, (struct series){.by = label.ptr, .by_value = names.items[i].name});
-        put++;
+    double a = *(const double *)left, b = *(const double *)right;
+    return a > b ? -1 : a < b;
+}
+
+/* Of each step the largest or smallest keep values; of equal ones those of earlier lines. */
+static void choose(struct tw__ask *ask, const struct tw__series_list *list, struct lines *lines)
+{
+    size_t keep = list->traceql->metric.keep;
+    double sign = list->traceql->metric.keep_smallest ? -1 : 1;
+    double *sorted = tw__pool_take(&ask->pool, (lines->count + 1) * sizeof *sorted, 8);
+    if (!sorted) (void)tw__ask_failed(ask, TW_ERR_MEMORY);
+    for (size_t i = 0; sorted && i < list->steps; i++) {
+        size_t count = 0, equal = 0;
+        for (size_t l = 0; l < lines->count; l++)
+            if (!isnan(lines->items[l].values[i])) sorted[count++] = sign * lines->items[l].values[i];
+        if (count <= keep) continue;
+        qsort(sorted, count, sizeof *sorted, largest_first);
+        double least = sorted[keep - 1];
+        for (size_t n = 0; n < keep; n++) equal += sorted[n] <= least;
+        for (size_t l = 0; l < lines->count; l++) {
+            double *value = &lines->items[l].values[i];
+            bool stays = sign * *value > least || (sign * *value >= least && equal && equal--);
+            if (!stays) *value = (double)NAN;
+        }
     }
-    tw__buf_fini(&where);
-    tw__buf_fini(&label);
-    tw__buf_fini(&key);
+}
+
+static void put_line(struct tw__ask *ask, const struct tw__series_list *list, const struct line *line, bool instant)
+{
+    static const char *const names[] = {
+        [TW__TRACEQL_RATE] = "rate",
+        [TW__TRACEQL_COUNT] = "count_over_time",
+        [TW__TRACEQL_QUANTILE] = "quantile_over_time",
+        [TW__TRACEQL_HISTOGRAM] = "histogram_over_time",
+        [TW__TRACEQL_MIN] = "min_over_time",
+        [TW__TRACEQL_MAX] = "max_over_time",
+        [TW__TRACEQL_AVG] = "avg_over_time",
+        [TW__TRACEQL_SUM] = "sum_over_time",
+    };
+    const struct tw__traceql *traceql = list->traceql;
+    struct tw__json *json = &ask->json;
+    struct tw__tempo_labels labels = {.json = json};
+    tw__json_open(json, NULL, '{');
+    tw__tempo_labels_begin(&labels);
+    for (unsigned i = 0; i < traceql->metric.by_count; i++)
+        tw__tempo_label(&labels, traceql->fields[traceql->metric.by[i]].label, &line->series->values[i]);
+    if (traceql->metric.by_count == 0)
+        tw__tempo_label_text(&labels, "__name__", tw__ask_as_text(names[traceql->metric.function]));
+    if (line->extra_key) tw__tempo_label_number(&labels, line->extra_key, line->extra);
+    tw__tempo_labels_end(&labels);
+    double last = (double)NAN;
+    tw__json_open(json, "samples", '[');
+    for (size_t i = 0; i < list->steps; i++) {
+        if (isnan(line->values[i])) continue;
+        tw__tempo_sample(json, list->from_ns + i * list->step_ns, last = line->values[i]);
+    }
+    tw__json_close(json, ']');
+    if (instant) tw__json_f64(json, "value", last);
+    tw__json_close(json, '}');
 }
 
 /* start, end, since, step; instant: one step. */
-static struct range read_range(struct tw__ask *ask, bool instant)
+static void read_range(struct tw__ask *ask, bool instant, struct tw__series_list *list)
 {
     uint64_t from = tw__ask_time(ask, "start"), until = tw__ask_time(ask, "end"),
              since = tw__ask_duration(ask, "since");
@@ -251,57 +198,90 @@ static struct range read_range(struct tw__ask *ask, bool instant)
         step = tw__ask_number(ask, "step", 0, 86400 * 366u) * 1000000000u; /* seconds */
     else if (step_text)
         step = tw__ask_duration(ask, "step");
-    struct range range = {.from_ns = from,
-                          .instant = instant,
-                          .step_ns = instant ? until - from
-                                     : step  ? step
-                                             : (until - from) / STEPS_USUAL + 1};
-    if (range.step_ns == 0) range.step_ns = 1;
-    if ((until - from) / range.step_ns >= STEPS_MAX) tw__ask_refuse(ask, 400, "step: more than %d steps", STEPS_MAX);
-    range.steps = ask->failed ? 1 : (size_t)((until - from + range.step_ns - 1) / range.step_ns);
-    return range;
+    list->from_ns = from;
+    list->step_ns = instant ? until - from : step ? step : (until - from) / STEPS_USUAL + 1;
+    if (list->step_ns == 0) list->step_ns = 1;
+    if ((until - from) / list->step_ns >= STEPS_MAX) tw__ask_refuse(ask, 400, "step: more than %d steps", STEPS_MAX);
+    list->steps = ask->failed ? 1 : (size_t)((until - from + list->step_ns - 1) / list->step_ns);
+}
+
+/* The spans that are measured. */
+static void read_spans(struct tw__ask *ask, const struct tw__traceql *traceql, struct tw__search *search)
+{
+    struct tw__refusal refusal;
+    struct tw_text filter = traceql->filters[0];
+    *search = (struct tw__search){0};
+    if (!tw__traceql_is_filter(traceql))
+        tw__ask_refuse(ask, 400, "metrics are of one spanset here, without functions before them: { .. } | rate()");
+    if (ask->failed || filter.len == 0) return;
+    int code = tw__where_new(filter.ptr, filter.len, &ask->where, &refusal);
+    if (code == TW_ERR_MEMORY) (void)tw__ask_failed(ask, code);
+    if (code < 0) {
+        tw__ask_refuse(ask, 400, "invalid TraceQL query: %s", refusal.text);
+        return;
+    }
+    tw__where_apply(ask->where, search);
+    if (search->whole.needed || search->min_trace_ns || search->max_trace_ns)
+        tw__ask_refuse(ask, 400,
+                       "metrics are of spans: rootName and rootServiceName need nestedSetParent < 0 beside them, and "
+                       "traceDuration cannot be asked");
+}
+
+static void put_series(struct tw__ask *ask, struct tw__search *search, struct tw__series_list *list, bool instant)
+{
+    struct lines lines = {0};
+    int code = tw__series_collect(ask->api->store, search, &ask->pool, list);
+    if (code == TW_ERR_STATE)
+        tw__ask_refuse(
+            ask, 400,
+            "by: metrics are of spans: rootName and rootServiceName need nestedSetParent < 0 in the spanset, "
+            "and traceDuration cannot be asked");
+    else
+        (void)tw__ask_failed(ask, code);
+    if (!ask->failed) make_lines(ask, list, &lines);
+    if (!ask->failed && list->traceql->metric.keep) choose(ask, list, &lines);
+    for (size_t l = 0; l < lines.count && !ask->failed; l++) {
+        bool any = !list->traceql->metric.keep;
+        for (size_t i = 0; i < list->steps && !any; i++) any = !isnan(lines.items[l].values[i]);
+        if (any) put_line(ask, list, &lines.items[l], instant);
+    }
 }
 
 static void metrics(void *context, const struct tw__request *request, struct tw__reply *reply, bool instant)
 {
-    static const char *const names[] = {"", "rate", "count_over_time", "quantile_over_time", "histogram_over_time"};
     struct tw__ask ask;
     struct tw__traceql traceql;
     struct tw__refusal refusal;
+    struct tw__search search;
+    struct tw__series_list list = {.traceql = &traceql};
     tw__ask_begin(&ask, context, request, reply);
     const char *q = tw__ask_text(&ask, "q");
     int code = tw__traceql_parse(q ? q : "", q ? strlen(q) : 0, &traceql, &refusal);
+    if (code == TW_ERR_MEMORY) (void)tw__ask_failed(&ask, code);
     if (code < 0) tw__ask_refuse(&ask, 400, "invalid TraceQL query: at %zu: %s", refusal.at, refusal.text);
     if (code == 0 && traceql.metric.function == TW__TRACEQL_NONE)
-        tw__ask_refuse(
-            &ask, 400,
-            "not a metrics query: | rate(), count_over_time(), quantile_over_time() or histogram_over_time()");
-    struct range range = read_range(&ask, instant);
-    struct tw__buf filter = {0};
-    if (traceql.filters[0].len) tw__buf_add(&filter, traceql.filters[0].ptr, traceql.filters[0].len);
-    tw__buf_char(&filter, 0);
-    if (filter.failed) (void)tw__ask_failed(&ask, TW_ERR_MEMORY);
-    if (!ask.failed && !tw__traceql_is_filter(&traceql))
-        tw__ask_refuse(&ask, 400, "metrics are of one spanset: { .. } | rate()");
-    if (!ask.failed && (traceql.metric.function > TW__TRACEQL_HISTOGRAM || traceql.metric.has_field ||
-                        traceql.metric.by_count > 1 || traceql.metric.keep))
-        tw__ask_refuse(&ask, 400, "of metrics there are rate(), count_over_time(), quantile_over_time(duration, ..), "
-                                  "histogram_over_time(duration), by one attribute");
-    if (!ask.failed) {
-        tw__json_open(&ask.json, NULL, '{');
-        tw__json_open(&ask.json, "series", '[');
-        if (traceql.metric.by_count)
-            put_by(&ask, &traceql, &range);
-        else
-            put_one(&ask, &traceql, &range, filter.ptr, (struct series){.name = names[traceql.metric.function]});
-    }
+        tw__ask_refuse(&ask, 400,
+                       "not a metrics query: it ends with | rate(), count_over_time(), quantile_over_time(), "
+                       "histogram_over_time(), min_, max_, avg_, sum_over_time() or compare()");
+    read_range(&ask, instant, &list);
+    if (!ask.failed) read_spans(&ask, &traceql, &search);
+    tw__json_open(&ask.json, NULL, '{');
+    tw__json_open(&ask.json, "series", '[');
+    if (!ask.failed && traceql.metric.function == TW__TRACEQL_COMPARE)
+        tw__tempo_compare(&ask, &search, &list, instant);
+    else if (!ask.failed)
+        put_series(&ask, &search, &list, instant);
     if (!ask.failed) {
         tw__json_close(&ask.json, ']');
         tw__json_open(&ask.json, "metrics", '{');
         tw__json_close(&ask.json, '}');
+        if (list.more) {
+            tw__json_cstr(&ask.json, "status", "PARTIAL");
+            tw__json_cstr(&ask.json, "message",
+                          "more series than are kept: some are left out; ask for fewer by a filter");
+        }
         tw__json_close(&ask.json, '}');
     }
-    tw__buf_fini(&filter);
     tw__ask_end(&ask);
     tw__traceql_fini(&traceql);
 }

@@ -17,7 +17,6 @@
 
 #include "base/number.h"
 #include "base/os.h"
-#include "filter/filter.h"
 #include "model/span_fields.h"
 #include "model/text.h"
 #include "query/traceql.h"
@@ -66,22 +65,6 @@ static enum form form_of(struct tw_text text)
     if (text.len > 1 && (text.ptr[1] | 0x20) == 'x') return FORM_WORD;
     if (!tw__number_read(text.ptr, text.len, &number)) return FORM_WORD;
     return number.type == TW__FIELD_DOUBLE ? FORM_FRACTION : FORM_WHOLE;
-}
-
-void tw__tempo_put_equal(struct tw__buf *where, struct tw_text key, struct tw_text text)
-{
-    bool either = form_of(text) != FORM_WORD;
-    tw__buf_cstr(where, either ? "(" : "");
-    tw__buf_add(where, key.ptr, key.len);
-    tw__buf_cstr(where, "=\"");
-    tw__filter_escape(where, text.ptr, text.len, false);
-    tw__buf_char(where, '"');
-    if (!either) return;
-    tw__buf_cstr(where, " or ");
-    tw__buf_add(where, key.ptr, key.len);
-    tw__buf_char(where, '=');
-    tw__buf_add(where, text.ptr, text.len);
-    tw__buf_char(where, ')');
 }
 
 /* -- gathering */

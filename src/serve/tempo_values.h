@@ -3,7 +3,6 @@
 #ifndef TW_SERVE_TEMPO_VALUES_H
 #define TW_SERVE_TEMPO_VALUES_H
 
-#include "base/buf.h"
 #include "serve/ask.h"
 
 struct tw__tempo_value {
@@ -18,8 +17,5 @@ struct tw__tempo_values {
 /* name as a client writes it: span.KEY, resource.KEY, event.KEY, .KEY, KEY, or an intrinsic. Reads the parameters q,
  * start, end and limit. q that cannot be read, as while somebody is typing, counts as far as it can be. */
 void tw__tempo_values(struct tw__ask *ask, struct tw_text name, struct tw__tempo_values *out);
-
-/* key=text for the filter language; a text that a number or a boolean is also written as is looked for as that, too. */
-void tw__tempo_put_equal(struct tw__buf *where, struct tw_text key, struct tw_text text);
 
 #endif

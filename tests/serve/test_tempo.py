@@ -167,10 +167,11 @@ def values_have_types_and_are_those_that_the_query_leaves(folder):
             assert values("name", q=typed) == [("string", "GET /cart"), ("string", "call back")], typed
         assert len(values("name", q="{ name = ")) == 7 and len(values("name", q="{}")) == 7 and len(values("name", limit=2)) == 2
         assert len(values("name", q='{ kind = nonsense && name = "x" }')) == 7
-        for attribute, labels in (("span.http.status_code", ["500"]), ("span.vip", ["false", "true"]), ("span.share", ["0.5", "2"])):
-            query = quoted(q="{} | count_over_time() by(" + attribute + ")", start=T0 // 10**9 - 10, end=T0 // 10**9 + 10, step="20s")
+        for attribute, labels in (("span.http.status_code", [{"intValue": "500"}]), ("span.vip", [{"boolValue": False}, {"boolValue": True}]),
+                                  ("span.share", [{"doubleValue": 0.5}, {"doubleValue": 2}]), (".code", [{"intValue": "500"}, {"stringValue": "500"}])):
+            query = quoted(q="{" + attribute + " != nil} | count_over_time() by(" + attribute + ")", start=T0 // 10**9 - 10, end=T0 // 10**9 + 10, step="20s")
             series = collector.get("/api/metrics/query_range?" + query)["series"]
-            assert [s["labels"][0]["value"]["stringValue"] for s in series] == labels, (attribute, series)
+            assert [s["labels"][0]["value"] for s in series] == labels, (attribute, series)
             assert all(sum(sample["value"] for sample in s["samples"]) == 1 for s in series), series
 
 
@@ -221,7 +222,7 @@ def metrics_are_counts_over_time(folder):
         for q in ('{ rootName = "GET /cart" } | rate()', "{ traceDuration > 1ms } | rate()"):
             assert collector.ask("/api/metrics/query_range?" + quoted(q=q))[0] == 400, q
         quantiles = series("{ resource.service.name = `back` } | quantile_over_time(duration, .5, .99)")
-        assert [one["labels"][-1]["value"]["stringValue"] for one in quantiles] == ["0.5", "0.99"], quantiles
+        assert [one["labels"][-1]["value"]["doubleValue"] for one in quantiles] == [0.5, 0.99], quantiles
         assert 0.0002 <= quantiles[0]["samples"][0]["value"] < quantiles[1]["samples"][0]["value"] <= 0.0056, quantiles  # a bin is a quarter of a power of two
         buckets = series("{} | histogram_over_time(duration)")
         assert sum(one["samples"][1]["value"] for one in buckets) == 6, buckets
@@ -233,8 +234,62 @@ def metrics_are_counts_over_time(folder):
         assert collector.ask("/api/metrics/query_range?" + quoted(q="{}"))[0] == 400
 
 
+def metrics_are_apart_by_several_attributes_and_of_any_number(folder):
+    """What is expected was computed here from what was sent."""
+    with Collector(folder) as collector:
+        sent = [(name, kind, size, length) for name in ("read", "write", "seek") for kind in (1, 2, 3) for size, length in ((10 * kind, 5), (100 * kind, 7 * kind))]
+        collector.send({"resourceSpans": [resource("disk", *(span(60 + i, 0, name, i, i + length * 1000, kind, size=size, half=size / 2) for i, (name, kind, size, length) in enumerate(sent)))]})
+
+        def series(q, path="query_range", **more):
+            return collector.get(f"/api/metrics/{path}?" + quoted(q=q, start=SECOND - 60, end=SECOND + 60, step="60s", **more))["series"]
+
+        def values(q):
+            """What stands in the labels: the value in the second minute."""
+            return {tuple(str(next(iter(label["value"].values()))) for label in one["labels"]): one["samples"][-1]["value"] for one in series(q)}
+
+        kinds = {1: "internal", 2: "server", 3: "client"}
+        cells = {}
+        for name, kind, size, length in sent:
+            cells.setdefault((name, kinds[kind]), []).append((size, length))
+        close = lambda found, expected: found.keys() == expected.keys() and all(abs(found[key] - value) < 1e-9 * max(1, abs(value)) for key, value in expected.items())
+        for q, expected in (("count_over_time()", lambda of: len(of)), ("sum_over_time(span.size)", lambda of: sum(s for s, _ in of)), ("min_over_time(.size)", lambda of: min(s for s, _ in of)),
+                            ("max_over_time(duration)", lambda of: max(length for _, length in of) / 1000), ("avg_over_time(span.half)", lambda of: sum(s for s, _ in of) / 2 / len(of)),
+                            ("rate()", lambda of: len(of) / 60)):
+            found = values("{} | " + q + " by(name, kind)")
+            assert close(found, {key: expected(of) for key, of in cells.items()}), (q, found)
+        assert values("{ name = `seek` } | max_over_time(span.size)") == {("max_over_time",): 300}
+        assert values("{} | sum_over_time(span.nothing)") == {} and values("{} | count_over_time() by(span.nothing)") == {("nil",): 18}
+        top = values("{} | sum_over_time(span.size) by(name, kind) | topk(4)")
+        assert close(top, {("read", "client"): 330, ("seek", "client"): 330, ("write", "client"): 330, ("read", "server"): 220}), top
+        assert set(values("{} | sum_over_time(span.size) by(kind) | bottomk(1)")) == {("internal",)}
+        quantile = values("{} | quantile_over_time(span.size, 1) by(kind)")
+        assert all(300 <= value <= 380 for key, value in quantile.items() if key[0] == "client"), quantile  # a bin is a quarter of a power of two
+        assert sum(one["samples"][-1]["value"] for one in series("{} | histogram_over_time(span.size) by(name)")) == 18
+        for q, word in (("{} | rate() by(rootName)", b"nestedSetParent"), ("{ kind = server } >> {} | rate()", b"one spanset"), ("{} | count() > 2 | rate()", b"one spanset"),
+                        ("{} | rate() > 5", b"threshold"), ("{} | compare({ traceDuration > 1s })", b"selection")):
+            status, text = collector.ask("/api/metrics/query_range?" + quoted(q=q, start=SECOND - 60, end=SECOND + 60))
+            assert status == 400 and word in text, (q, status, text)
+        # A selection beside the rest, as the drill-down compares.
+        for path in ("query", "query_range"):
+            compared = {}
+            for one in series("{} | compare({ kind = client && span.size > 100 }, 2)", path):
+                label = {label["key"]: next(iter(label["value"].values())) for label in one["labels"]}
+                meta = label.pop("__meta_type", None) or label.pop("__meta_error")
+                (name, value), = label.items()
+                compared[meta, name, str(value)] = one["samples"][-1]["value"] if one["samples"] else None
+            assert compared["selection", "name", "read"] == 1 and compared["baseline", "name", "read"] == 5, compared
+            assert compared["selection_total", "name", "nil"] == 3 and compared["baseline_total", "span.size", "nil"] == 15, compared
+            assert compared["selection", "span.size", "300"] == 3 and ("baseline", "span.size", "300") not in compared, compared
+            assert compared["selection", "resource.service.name", "disk"] == 3 and compared["baseline", "status", "unset"] == 15, compared
+            assert ("__too_many_values__", "span.size", "nil") in compared and ("__too_many_values__", "kind", "nil") in compared and ("__too_many_values__", "status", "nil") not in compared, compared
+            assert sum(key[:2] == ("baseline", "name") for key in compared) == 2, compared
+        window = series(f"{{}} | compare({{ true }}, 10, {T0}, {T0 + 3000})", "query")
+        of_names = {(one["labels"][0]["value"]["stringValue"], one["labels"][1]["value"]["stringValue"]): one["value"] for one in window if one["labels"][1]["key"] == "name"}
+        assert of_names == {("selection", "read"): 3, ("baseline", "read"): 3, ("baseline", "write"): 6, ("baseline", "seek"): 6, ("selection_total", "nil"): 3, ("baseline_total", "nil"): 15}, of_names
+
+
 if __name__ == "__main__":
     sys.exit(run_tests(a_trace_by_id_is_protobuf_or_json, searches_of_grafana_find_by_traceql,
                        what_grafana_asks_of_the_structure_and_of_events_is_answered, every_example_of_the_docs_is_answered_or_refused, tags_and_values_complete_a_query, values_have_types_and_are_those_that_the_query_leaves,
                        doubles_that_json_has_no_numbers_for_are_told, spans_of_no_kind_and_traces_in_every_form_are_found,
-                       metrics_are_counts_over_time))
+                       metrics_are_counts_over_time, metrics_are_apart_by_several_attributes_and_of_any_number))

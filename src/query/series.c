@@ -1,0 +1,266 @@
+/* series: see the header.
+ *
+ *     the search's filter -> observe: values of by -> a series, by a hash of them -> the cell of the step
+ *
+ * It observes as the store's filter, and lets nothing through: so that of each block no more is decoded than the
+ * conditions, by and what is measured need.
+ * Limits: SLOTS; a cell takes 40 bytes, with bins 1 KiB more, once there is a span in it.
+ */
+#include "query/series.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/os.h"
+#include "model/span_fields.h"
+#include "query/spansets.h"
+#include "query/where.h"
+#include "store/hash.h"
+
+enum { SLOTS = 4096, KEYS_MAX = TW__FILTER_KEYS_MAX + 2 * (TW__TRACEQL_BY_MAX + 1) };
+
+struct known {
+    const char *key;
+    size_t len;
+};
+
+struct observer {
+    struct tw__store_filter asked; /* the search's own */
+    struct tw__series_list *list;
+    struct tw__pool *pool;
+    const struct tw__traceql *traceql;
+    const struct tw__traceql_field *measured; /* NULL: the duration */
+    double unit;                              /* of what is measured */
+    bool bins, roots;
+    size_t room;
+    uint64_t seed;   /* values are the senders': nobody shall know which meet in the table */
+    uint32_t *slots; /* index + 1 */
+    struct known known[TW__SERIES_MAX];
+    struct tw__buf key;
+    int error;
+};
+
+static bool is_text(const struct tw__field *value)
+{
+    return value->type == TW__FIELD_TEXT || value->type == TW__FIELD_BYTES;
+}
+
+/* The values of by as one text, by which series are told apart. */
+static void put_value(struct tw__buf *key, const struct tw__field *value)
+{
+    uint64_t bits = is_text(value) ? value->len : value->type == TW__FIELD_NONE ? 0 : value->u;
+    tw__buf_char(key, (char)value->type);
+    tw__buf_add(key, &bits, sizeof bits);
+    if (is_text(value)) tw__buf_add(key, value->ptr, value->len);
+}
+
+static struct tw__series *add_series(struct observer *o, const struct tw__field *values)
+{
+    struct tw__series_list *list = o->list;
+    unsigned count = o->traceql->metric.by_count;
+    struct tw__field *own = tw__pool_zeroed(o->pool, TW__TRACEQL_BY_MAX, sizeof *own);
+    struct tw__series_cell *cells = tw__pool_zeroed(o->pool, list->steps, sizeof *cells);
+    const char *key = tw__pool_copy(o->pool, o->key.ptr, o->key.len);
+    if (!own || !cells || !key ||
+        tw__pool_grow(o->pool, &list->items, list->count, &o->room, sizeof *list->items) < 0) {
+        o->error = TW_ERR_MEMORY;
+        return NULL;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        own[i] = values[i];
+        if (is_text(&own[i]) && !(own[i].ptr = tw__pool_copy(o->pool, own[i].ptr, own[i].len)))
+            o->error = TW_ERR_MEMORY;
+    }
+    o->known[list->count] = (struct known){key, o->key.len};
+    list->items[list->count] = (struct tw__series){.values = own, .cells = cells};
+    return &list->items[list->count++];
+}
+
+static struct tw__series *series_of(struct observer *o, const struct tw__span_view *view)
+{
+    struct tw__field values[TW__TRACEQL_BY_MAX];
+    tw__buf_reset(&o->key);
+    for (unsigned i = 0; i < o->traceql->metric.by_count; i++) {
+        if (!tw__traceql_value(&o->traceql->fields[o->traceql->metric.by[i]], view, &values[i]))
+            values[i] = (struct tw__field){.type = TW__FIELD_NONE};
+        put_value(&o->key, &values[i]);
+    }
+    if (o->key.failed) o->error = TW_ERR_MEMORY;
+    if (o->error) return NULL;
+    size_t at = tw__hash_seeded(o->key.ptr, o->key.len, o->seed) & (SLOTS - 1);
+    for (; o->slots[at]; at = (at + 1) & (SLOTS - 1)) {
+        const struct known *known = &o->known[o->slots[at] - 1];
+        if (known->len == o->key.len && (known->len == 0 || memcmp(known->key, o->key.ptr, known->len) == 0))
+            return &o->list->items[o->slots[at] - 1];
+    }
+    if (o->list->count == TW__SERIES_MAX) {
+        o->list->more = true;
+        return NULL;
+    }
+    struct tw__series *series = add_series(o, values);
+    if (series) o->slots[at] = (uint32_t)o->list->count;
+    return series;
+}
+
+/* false: there is no number. */
+static bool measure(const struct observer *o, const struct tw__span_view *view, double *out)
+{
+    struct tw__field value;
+    if (!o->measured) {
+        *out = (double)view->duration_ns / 1e9;
+        return true;
+    }
+    if (!tw__traceql_value(o->measured, view, &value)) return false;
+    *out = o->unit * (value.type == TW__FIELD_INT    ? (double)value.i
+                      : value.type == TW__FIELD_UINT ? (double)value.u
+                                                     : value.d);
+    return (value.type == TW__FIELD_INT || value.type == TW__FIELD_UINT || value.type == TW__FIELD_DOUBLE) &&
+           isfinite(*out);
+}
+
+static void count_in(struct observer *o, struct tw__series *series, size_t step, double number)
+{
+    struct tw__series_cell *cell = &series->cells[step];
+    if (cell->count == 0 || number < cell->least) cell->least = number;
+    if (cell->count == 0 || number > cell->most) cell->most = number;
+    cell->sum += number;
+    cell->count++;
+    series->count++;
+    if (!o->bins) return;
+    if (!cell->bins && !(cell->bins = tw__pool_zeroed(o->pool, TW__BINS, sizeof *cell->bins))) {
+        o->error = TW_ERR_MEMORY;
+        return;
+    }
+    double scaled = number * 1e9;
+    cell->bins[tw__bin_of(scaled <= 0 ? 0 : scaled >= 1.8e19 ? UINT64_MAX : (uint64_t)scaled)]++;
+}
+
+static bool observe(void *data, const struct tw__spans *spans, size_t index)
+{
+    struct observer *o = data;
+    const struct tw__span *span = &spans->items[index];
+    struct tw__span_view view;
+    double number = 0;
+    if (o->error || (o->asked.match && !o->asked.match(o->asked.data, spans, index))) return false;
+    if (span->start_ns < o->list->from_ns) return false;
+    size_t step = (size_t)((span->start_ns - o->list->from_ns) / o->list->step_ns);
+    tw__span_view_span(&view, spans, span);
+    struct tw__trace_view own = {.name = view.name, .service = view.service};
+    if (o->roots) view.trace = &own;
+    if (step >= o->list->steps || !measure(o, &view, &number)) return false;
+    struct tw__series *series = series_of(o, &view);
+    if (series) count_in(o, series, step, number);
+    return false;
+}
+
+/* -- what is needed of each span */
+
+static const struct tw__traceql_field *field_of(const struct tw__traceql *traceql, unsigned i)
+{
+    unsigned count = traceql->metric.by_count;
+    if (i < count) return &traceql->fields[traceql->metric.by[i]];
+    return i == count && traceql->metric.has_field ? &traceql->fields[traceql->metric.field] : NULL;
+}
+
+/* Adds the tags and parts that by and the measured field are answered from. keys has room. */
+static int want_fields(const struct observer *o, struct tw__store_filter *filter, struct tw_text *keys)
+{
+    const struct tw__traceql_field *field;
+    for (size_t i = 0; i < o->asked.key_count; i++) keys[filter->key_count++] = o->asked.keys[i];
+    for (unsigned i = 0; (field = field_of(o->traceql, i)); i++)
+        for (unsigned k = 0; k < 2 && field->keys[k].len; k++) {
+            struct tw__field_key key = {field->keys[k].ptr, field->keys[k].len, field->ids[k], 0};
+            if (tw__where_is_of_trace(key.id) && !(o->roots && tw__where_is_root_name(key.id))) return TW_ERR_STATE;
+            if (tw__span_field_tag(&key, &keys[filter->key_count])) filter->key_count++;
+            filter->parts |= tw__where_parts_of(field->keys[k]);
+        }
+    return 0;
+}
+
+static int compare_values(const struct tw__field *a, const struct tw__field *b)
+{
+    if (a->type != b->type) return a->type < b->type ? -1 : 1;
+    if (is_text(a)) {
+        size_t len = a->len < b->len ? a->len : b->len;
+        int order = len ? memcmp(a->ptr, b->ptr, len) : 0;
+        return order ? order : a->len < b->len ? -1 : a->len > b->len;
+    }
+    if (a->type == TW__FIELD_DOUBLE) return a->d < b->d ? -1 : a->d > b->d;
+    if (a->type == TW__FIELD_INT) return a->i < b->i ? -1 : a->i > b->i;
+    return a->type == TW__FIELD_NONE ? 0 : a->u < b->u ? -1 : a->u > b->u;
+}
+
+/* By values; behind them they are NONE. */
+static int by_values(const void *left, const void *right)
+{
+    const struct tw__series *a = left, *b = right;
+    for (unsigned i = 0; i < TW__TRACEQL_BY_MAX; i++) {
+        int order = compare_values(&a->values[i], &b->values[i]);
+        if (order) return order;
+    }
+    return 0;
+}
+
+static int collect(struct tw__store *store, struct tw__search *search, struct observer *o)
+{
+    struct tw_text keys[KEYS_MAX];
+    o->slots = tw__pool_zeroed(o->pool, SLOTS, sizeof *o->slots);
+    if (!o->slots) return TW_ERR_MEMORY;
+    tw__os_random(&o->seed, sizeof o->seed);
+    search->spans.filter =
+        (struct tw__store_filter){.match = observe, .data = o, .parts = o->asked.parts, .keys = keys};
+    int error = want_fields(o, &search->spans.filter, keys);
+    if (!error) error = tw__store_scan(store, &search->spans, 0, NULL, NULL);
+    search->spans.filter = o->asked;
+    if (!error) error = o->error;
+    if (!error && o->list->count) qsort(o->list->items, o->list->count, sizeof *o->list->items, by_values);
+    return error;
+}
+
+/* Durations of one series. */
+static int collect_heat(struct tw__store *store, const struct tw__search *search, struct observer *o)
+{
+    struct tw__series_list *list = o->list;
+    struct tw__store_heat heat = {.from_ns = list->from_ns, .step_ns = list->step_ns, .columns = list->steps};
+    struct tw__series *series = add_series(o, NULL);
+    heat.cells = series ? tw__pool_zeroed(o->pool, list->steps, sizeof *heat.cells) : NULL;
+    if (!heat.cells) return TW_ERR_MEMORY;
+    int error = tw__store_heat(store, &search->spans, &heat);
+    for (size_t s = 0; s < list->steps && !error; s++) {
+        series->cells[s].bins = heat.cells[s];
+        for (unsigned b = 0; b < TW__BINS; b++) series->cells[s].count += heat.cells[s][b];
+        series->count += series->cells[s].count;
+    }
+    return error;
+}
+
+int tw__series_collect(struct tw__store *store, struct tw__search *search, struct tw__pool *pool,
+                       struct tw__series_list *list)
+{
+    const struct tw__traceql *traceql = list->traceql;
+    enum tw__traceql_function function = traceql->metric.function;
+    struct observer *o = calloc(1, sizeof *o);
+    if (!o) return TW_ERR_MEMORY;
+    o->asked = search->spans.filter;
+    o->list = list;
+    o->pool = pool;
+    o->traceql = traceql;
+    o->roots = search->spans.roots;
+    o->bins = function == TW__TRACEQL_QUANTILE || function == TW__TRACEQL_HISTOGRAM;
+    o->unit = 1;
+    if (traceql->metric.has_field) {
+        o->measured = &traceql->fields[traceql->metric.field];
+        struct tw_text key = o->measured->keys[0];
+        if (tw__span_schema.holds(key.ptr, key.len) == TW__FILTER_DURATION) o->unit = 1e-9;
+    }
+    search->spans.since_ns = list->from_ns;
+    search->spans.until_ns = list->from_ns + list->steps * list->step_ns;
+    bool counts = o->bins || function == TW__TRACEQL_RATE || function == TW__TRACEQL_COUNT;
+    int error = counts && !o->measured && traceql->metric.by_count == 0 ? collect_heat(store, search, o)
+                                                                        : collect(store, search, o);
+    tw__buf_fini(&o->key);
+    free(o);
+    return error;
+}

@@ -1,0 +1,47 @@
+/* series: spans counted and measured over time, apart for each combination of values of some attributes: what metrics
+ * of TraceQL are made of.
+ *
+ *     struct tw__series_list list = {.traceql = &traceql, .from_ns = from, .step_ns = step, .steps = 60};
+ *     if (tw__series_collect(store, &search, &pool, &list) == 0) print(&list);
+ *
+ * Measured is the field of the metric, or the duration: durations in seconds, everything else as it is. Spans without a
+ * number there are not counted; without one of the attributes they are a series of their own.
+ * Where nothing but counts and durations of one series is asked for, the store's heat map answers.
+ * Limits   TW__SERIES_MAX series: spans of further ones are left out, and more says so. Sums of spans that were stored
+ *          twice count twice until they are folded (store.h). */
+#ifndef TW_QUERY_SERIES_H
+#define TW_QUERY_SERIES_H
+
+#include "base/field.h"
+#include "query/query.h"
+#include "query/traceql.h"
+
+enum { TW__SERIES_MAX = 1000 };
+
+struct tw__series_cell {
+    uint64_t count;
+    double sum, least, most;
+    uint32_t *bins; /* TW__BINS, of what is measured times 1e9; NULL: none, or not asked for */
+};
+
+struct tw__series {
+    const struct tw__field *values; /* TW__TRACEQL_BY_MAX, in the order of by; type NONE: not there */
+    uint64_t count;                 /* in all cells */
+    struct tw__series_cell *cells;  /* steps of them */
+};
+
+struct tw__series_list {
+    const struct tw__traceql *traceql; /* given: its metric; one spanset, whose filter the search has */
+    uint64_t from_ns, step_ns;         /* given */
+    size_t steps;                      /* given */
+    struct tw__series *items;          /* by values */
+    size_t count;
+    bool more; /* there were more series than are kept */
+};
+
+/* Returns 0, TW_ERR_STATE when it asks for what is known of whole traces only, or what the store returns.
+ * Owns     items are in the pool. The search's filter is asked through another one, and put back. */
+int tw__series_collect(struct tw__store *store, struct tw__search *search, struct tw__pool *pool,
+                       struct tw__series_list *list);
+
+#endif
