@@ -319,19 +319,18 @@ static bool seen_before(struct tw__map *seen, const uint8_t trace_id[16])
     return before;
 }
 
-/* One trace after the other until there are enough. */
+/* One trace after the other, but for those that were seen, until there are enough. */
 static int take_traces(struct tw__store *store, const struct tw__search *search, size_t limit,
-                       const struct tw__spans *found, struct tw__pool *pool, struct tw__summaries *out)
+                       const struct tw__spans *found, struct tw__map *seen, struct tw__pool *pool,
+                       struct tw__summaries *out)
 {
     struct tw__spans trace = {0};
-    struct tw__map seen;
     int error = 0;
-    if (!tw__map_init(&seen, found->count)) return TW_ERR_MEMORY;
     for (size_t i = 0; i < found->count && !error; i++) {
         struct tw__summary summary;
         bool wanted;
-        if (seen_before(&seen, found->items[i].trace_id)) continue;
-        if (out->count == limit || seen.count > WHOLE_MAX) {
+        if (seen_before(seen, found->items[i].trace_id)) continue;
+        if (out->count == limit || seen->count > WHOLE_MAX) {
             out->more = true;
             break;
         }
@@ -339,7 +338,6 @@ static int take_traces(struct tw__store *store, const struct tw__search *search,
         error = take_trace(store, search, found, &trace, pool, &summary, &wanted);
         if (!error && wanted) out->items[out->count++] = summary;
     }
-    tw__map_fini(&seen);
     tw__spans_fini(&trace);
     return error;
 }
@@ -354,13 +352,20 @@ int tw__query_search(struct tw__store *store, const struct tw__search *search, s
     struct tw__spans found = {0};
     if (!summaries.items) return TW_ERR_MEMORY;
     query.limit = limit * SPANS_A_TRACE < SPANS_MIN ? SPANS_MIN : limit * SPANS_A_TRACE;
-    int error;
-    for (;;) {
+    struct tw__map seen = {0};
+    bool whole = search->whole.needed;
+    int error = 0;
+    for (unsigned round = 0;; round++) {
         tw__spans_reset(&found);
-        error = tw__store_find(store, &query, search->matched_parts, &found);
-        summaries.count = 0;
+        if (!error) error = tw__store_find(store, &query, search->matched_parts, &found);
+        /* What was said of a whole trace stays; of others more spans may have been found by now. */
+        if (round == 0 || !whole) {
+            tw__map_fini(&seen);
+            summaries.count = 0;
+            if (!tw__map_init(&seen, whole ? SPANS_MAX : found.count)) error = TW_ERR_MEMORY;
+        }
         summaries.more = false;
-        if (!error) error = take_traces(store, search, limit, &found, pool, &summaries);
+        if (!error) error = take_traces(store, search, limit, &found, &seen, pool, &summaries);
         /* Copies that were folded make less of the limit: half of it means that there was no more. */
         bool all = found.count < query.limit / 2 + 1;
         if (error || all || summaries.more || summaries.count == limit || query.limit >= SPANS_MAX) {
@@ -369,6 +374,7 @@ int tw__query_search(struct tw__store *store, const struct tw__search *search, s
         }
         query.limit = query.limit * 4 < SPANS_MAX ? query.limit * 4 : SPANS_MAX;
     }
+    tw__map_fini(&seen);
     tw__spans_fini(&found);
     if (!error) *out = summaries;
     return error;
