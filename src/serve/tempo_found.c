@@ -9,7 +9,6 @@
 #include "serve/tempo_found.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,10 +26,8 @@ static void put_attribute(struct tw__json *json, struct tw_text key, const struc
         int len = tag->type == TW_TYPE_INT ? snprintf(number, sizeof number, "%" PRId64, tag->value.i)
                                            : snprintf(number, sizeof number, "%" PRIu64, tag->value.u);
         tw__json_text(json, "intValue", (struct tw_text){number, (size_t)len});
-    } else if (tag->type == TW_TYPE_DOUBLE && isfinite(tag->value.d)) {
-        tw__json_f64(json, "doubleValue", tag->value.d);
     } else if (tag->type == TW_TYPE_DOUBLE) {
-        tw__json_cstr(json, "doubleValue", isnan(tag->value.d) ? "NaN" : tag->value.d > 0 ? "Infinity" : "-Infinity");
+        tw__json_f64_or_text(json, "doubleValue", tag->value.d);
     } else if (tag->type == TW_TYPE_BOOL) {
         tw__json_bool(json, "boolValue", tag->value.u != 0);
     } else {

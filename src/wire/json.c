@@ -149,6 +149,14 @@ void tw__json_f64(struct tw__json *json, const char *name, double value)
     tw__buf_cstr(json->out, text);
 }
 
+void tw__json_f64_or_text(struct tw__json *json, const char *name, double value)
+{
+    if (isfinite(value))
+        tw__json_f64(json, name, value);
+    else
+        tw__json_cstr(json, name, isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity");
+}
+
 void tw__json_bool(struct tw__json *json, const char *name, bool value)
 {
     before(json, name);

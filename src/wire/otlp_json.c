@@ -3,7 +3,6 @@
  */
 #include "wire/otlp_json.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,16 +26,6 @@ static void put_int(struct tw__json *json, const char *name, int64_t number)
     char text[24];
     (void)snprintf(text, sizeof text, "%lld", (long long)number);
     tw__json_cstr(json, name, text);
-}
-
-static void put_double(struct tw__json *json, double value)
-{
-    if (isnan(value))
-        tw__json_cstr(json, "doubleValue", "NaN");
-    else if (isinf(value))
-        tw__json_cstr(json, "doubleValue", value > 0 ? "Infinity" : "-Infinity");
-    else
-        tw__json_f64(json, "doubleValue", value);
 }
 
 static void put_base64(struct tw__json *json, struct tw_text bytes)
@@ -90,7 +79,7 @@ static bool put_tree(struct tw__json *json, struct tw_text text)
         if (event == TW__JSON_STRING) tw__json_text(json, "stringValue", in.string);
         if (event == TW__JSON_BOOL) tw__json_bool(json, "boolValue", in.boolean);
         if (event == TW__JSON_NUMBER && in.number == TW__JSON_I64) put_int(json, "intValue", in.i64);
-        if (event == TW__JSON_NUMBER && in.number != TW__JSON_I64) put_double(json, in.f64);
+        if (event == TW__JSON_NUMBER && in.number != TW__JSON_I64) tw__json_f64_or_text(json, "doubleValue", in.f64);
         if (ends) {
             close_container(json);
             depth--;
@@ -120,7 +109,7 @@ static void put_value(struct tw__json *json, const char *name, const struct tw_t
             tw__json_text(json, "stringValue", tw__value_text(tag, scratch));
         break;
     case TW_TYPE_DOUBLE:
-        put_double(json, tag->value.d);
+        tw__json_f64_or_text(json, "doubleValue", tag->value.d);
         break;
     case TW_TYPE_BOOL:
         tw__json_bool(json, "boolValue", tag->value.u != 0);

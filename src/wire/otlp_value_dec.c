@@ -4,7 +4,6 @@
  */
 #include "wire/otlp_value.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -19,14 +18,6 @@ static double number_of(uint64_t bits)
     double value;
     memcpy(&value, &bits, sizeof value);
     return value;
-}
-
-static void write_double(struct tw__json *json, const char *name, double value)
-{
-    if (isfinite(value))
-        tw__json_f64(json, name, value);
-    else
-        tw__json_cstr(json, name, isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity");
 }
 
 static void write_base64(struct tw__json *json, const char *name, const uint8_t *bytes, size_t len)
@@ -92,7 +83,7 @@ static int write_value(struct tw__json *json, struct tw__pb_in in, const char *n
     else if (last.number == 3 && last.type == TW__PB_VARINT)
         tw__json_i64(json, name, (int64_t)last.value);
     else if (last.number == 4 && last.type == TW__PB_I64)
-        write_double(json, name, number_of(last.value));
+        tw__json_f64_or_text(json, name, number_of(last.value));
     else if (last.number == 5 && last.type == TW__PB_LEN)
         return write_list(json, inner, name, depth);
     else if (last.number == 6 && last.type == TW__PB_LEN)
