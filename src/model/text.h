@@ -16,4 +16,12 @@ static inline bool tw__text_is(struct tw_text text, const char *word)
     return tw__text_same(text, (struct tw_text){word, strlen(word)});
 }
 
+/* By their bytes, as memcmp; of two of which one begins with the other the shorter comes first. */
+static inline int tw__text_order(struct tw_text a, struct tw_text b)
+{
+    size_t both = a.len < b.len ? a.len : b.len;
+    int order = both ? memcmp(a.ptr, b.ptr, both) : 0;
+    return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
 #endif

@@ -23,10 +23,7 @@ enum { WHOLE_MAX = 4000, LIMIT_DEFAULT = 20, LIMIT_MAX = 1000, SPANS_A_TRACE = 8
 static int by_service(const void *a, const void *b)
 {
     const struct tw__summary_service *one = a, *two = b;
-    size_t len = one->name.len < two->name.len ? one->name.len : two->name.len;
-    int order = len ? memcmp(one->name.ptr, two->name.ptr, len) : 0;
-    if (order) return order;
-    return one->name.len < two->name.len ? -1 : one->name.len > two->name.len;
+    return tw__text_order(one->name, two->name);
 }
 
 static int count_services(const struct tw__spans *spans, struct tw__pool *pool, struct tw__summary *out)

@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/os.h"
 #include "model/span_fields.h"
+#include "model/text.h"
 #include "query/spansets.h"
 #include "query/where.h"
 #include "store/hash.h"
@@ -182,11 +183,7 @@ static int want_fields(const struct observer *o, struct tw__store_filter *filter
 static int compare_values(const struct tw__field *a, const struct tw__field *b)
 {
     if (a->type != b->type) return a->type < b->type ? -1 : 1;
-    if (is_text(a)) {
-        size_t len = a->len < b->len ? a->len : b->len;
-        int order = len ? memcmp(a->ptr, b->ptr, len) : 0;
-        return order ? order : a->len < b->len ? -1 : a->len > b->len;
-    }
+    if (is_text(a)) return tw__text_order((struct tw_text){a->ptr, a->len}, (struct tw_text){b->ptr, b->len});
     if (a->type == TW__FIELD_DOUBLE) return a->d < b->d ? -1 : a->d > b->d;
     if (a->type == TW__FIELD_INT) return a->i < b->i ? -1 : a->i > b->i;
     return a->type == TW__FIELD_NONE ? 0 : a->u < b->u ? -1 : a->u > b->u;

@@ -156,11 +156,8 @@ static bool take_span(void *data, const struct tw__spans *spans, size_t index)
 static int by_text(const void *a, const void *b)
 {
     const struct tw__tempo_value *one = a, *two = b;
-    size_t len = one->text.len < two->text.len ? one->text.len : two->text.len;
-    int order = len ? memcmp(one->text.ptr, two->text.ptr, len) : 0;
-    if (order) return order;
-    if (one->text.len != two->text.len) return one->text.len < two->text.len ? -1 : 1;
-    return strcmp(one->type, two->type);
+    int order = tw__text_order(one->text, two->text);
+    return order ? order : strcmp(one->type, two->type);
 }
 
 /* -- the rest of the query */

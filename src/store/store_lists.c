@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/text.h"
 #include "store/hash.h"
 #include "store/inside.h"
 
@@ -66,11 +67,8 @@ static int add(struct listing *list, struct tw_text name, unsigned kind, uint64_
 static int by_name(const void *a, const void *b)
 {
     const struct tw__store_name *one = a, *two = b;
-    size_t len = one->name.len < two->name.len ? one->name.len : two->name.len;
-    int order = len ? memcmp(one->name.ptr, two->name.ptr, len) : 0;
-    if (order) return order;
-    if (one->name.len != two->name.len) return one->name.len < two->name.len ? -1 : 1;
-    return (int)one->kind - (int)two->kind;
+    int order = tw__text_order(one->name, two->name);
+    return order ? order : (int)one->kind - (int)two->kind;
 }
 
 static int finish(struct listing *list, int error, struct tw__store_names *out)

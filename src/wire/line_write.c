@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "model/text.h"
 #include "wire/json.h"
 #include "wire/line_parts.h"
 #include "wire/utf8.h"
@@ -195,9 +196,7 @@ struct datum {
 
 static int order_of(const struct tw__field_key *a, const struct tw__field_key *b)
 {
-    size_t len = a->len < b->len ? a->len : b->len;
-    int order = len ? memcmp(a->name, b->name, len) : 0;
-    return order ? order : a->len < b->len ? -1 : a->len > b->len;
+    return tw__text_order((struct tw_text){a->name, a->len}, (struct tw_text){b->name, b->len});
 }
 
 static void add_datum(const struct writing *w, const struct tw__line_part *part, const struct datum *datum, bool *first)

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/text.h"
+
 struct cell {
     size_t pos, len;
     enum tw__ink ink;
@@ -108,9 +110,7 @@ static unsigned fit(const struct tw__table *table, unsigned *widths, unsigned ro
 static int by_text(const void *left, const void *right)
 {
     const struct tw_text *a = left, *b = right;
-    size_t both = a->len < b->len ? a->len : b->len;
-    int order = both ? memcmp(a->ptr, b->ptr, both) : 0;
-    return order ? order : (a->len > b->len) - (a->len < b->len);
+    return tw__text_order(*a, *b);
 }
 
 /* The columns to paste from keep as many characters as tell their cells apart. False: out of memory. */
