@@ -22,9 +22,10 @@ import time
 import traceback
 import urllib.request
 
-ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.realpath(__file__)), "../.."))
-BUILD = os.path.realpath(os.environ.get("TRACKWAY_BUILD") or os.path.join(ROOT, "build"))
-TRACKWAY, STORY = os.path.join(BUILD, "trackway"), os.path.join(BUILD, "tests/prog_story")
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), ".."))
+from _serve import ANY, BUILD, TRACKWAY, Running  # noqa: E402
+
+STORY = os.path.join(BUILD, "tests/prog_story")
 CALLS, LIVE = os.path.join(BUILD, "tests/prog_calls"), os.path.join(BUILD, "tests/prog_live")
 NOTHING = "0" * 31 + "7"
 
@@ -38,12 +39,8 @@ class World:
         self.env = {key: value for key, value in os.environ.items() if not key.startswith("TRACKWAY_")}
         self.env.update(TRACKWAY_DIR=self.segments, LANG="C.UTF-8", TZ="UTC", COLUMNS="200")
         self.processes, self.traces = [], {}
-        ready = os.path.join(folder, "ready.json")
-        self.start([TRACKWAY, "serve", "--data", os.path.join(folder, "data"), "--ready-file", ready, "--http", "127.0.0.1:0", "--otlp-http",
-                    "off", "--otlp-grpc", "off", "--fdb", "off", "--xray", "off", *(options if "--zipkin" in options else ("--zipkin", "off", *options))])
-        self.until(lambda: os.path.exists(ready))
-        doors = json.load(open(ready, encoding="utf-8"))
-        self.server, self.zipkin = doors["http"], doors.get("zipkin")
+        self.collector = Running(folder, *options, segments=self.segments, http=ANY, popen={"env": self.env})
+        self.server, self.zipkin = self.collector.where["http"], self.collector.where.get("zipkin")
         if story == "wait":
             told = self.start([STORY, "wait"])
             for line in iter(told.stdout.readline, "ready\n"):
@@ -66,10 +63,11 @@ class World:
         return self
 
     def __exit__(self, *_):
-        for process in reversed(self.processes):
-            process.send_signal(signal.SIGTERM if process is self.processes[0] else signal.SIGKILL)
+        for process in self.processes:
+            process.kill()
             process.wait(30)
             process.stdout.close()
+        self.collector.__exit__()
 
     def run(self, *args, **env):
         return subprocess.run([TRACKWAY, *args], capture_output=True, text=True, env=dict(self.env, **env), timeout=90,
@@ -130,7 +128,7 @@ def tables_and_lines_are_the_same(folder):
             assert even_lines(local) == even_lines(remote), (args, local, remote)
             local, remote = world.both(*args)
             assert even_text(local) == even_text(remote), (args, local, remote)
-        assert world.run("traces", "--pid", str(world.processes[1].pid), "--server", world.server).stdout.count("\n") == 6
+        assert world.run("traces", "--pid", str(world.processes[0].pid), "--server", world.server).stdout.count("\n") == 6
         assert world.run("traces", "--pid", "1", "--server", world.server).stdout == ""
 
 
