@@ -66,6 +66,29 @@ static int check_file(const struct tw__settings *settings, const char *name, cha
     return TW_ERR_PERMISSION;
 }
 
+static int check_tls(const struct tw__settings *settings, char why[TW_WHY_MAX])
+{
+    const char *certificate = tw__settings_get(settings, "tls-cert"), *key = tw__settings_get(settings, "tls-key");
+    if (!certificate == !key) return 0;
+    (void)snprintf(why, TW_WHY_MAX, "tls-cert and tls-key go together: %s is missing",
+                   certificate ? "tls-key" : "tls-cert");
+    return TW_ERR_STATE;
+}
+
+int tw__settings_durability(const struct tw__settings *settings, enum tw__durability *level, char why[TW_WHY_MAX])
+{
+    static const char *const names[] = {"process", "machine", "none"};
+    static const enum tw__durability levels[] = {TW__DURABLE_PROCESS, TW__DURABLE_MACHINE, TW__DURABLE_NONE};
+    const char *value = tw__settings_get(settings, "durability");
+    for (size_t i = 0; i < 3; i++) {
+        if (strcmp(value, names[i]) != 0) continue;
+        *level = levels[i];
+        return 0;
+    }
+    (void)snprintf(why, TW_WHY_MAX, "durability: \"%.60s\" is not process, machine or none", value);
+    return TW_ERR_SYNTAX;
+}
+
 static int check_limits(const struct tw__settings *settings, char why[TW_WHY_MAX])
 {
     static const char *const needed[] = {"body-max", "connections"};
@@ -79,7 +102,10 @@ static int check_limits(const struct tw__settings *settings, char why[TW_WHY_MAX
 
 int tw__settings_mistakes(const struct tw__settings *settings, char why[TW_WHY_MAX])
 {
-    int code = check_limits(settings, why);
+    enum tw__durability level;
+    int code = check_tls(settings, why);
+    if (code == 0) code = check_limits(settings, why);
+    if (code == 0) code = tw__settings_durability(settings, &level, why);
     if (code == 0) code = check_places(settings, why);
     if (code == 0) code = check_file(settings, "tls-cert", why);
     if (code == 0) code = check_file(settings, "tls-key", why);

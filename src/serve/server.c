@@ -62,16 +62,6 @@ static int read_token(const struct tw__settings *settings, const char *name, cha
     return 0;
 }
 
-static int check_tls(const struct tw__settings *settings, struct tw__tls_files *tls, char why[TW_WHY_MAX])
-{
-    tls->certificate = tw__settings_get(settings, "tls-cert");
-    tls->key = tw__settings_get(settings, "tls-key");
-    if (!tls->certificate == !tls->key) return 0;
-    (void)snprintf(why, TW_WHY_MAX, "tls-cert and tls-key go together: %s is missing",
-                   tls->certificate ? "tls-key" : "tls-cert");
-    return TW_ERR_STATE;
-}
-
 /* Whether an address may be open to whom it is open. */
 static int check_reach(const struct tw__settings *settings, const char *name, const char *address, bool loopback,
                        bool has_token, bool could_ask, char why[TW_WHY_MAX])
@@ -93,34 +83,19 @@ static int check_address(const struct tw__settings *settings, const char *name, 
     return check_reach(settings, name, text, tw__listen_is_loopback(&address), has_token, could_ask, why);
 }
 
-static int check_durability(const struct tw__settings *settings, enum tw__durability *level, char why[TW_WHY_MAX])
-{
-    static const char *const names[] = {"process", "machine", "none"};
-    static const enum tw__durability levels[] = {TW__DURABLE_PROCESS, TW__DURABLE_MACHINE, TW__DURABLE_NONE};
-    const char *value = tw__settings_get(settings, "durability");
-    for (size_t i = 0; i < 3; i++) {
-        if (strcmp(value, names[i]) != 0) continue;
-        *level = levels[i];
-        return 0;
-    }
-    (void)snprintf(why, TW_WHY_MAX, "durability: \"%.60s\" is not process, machine or none", value);
-    return TW_ERR_SYNTAX;
-}
-
 static int prepare(const struct tw__settings *settings, struct tw__tokens *tokens, struct tw__tls_files *tls,
                    struct tw__rules **rules, char why[TW_WHY_MAX])
 {
-    enum tw__durability level;
     int code = read_token(settings, "write-token", tokens->write, why);
     if (code == 0) code = read_token(settings, "read-token", tokens->read, why);
-    if (code == 0) code = check_tls(settings, tls, why);
     if (code == 0) code = tw__settings_mistakes(settings, why);
-    if (code == 0) code = check_durability(settings, &level, why);
     if (code == 0) code = check_address(settings, "http", tokens->read[0] != '\0', true, why);
     for (const struct tw__door_kind *const *kind = tw__door_kinds; code == 0 && *kind; kind++)
         if ((*kind)->stream || (*kind)->datagram)
             code = check_address(settings, (*kind)->name, (*kind)->asks_for_token && tokens->write[0],
                                  (*kind)->asks_for_token, why);
+    *tls = (struct tw__tls_files){.certificate = tw__settings_get(settings, "tls-cert"),
+                                  .key = tw__settings_get(settings, "tls-key")};
     const char *drop = tw__settings_get(settings, "drop"), *redact = tw__settings_get(settings, "redact");
     if (code == 0 && (drop || redact)) code = tw__rules_compile(drop, redact, rules, why);
     return code;
@@ -250,7 +225,7 @@ static int open_store(struct tw__server *server, char why[TW_WHY_MAX])
                        "data: no folder to keep spans in (HOME is not set, or data is off); --data DIR names one");
         return TW_ERR_STATE;
     }
-    int code = check_durability(settings, &options.durability, why);
+    int code = tw__settings_durability(settings, &options.durability, why);
     if (code == 0) code = make_folder(options.folder, why);
     if (code == 0) code = tw__store_open(&options, &server->api.store, why);
     if (code == TW_ERR_STATE)
