@@ -382,6 +382,35 @@ static void metrics_are_read_with_all_that_they_are_of(void **state)
     tw__traceql_fini(&traceql);
 }
 
+/* front, part, part .. part, back: understood with most of them, refused with one more. */
+static void limit(const char *front, const char *part, const char *back, unsigned most)
+{
+    for (unsigned more = 0; more < 2; more++) {
+        struct tw__buf query = {0};
+        struct tw__traceql traceql;
+        struct tw__refusal why;
+        tw__buf_cstr(&query, front);
+        for (unsigned i = 0; i < most + more; i++) tw__buf_cstr(&query, part);
+        tw__buf_cstr(&query, back);
+        int code = tw__traceql_parse(query.ptr, query.len, &traceql, &why);
+        if (code != (more ? TW_ERR_SYNTAX : 0)) fail_msg("%s%s .. %u: %d %s", front, part, most + more, code, why.text);
+        if (more && !strstr(why.text, "too ") && !strstr(why.text, "more than")) fail_msg("%s: %s", part, why.text);
+        tw__traceql_fini(&traceql);
+        tw__buf_fini(&query);
+    }
+}
+
+static void the_limits_hold_on_both_sides(void **state)
+{
+    (void)state;
+    limit("{}", " && {}", "", 15);
+    limit("{} ", "| count() > 1 ", "", 15);
+    limit("{} | rate() by(name", ", .a", ")", 4);
+    limit("{} | quantile_over_time(duration", ", .5", ")", 8);
+    limit("{ .a = 1", " ^ 1", " }", 15);
+    limit("{ .a = 0.", "1", " }", 62);
+}
+
 static int set_up(void **state)
 {
     char why[TW_WHY_MAX];
@@ -411,6 +440,7 @@ int main(void)
         cmocka_unit_test(nested_sets_say_where_a_span_stands),
         cmocka_unit_test(what_is_not_there_is_told_with_its_place_and_what_is_instead),
         cmocka_unit_test(metrics_are_read_with_all_that_they_are_of),
+        cmocka_unit_test(the_limits_hold_on_both_sides),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
