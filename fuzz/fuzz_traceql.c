@@ -64,9 +64,10 @@ static void search(const struct tw__traceql *traceql)
     tw__spansets_apply(spansets, &search);
     const struct tw__spans *trace = trace_of();
     const struct tw__trace_view view = {.duration_ns = 55, .spans = SPANS, .name = {"a", 1}, .service = {"cart", 4}};
-    bool selected[SPANS] = {false}, found = false;
+    uint32_t selected[SPANS] = {0};
+    bool found = false;
     if (search.whole.select && search.whole.select(search.whole.data, trace, &view, selected) < 0) abort();
-    for (size_t i = 0; i < SPANS; i++) found |= selected[i];
+    for (size_t i = 0; i < SPANS; i++) found |= selected[i] != 0;
     /* A trace of which spans are selected has one that the store would have found it by. */
     bool way = !search.spans.filter.match;
     for (size_t i = 0; i < SPANS && !way; i++)

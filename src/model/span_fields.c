@@ -185,7 +185,7 @@ static bool one_of(const char *const *names, unsigned count, unsigned index, str
     return index < count && tw__field_set_text(out, names[index], strlen(names[index]));
 }
 
-static bool value_of(const struct tw_tag_value *tag, struct tw__field *out)
+bool tw__tag_field(const struct tw_tag_value *tag, struct tw__field *out)
 {
     switch (tag->type) {
     case TW_TYPE_INT:
@@ -212,7 +212,7 @@ static bool value_of(const struct tw_tag_value *tag, struct tw__field *out)
 static bool tag(const struct tw_tag_value *tags, size_t count, const char *key, size_t len, struct tw__field *out)
 {
     for (size_t i = count; i-- > 0;)
-        if (tags[i].key.len == len && memcmp(tags[i].key.ptr, key, len) == 0) return value_of(&tags[i], out);
+        if (tags[i].key.len == len && memcmp(tags[i].key.ptr, key, len) == 0) return tw__tag_field(&tags[i], out);
     return false;
 }
 

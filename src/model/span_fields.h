@@ -99,6 +99,9 @@ void tw__span_view_record(struct tw__span_view *view, const struct tw_record *re
                           uint64_t end_ns);
 void tw__span_view_span(struct tw__span_view *view, const struct tw__spans *spans, const struct tw__span *span);
 
+/* The value of a tag; false: it has none. Borrowed. */
+bool tw__tag_field(const struct tw_tag_value *tag, struct tw__field *out);
+
 /* Which tag, of the span or of its resource, answers a field of spans from the store; false: none is needed. So that a
  * reader of columns can leave the others undecoded. The text is borrowed from the key, or static. */
 bool tw__span_field_tag(const struct tw__field_key *key, struct tw_text *tag);

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/os.h"
+#include "model/span_fields.h"
 #include "model/span_words.h"
 #include "model/text.h"
 #include "store/hash.h"
@@ -119,30 +120,9 @@ static void count_tags(struct comparer *c, enum tw__compare_side side, size_t st
                        const struct tw_tag_value *tags, uint32_t tag_count)
 {
     for (uint32_t i = 0; i < tag_count && !c->error; i++) {
-        struct tw__field value = {.u = tags[i].value.u};
-        switch (tags[i].type) {
-        case TW_TYPE_INT:
-            value.type = TW__FIELD_INT;
-            break;
-        case TW_TYPE_UINT:
-            value.type = TW__FIELD_UINT;
-            break;
-        case TW_TYPE_DOUBLE:
-            value.type = TW__FIELD_DOUBLE;
-            break;
-        case TW_TYPE_BOOL:
-            value.type = TW__FIELD_BOOL;
-            value.u = value.u != 0;
-            break;
-        case TW_TYPE_STR:
-        case TW_TYPE_JSON:
-            value = tw__field_text(tags[i].text.ptr, tags[i].text.len);
-            break;
-        case TW_TYPE_NONE:
-        case TW_TYPE_BYTES:
-            continue;
-        }
-        count(c, side, step, scope, tags[i].key, &value);
+        struct tw__field value;
+        if (tw__tag_field(&tags[i], &value) && value.type != TW__FIELD_BYTES)
+            count(c, side, step, scope, tags[i].key, &value);
     }
 }
 

@@ -22,15 +22,16 @@ struct tw__search {
     uint64_t min_trace_ns, max_trace_ns; /* from the first begin to the last end; 0: no condition */
     size_t limit;                        /* traces; 0: 20 */
     unsigned matched_parts;              /* enum tw__store_part: of tw__summary.matched */
-    size_t matched_max;                  /* of tw__summary.matched; 0: TW__MATCHED_USUAL */
+    size_t matched_max;                  /* of each set of tw__summary.matched; 0: TW__MATCHED_USUAL */
     bool matched_places;                 /* tw__summary.matched_places is wanted; with whole.needed */
 
     /* What can be told of a span only when its whole trace is known. Then spans is how candidates are found, and the
      * spans that match are looked for in the whole trace. */
     struct {
-        /* Says of each span whether it matches. Returns 0, or a negative enum tw_err. */
-        int (*select)(void *data, const struct tw__spans *trace, const struct tw__trace_view *of, bool *selected);
-        void *data;     /* select NULL: every span */
+        /* Says of each span in which set of spans it is, from 1; 0, as it was before: it does not match.
+         * Returns 0, or a negative enum tw_err. */
+        int (*select)(void *data, const struct tw__spans *trace, const struct tw__trace_view *of, uint32_t *sets);
+        void *data;     /* select NULL: every span, in one set */
         unsigned parts; /* that it needs */
         bool needed;    /* spans alone lets more through */
         bool by_root;   /* spans.roots is a way to find the traces, no condition on the spans that match */
@@ -41,6 +42,12 @@ struct tw__search {
 /* Where a span stands in its trace, as the numbers of nested sets: those of its descendants lie between its own. */
 struct tw__nested_set {
     uint32_t left, right, parent; /* from 1; parent: the left one of its parent, 0: a top */
+};
+
+/* Spans that match and belong together. */
+struct tw__matched_set {
+    uint32_t count;       /* how many there are */
+    uint32_t first, kept; /* those that were taken, in the arrays of the summary */
 };
 
 struct tw__summary_service {
@@ -57,13 +64,15 @@ struct tw__summary {
     const struct tw__summary_service *services; /* by name */
     uint32_t service_count;
     uint32_t matched_count;
-    uint32_t matched_kept;                        /* as many of them as were wanted */
-    const struct tw__span *matched;               /* newest or slowest first; with names, and what else was wanted */
-    const struct tw__resource *matched_resources; /* of each of them; their tags if wanted */
-    const struct tw__scope *matched_scopes;       /* the same */
-    const struct tw__nested_set *matched_places;  /* of each of them, if wanted; else NULL */
+    const struct tw__matched_set *matched_sets; /* up to TW__MATCHED_SETS, in the order of their first spans */
+    uint32_t matched_set_count;
+    uint32_t matched_kept;                       /* in matched: as many of each set as were wanted */
+    const struct tw__span *matched;              /* newest or slowest first; with names, and what else was wanted */
+    struct tw__resource *matched_resources;      /* of each of them; their tags if wanted */
+    struct tw__scope *matched_scopes;            /* the same */
+    const struct tw__nested_set *matched_places; /* of each of them, if wanted; else NULL */
 };
-enum { TW__MATCHED_USUAL = 8 };
+enum { TW__MATCHED_USUAL = 8, TW__MATCHED_SETS = 50 };
 
 struct tw__summaries {
     struct tw__summary *items;

@@ -119,7 +119,7 @@ struct matched {
     struct tw__resource *resources;
     struct tw__scope *scopes;
     size_t *places;
-    uint32_t count, most;
+    uint32_t count;
 };
 
 static bool comes_before(const struct tw__search *search, const struct tw__span *a, const struct tw__span *b)
@@ -233,50 +233,92 @@ static struct tw__trace_view view_of(const struct tw__summary *summary)
     return view;
 }
 
-static void take_place(const struct tw__search *search, const struct tw__spans *from, struct matched *matched, size_t i)
+/* One set: the best most of its spans, in order. */
+struct taken {
+    size_t *places;
+    uint32_t number, count, kept;
+};
+
+static void take_place(const struct tw__search *search, const struct tw__spans *from, struct taken *set, size_t most,
+                       size_t i)
 {
-    uint32_t at = matched->count;
-    while (at > 0 && comes_before(search, &from->items[i], &from->items[matched->places[at - 1]])) at--;
-    if (at == matched->most) return;
-    if (matched->count < matched->most) matched->count++;
-    memmove(matched->places + at + 1, matched->places + at, (matched->count - at - 1) * sizeof *matched->places);
-    matched->places[at] = i;
+    uint32_t at = set->kept;
+    while (at > 0 && comes_before(search, &from->items[i], &from->items[set->places[at - 1]])) at--;
+    if (at == most) return;
+    if (set->kept < most) set->kept++;
+    memmove(set->places + at + 1, set->places + at, (set->kept - at - 1) * sizeof *set->places);
+    set->places[at] = i;
 }
 
-/* The spans of the trace that match: among those found, or in the whole of it. */
+/* In which set each span is: among those found, or in the whole trace. NULL: see *error. */
+static uint32_t *select_sets(const struct tw__search *search, const struct tw__spans *from, bool whole,
+                             struct tw__pool *scratch, const struct tw__summary *summary, int *error)
+{
+    const struct tw__trace_view view = view_of(summary);
+    uint32_t *sets = tw__pool_zeroed(scratch, from->count + 1, sizeof *sets);
+    *error = sets ? 0 : TW_ERR_MEMORY;
+    if (sets && whole && search->whole.select)
+        *error = search->whole.select(search->whole.data, from, &view, sets);
+    else
+        for (size_t i = 0; sets && i < from->count; i++)
+            sets[i] = whole || same_trace(from->items[i].trace_id, summary->trace_id);
+    for (size_t i = 0; whole && !*error && i < from->count; i++)
+        if (sets[i] && !fits(search, from, &from->items[i])) sets[i] = 0;
+    return *error ? NULL : sets;
+}
+
+/* Chooses of each set; those beyond TW__MATCHED_SETS only count. Returns the number of sets, or an error. */
+static int choose(const struct tw__search *search, const struct tw__spans *from, const uint32_t *sets, size_t most,
+                  struct tw__pool *scratch, struct taken *taken, struct tw__summary *summary)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < from->count; i++) {
+        if (sets[i] == 0) continue;
+        unsigned s = 0;
+        summary->matched_count++;
+        while (s < count && taken[s].number != sets[i]) s++;
+        if (s == TW__MATCHED_SETS) continue;
+        if (s == count) {
+            taken[s] = (struct taken){tw__pool_take(scratch, most * sizeof(size_t), 8), sets[i], 0, 0};
+            if (!taken[s].places) return TW_ERR_MEMORY;
+            count++;
+        }
+        taken[s].count++;
+        take_place(search, from, &taken[s], most, i);
+    }
+    return (int)count;
+}
+
+/* The spans of the trace that match. */
 static int take_matched(const struct tw__search *search, const struct tw__spans *from, bool whole,
                         struct tw__pool *pool, struct tw__pool *scratch, struct tw__summary *summary)
 {
-    const struct tw__trace_view view = view_of(summary);
     size_t most = search->matched_max ? search->matched_max : TW__MATCHED_USUAL;
-    bool *selected = whole ? tw__pool_zeroed(scratch, from->count + 1, sizeof *selected) : NULL;
-    struct matched matched = {.places = tw__pool_take(scratch, most * sizeof *matched.places, 8),
-                              .most = (uint32_t)most};
-    if (!matched.places || (whole && !selected)) return TW_ERR_MEMORY;
-    if (whole && search->whole.select) {
-        int error = search->whole.select(search->whole.data, from, &view, selected);
-        if (error) return error;
-    } else if (whole) {
-        memset(selected, true, from->count);
+    struct taken taken[TW__MATCHED_SETS];
+    int error;
+    const uint32_t *numbers = select_sets(search, from, whole, scratch, summary, &error);
+    int count = numbers ? choose(search, from, numbers, most, scratch, taken, summary) : error;
+    if (count <= 0) return count;
+    struct matched matched = {0};
+    struct tw__matched_set *sets = tw__pool_zeroed(pool, (size_t)count, sizeof *sets);
+    for (int s = 0; s < count; s++) matched.count += taken[s].kept;
+    matched.items = tw__pool_zeroed(pool, matched.count, sizeof *matched.items);
+    matched.resources = tw__pool_zeroed(pool, matched.count, sizeof *matched.resources);
+    matched.scopes = tw__pool_zeroed(pool, matched.count, sizeof *matched.scopes);
+    matched.places = tw__pool_take(scratch, matched.count * sizeof *matched.places, 8);
+    if (!sets || !matched.items || !matched.resources || !matched.scopes || !matched.places) return TW_ERR_MEMORY;
+    for (int s = 0, at = 0; s < count; at += (int)taken[s++].kept) {
+        sets[s] = (struct tw__matched_set){taken[s].count, (uint32_t)at, taken[s].kept};
+        memcpy(matched.places + at, taken[s].places, taken[s].kept * sizeof *matched.places);
     }
-    for (size_t i = 0; i < from->count; i++) {
-        const struct tw__span *span = &from->items[i];
-        if (whole ? !selected[i] || !fits(search, from, span) : !same_trace(span->trace_id, summary->trace_id))
-            continue;
-        summary->matched_count++;
-        take_place(search, from, &matched, i);
-    }
-    matched.items = tw__pool_zeroed(pool, matched.count + 1, sizeof *matched.items);
-    matched.resources = tw__pool_zeroed(pool, matched.count + 1, sizeof *matched.resources);
-    matched.scopes = tw__pool_zeroed(pool, matched.count + 1, sizeof *matched.scopes);
-    if (!matched.items || !matched.resources || !matched.scopes) return TW_ERR_MEMORY;
     summary->matched = matched.items;
     summary->matched_resources = matched.resources;
     summary->matched_scopes = matched.scopes;
+    summary->matched_sets = sets;
+    summary->matched_set_count = (uint32_t)count;
     summary->matched_kept = matched.count;
-    int error = copy_matched(search, from, pool, &matched);
-    if (!error && whole && search->matched_places && matched.count)
-        error = find_places(from, &matched, pool, &summary->matched_places);
+    error = copy_matched(search, from, pool, &matched);
+    if (!error && whole && search->matched_places) error = find_places(from, &matched, pool, &summary->matched_places);
     return error;
 }
 

@@ -130,7 +130,7 @@ static int run_spansets(struct run *run, const struct tw__traceql_stage *stage)
         if (node->op == TW__SPANSET_FILTER) {
             const struct tw__where *filter = run->spansets->filters[node->a];
             memset(out, true, count);
-            if (filter) error = tw__where_select(filter, run->trace, run->of, out);
+            if (filter) tw__where_select(filter, run->trace, run->of, out);
             for (size_t i = 0; i < count; i++) out[i] = out[i] && run->group[i];
         } else {
             error = node->op <= TW__SPANSET_OR ? run_logic(run, node, out) : run_structure(run, node, out);
@@ -260,12 +260,10 @@ static int run_by(struct run *run, const struct tw__traceql_stage *stage)
 
 /* -- all of it */
 
-static int run_stages(struct run *run, bool *selected)
+static int run_stages(struct run *run)
 {
     const struct tw__traceql *query = run->spansets->query;
     int error = 0;
-    run->group = tw__pool_take(&run->pool, (run->trace->count + 1) * sizeof *run->group, 4);
-    if (!run->group) return TW_ERR_MEMORY;
     for (size_t i = 0; i < run->trace->count; i++) run->group[i] = 1;
     run->groups = 1;
     for (unsigned s = 0; s < query->stage_count && !error; s++) {
@@ -276,14 +274,13 @@ static int run_stages(struct run *run, bool *selected)
         for (size_t i = 0; stage->kind == TW__TRACEQL_COALESCE && i < run->trace->count; i++)
             if (run->group[i]) run->group[i] = 1;
     }
-    for (size_t i = 0; i < run->trace->count && !error; i++) selected[i] = run->group[i] != 0;
     return error;
 }
 
-static int select_spans(void *data, const struct tw__spans *trace, const struct tw__trace_view *of, bool *selected)
+static int select_spans(void *data, const struct tw__spans *trace, const struct tw__trace_view *of, uint32_t *sets)
 {
-    struct run run = {.spansets = data, .trace = trace, .of = of};
-    int error = run_stages(&run, selected);
+    struct run run = {.spansets = data, .trace = trace, .of = of, .group = sets};
+    int error = run_stages(&run);
     tw__pool_fini(&run.pool);
     return error;
 }

@@ -193,6 +193,7 @@ static int read_by(struct tw__traceql_reader *r)
     struct tw__traceql_stage stage = {.kind = TW__TRACEQL_BY};
     int code = expect(r, "(", "( is expected");
     if (code == 0) code = tw__traceql_read_field(r, &stage.field);
+    if (code == 0) tw__traceql_note(r);
     if (code == 0) code = expect(r, ")", ") is expected; by one attribute, as in Tempo, but of metrics by several");
     return code < 0 ? code : add_stage(r, stage);
 }

@@ -58,21 +58,25 @@ static bool matches(void *data, const struct tw__spans *spans, size_t index)
     return tw__filter_match_each(where->filter, tw__span_field, &view);
 }
 
-int tw__where_select(const struct tw__where *where, const struct tw__spans *trace, const struct tw__trace_view *of,
-                     bool *selected)
+static bool matches_whole(const struct tw__where *where, const struct tw__spans *trace, size_t i,
+                          const struct tw__trace_view *of)
 {
-    for (size_t i = 0; i < trace->count; i++) {
-        struct tw__span_view view;
-        tw__span_view_span(&view, trace, &trace->items[i]);
-        view.trace = of;
-        selected[i] = tw__filter_match_each(where->filter, tw__span_field, &view);
-    }
-    return 0;
+    struct tw__span_view view;
+    tw__span_view_span(&view, trace, &trace->items[i]);
+    view.trace = of;
+    return tw__filter_match_each(where->filter, tw__span_field, &view);
 }
 
-static int select_whole(void *data, const struct tw__spans *trace, const struct tw__trace_view *of, bool *selected)
+void tw__where_select(const struct tw__where *where, const struct tw__spans *trace, const struct tw__trace_view *of,
+                      bool *selected)
 {
-    return tw__where_select(data, trace, of, selected);
+    for (size_t i = 0; i < trace->count; i++) selected[i] = matches_whole(where, trace, i, of);
+}
+
+static int select_whole(void *data, const struct tw__spans *trace, const struct tw__trace_view *of, uint32_t *sets)
+{
+    for (size_t i = 0; i < trace->count; i++) sets[i] = matches_whole(data, trace, i, of);
+    return 0;
 }
 
 bool tw__where_is_root_name(uint32_t id)

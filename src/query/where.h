@@ -30,9 +30,9 @@ void tw__where_free(struct tw__where *where);
  * Threads  a where by one search at a time. */
 void tw__where_apply(struct tw__where *where, struct tw__search *search);
 
-/* Which spans of a whole trace meet it. Returns 0. */
-int tw__where_select(const struct tw__where *where, const struct tw__spans *trace, const struct tw__trace_view *of,
-                     bool *selected);
+/* Which spans of a whole trace meet it. */
+void tw__where_select(const struct tw__where *where, const struct tw__spans *trace, const struct tw__trace_view *of,
+                      bool *selected);
 
 /* Parts of spans that it looks at, beside tags (enum tw__store_part); of a field. NULL: none. */
 unsigned tw__where_parts(const struct tw__where *where);

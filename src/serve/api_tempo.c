@@ -218,7 +218,7 @@ static void search(void *context, const struct tw__request *request, struct tw__
     if (!ask.failed && !tw__ask_failed(&ask, tw__query_search(ask.api->store, &what, &ask.pool, &found))) {
         tw__json_open(&ask.json, NULL, '{');
         tw__json_open(&ask.json, "traces", '[');
-        for (size_t i = 0; i < found.count; i++) tw__tempo_put_found(&ask.json, &found.items[i], &query.traceql.named);
+        for (size_t i = 0; i < found.count; i++) tw__tempo_put_found(&ask.json, &found.items[i], &query.traceql);
         tw__json_close(&ask.json, ']');
         tw__json_open(&ask.json, "metrics", '{');
         tw__json_u64(&ask.json, "completedJobs", 1);

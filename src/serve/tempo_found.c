@@ -3,48 +3,36 @@
  *     {"traceID","rootServiceName","rootTraceName","startTimeUnixNano","durationMs",
  *      "spanSets":[{"spans":[..],"matched"}],"spanSet":{..},"serviceStats":{"front":{"spanCount","errorCount"}}}
  *
- * Beside each span stands what the query names: Grafana makes columns of it. One spanset a trace, also of by().
+ * Beside each span stands what the query names, beside each spanset of what value of by() it is: Grafana makes columns
+ * of both.
  * Source   grafana/tempo docs, api, "Search".
  */
 #include "serve/tempo_found.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/hex.h"
+#include "model/span_fields.h"
+#include "query/spansets.h"
 #include "serve/ask.h"
+#include "serve/tempo_labels.h"
 #include "wire/record_json.h"
 
-static void put_attribute(struct tw__json *json, struct tw_text key, const struct tw_tag_value *tag)
+static void put_attribute(struct tw__json *json, const char *key, const struct tw__field *value)
 {
-    char number[24];
-    tw__json_open(json, NULL, '{');
-    tw__json_text(json, "key", key);
-    tw__json_open(json, "value", '{');
-    if (tag->type == TW_TYPE_INT || tag->type == TW_TYPE_UINT) {
-        int len = tag->type == TW_TYPE_INT ? snprintf(number, sizeof number, "%" PRId64, tag->value.i)
-                                           : snprintf(number, sizeof number, "%" PRIu64, tag->value.u);
-        tw__json_text(json, "intValue", (struct tw_text){number, (size_t)len});
-    } else if (tag->type == TW_TYPE_DOUBLE) {
-        tw__json_f64_or_text(json, "doubleValue", tag->value.d);
-    } else if (tag->type == TW_TYPE_BOOL) {
-        tw__json_bool(json, "boolValue", tag->value.u != 0);
-    } else {
-        tw__json_text(json, "stringValue", tag->text);
-    }
-    tw__json_close(json, '}');
-    tw__json_close(json, '}');
+    tw__tempo_attribute(json, tw__ask_as_text(key), value);
 }
 
 static void put_text_attribute(struct tw__json *json, const char *key, struct tw_text text)
 {
-    put_attribute(json, tw__ask_as_text(key), &(struct tw_tag_value){.type = TW_TYPE_STR, .text = text});
+    const struct tw__field value = tw__field_text(text.ptr, text.len);
+    put_attribute(json, key, &value);
 }
 
 static void put_number_attribute(struct tw__json *json, const char *key, int64_t number)
 {
-    put_attribute(json, tw__ask_as_text(key), &(struct tw_tag_value){.type = TW_TYPE_INT, .value.i = number});
+    const struct tw__field value = tw__field_int(number);
+    put_attribute(json, key, &value);
 }
 
 struct found {
@@ -124,7 +112,8 @@ static void put_field(struct tw__json *json, const struct found *f, const char *
 {
     const char *key = field;
     const struct tw_tag_value *tag = find_tag(f, field, &key);
-    if (tag) put_attribute(json, tw__ask_as_text(key), tag);
+    struct tw__field value;
+    if (tag && tw__tag_field(tag, &value)) put_attribute(json, key, &value);
     if (!tag && (strcmp(field, "resource.service.name") == 0 || strcmp(field, ".service.name") == 0))
         put_text_attribute(json, key, f->resource->service);
     if (key != field) return; /* it was an attribute */
@@ -171,7 +160,45 @@ unsigned tw__tempo_found_parts(const struct tw__buf *named)
     return parts;
 }
 
-void tw__tempo_put_found(struct tw__json *json, const struct tw__summary *one, const struct tw__buf *named)
+/* {"key":"by(name)","value":{..}}: the value that the spans of a set share. */
+static void put_group(struct tw__json *json, const struct tw__summary *of, const struct tw__matched_set *set,
+                      const struct tw__traceql_field *by)
+{
+    const struct tw__spans batch = {.resources = of->matched_resources, .scopes = of->matched_scopes};
+    const struct tw__trace_view trace = {.duration_ns = of->duration_ns,
+                                         .spans = of->span_count,
+                                         .errors = of->error_count,
+                                         .name = of->rootless ? (struct tw_text){"", 0} : of->root_name,
+                                         .service = of->rootless ? (struct tw_text){"", 0} : of->root_service};
+    struct tw__span_view view;
+    struct tw__field value;
+    struct tw__buf key = {0};
+    tw__span_view_span(&view, &batch, &of->matched[set->first]);
+    view.trace = &trace;
+    if (!tw__traceql_value(by, &view, &value)) value = (struct tw__field){.type = TW__FIELD_NONE};
+    tw__buf_fmt(&key, "by(%.*s)", (int)by->label.len, by->label.ptr);
+    tw__tempo_attribute(json, (struct tw_text){key.ptr, key.len}, &value);
+    tw__buf_fini(&key);
+}
+
+static void put_set(struct tw__json *json, const struct tw__summary *one, const struct tw__matched_set *set,
+                    const struct tw__traceql *traceql)
+{
+    unsigned first = 0;
+    tw__json_open(json, "spans", '[');
+    for (uint32_t i = 0; i < set->kept; i++) put_span(json, one, set->first + i, &traceql->named);
+    tw__json_close(json, ']');
+    tw__json_u64(json, "matched", set->count);
+    for (unsigned s = 0; s < traceql->stage_count; s++)
+        if (traceql->stages[s].kind == TW__TRACEQL_COALESCE) first = s + 1;
+    tw__json_open(json, "attributes", '[');
+    for (unsigned s = first; s < traceql->stage_count; s++)
+        if (traceql->stages[s].kind == TW__TRACEQL_BY)
+            put_group(json, one, set, &traceql->fields[traceql->stages[s].field]);
+    tw__json_close(json, ']');
+}
+
+void tw__tempo_put_found(struct tw__json *json, const struct tw__summary *one, const struct tw__traceql *traceql)
 {
     tw__json_open(json, NULL, '{');
     tw__json_hex(json, "traceID", one->trace_id, 16);
@@ -180,19 +207,17 @@ void tw__tempo_put_found(struct tw__json *json, const struct tw__summary *one, c
                   one->rootless ? (struct tw_text){"<root span not yet received>", 28} : one->root_name);
     tw__ask_put_time(json, "startTimeUnixNano", one->start_ns);
     tw__json_u64(json, "durationMs", one->duration_ns / 1000000);
-    for (int old = 0; old < 2; old++) { /* spanSet is what older Grafanas read */
-        if (old) {
-            tw__json_open(json, "spanSet", '{');
-        } else {
-            tw__json_open(json, "spanSets", '[');
-            tw__json_open(json, NULL, '{');
-        }
-        tw__json_open(json, "spans", '[');
-        for (uint32_t i = 0; i < one->matched_kept; i++) put_span(json, one, i, named);
-        tw__json_close(json, ']');
-        tw__json_u64(json, "matched", one->matched_count);
+    tw__json_open(json, "spanSets", '[');
+    for (uint32_t s = 0; s < one->matched_set_count; s++) {
+        tw__json_open(json, NULL, '{');
+        put_set(json, one, &one->matched_sets[s], traceql);
         tw__json_close(json, '}');
-        if (!old) tw__json_close(json, ']');
+    }
+    tw__json_close(json, ']');
+    if (one->matched_set_count) { /* what older Grafanas read */
+        tw__json_open(json, "spanSet", '{');
+        put_set(json, one, &one->matched_sets[0], traceql);
+        tw__json_close(json, '}');
     }
     tw__json_open(json, "serviceStats", '{');
     for (uint32_t s = 0; s < one->service_count; s++) {

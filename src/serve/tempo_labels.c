@@ -26,32 +26,55 @@ void tw__tempo_labels_begin(struct tw__tempo_labels *labels)
     tw__json_open(labels->json, "labels", '[');
 }
 
-void tw__tempo_label(struct tw__tempo_labels *labels, struct tw_text key, const struct tw__field *value)
+/* The value as text, in scratch where it is a number. */
+static struct tw_text text_of(const struct tw__field *value, char scratch[32])
 {
-    struct tw__json *json = labels->json;
-    char number[32];
-    struct tw_text text = {value->ptr, value->len};
+    int len = 0;
+    switch (value->type) {
+    case TW__FIELD_INT:
+        len = snprintf(scratch, 32, "%" PRId64, value->i);
+        break;
+    case TW__FIELD_UINT:
+    case TW__FIELD_LEVEL:
+        len = snprintf(scratch, 32, "%" PRIu64, value->u);
+        break;
+    case TW__FIELD_DOUBLE:
+        len = snprintf(scratch, 32, "%g", value->d);
+        break;
+    case TW__FIELD_BOOL:
+        return tw__ask_as_text(value->u ? "true" : "false");
+    case TW__FIELD_NONE:
+        return tw__ask_as_text("nil");
+    case TW__FIELD_TEXT:
+    case TW__FIELD_BYTES:
+        return (struct tw_text){value->ptr, value->len};
+    }
+    return (struct tw_text){scratch, (size_t)len};
+}
+
+void tw__tempo_attribute(struct tw__json *json, struct tw_text key, const struct tw__field *value)
+{
+    char scratch[32];
     tw__json_open(json, NULL, '{');
     tw__json_text(json, "key", key);
     tw__json_open(json, "value", '{');
-    if (value->type == TW__FIELD_INT || value->type == TW__FIELD_UINT) {
-        int len = value->type == TW__FIELD_INT ? snprintf(number, sizeof number, "%" PRId64, value->i)
-                                               : snprintf(number, sizeof number, "%" PRIu64, value->u);
-        text = (struct tw_text){number, (size_t)len};
-        tw__json_text(json, "intValue", text);
-    } else if (value->type == TW__FIELD_DOUBLE) {
-        text = (struct tw_text){number, (size_t)snprintf(number, sizeof number, "%g", value->d)};
-        tw__json_f64(json, "doubleValue", value->d);
-    } else if (value->type == TW__FIELD_BOOL) {
-        text = tw__ask_as_text(value->u ? "true" : "false");
+    if (value->type == TW__FIELD_INT || value->type == TW__FIELD_UINT)
+        tw__json_text(json, "intValue", text_of(value, scratch));
+    else if (value->type == TW__FIELD_DOUBLE)
+        tw__json_f64_or_text(json, "doubleValue", value->d);
+    else if (value->type == TW__FIELD_BOOL)
         tw__json_bool(json, "boolValue", value->u != 0);
-    } else {
-        if (value->type == TW__FIELD_NONE) text = tw__ask_as_text("nil");
-        tw__json_text(json, "stringValue", text);
-    }
+    else
+        tw__json_text(json, "stringValue", text_of(value, scratch));
     tw__json_close(json, '}');
     tw__json_close(json, '}');
-    put_text(&labels->text, key, text);
+}
+
+void tw__tempo_label(struct tw__tempo_labels *labels, struct tw_text key, const struct tw__field *value)
+{
+    char scratch[32];
+    tw__tempo_attribute(labels->json, key, value);
+    put_text(&labels->text, key, text_of(value, scratch));
 }
 
 void tw__tempo_label_text(struct tw__tempo_labels *labels, const char *key, struct tw_text value)

@@ -11,13 +11,15 @@
 #include "base/field.h"
 #include "wire/json.h"
 
+/* {"key":"..","value":{"intValue":"17"}}. A value of the type NONE is the text nil. */
+void tw__tempo_attribute(struct tw__json *json, struct tw_text key, const struct tw__field *value);
+
 struct tw__tempo_labels {
     struct tw__json *json;
     struct tw__buf text; /* the second form */
 };
 
 void tw__tempo_labels_begin(struct tw__tempo_labels *labels);
-/* A value of the type NONE is the text nil. */
 void tw__tempo_label(struct tw__tempo_labels *labels, struct tw_text key, const struct tw__field *value);
 void tw__tempo_label_text(struct tw__tempo_labels *labels, const char *key, struct tw_text value);
 void tw__tempo_label_number(struct tw__tempo_labels *labels, const char *key, double value);

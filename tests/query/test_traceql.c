@@ -288,6 +288,50 @@ static void functions_choose_and_group(void **state)
     ALL_SELECT(examples);
 }
 
+/* The letters of each set, the newest first, and how many there are of it. */
+static void groups_are_sets_of_their_own(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *query, *sets;
+    } cases[] = {
+        {"{} | by(resource.service.name)", "a1 cb2 fe3"},
+        {"{} | by(resource.service.name) | count() > 2", "fe3"},
+        {"{} | by(kind) | by(status)", "a1 b1 fd2 e1 c1"},
+        {"{} | by(kind) | coalesce()", "fc6"},
+        {"{ kind = client }", "cb2"},
+        {"{} | by(event:name)", "fe4 cd2"},
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct tw__traceql traceql;
+        struct tw__refusal why;
+        struct tw__spansets *spansets;
+        struct tw__search search = {.matched_max = 2};
+        struct tw__summaries found;
+        struct tw__pool pool = {0};
+        struct tw__buf sets = {0};
+        assert_int_equal(tw__traceql_parse(cases[c].query, strlen(cases[c].query), &traceql, &why), 0);
+        assert_int_equal(tw__spansets_new(&traceql, &spansets, &why), 0);
+        tw__spansets_apply(spansets, &search);
+        assert_int_equal(tw__query_search(store, &search, &pool, &found), 0);
+        assert_int_equal(found.count, 1);
+        for (uint32_t s = 0; s < found.items[0].matched_set_count; s++) {
+            const struct tw__matched_set *set = &found.items[0].matched_sets[s];
+            if (s) tw__buf_char(&sets, ' ');
+            for (uint32_t i = 0; i < set->kept; i++)
+                tw__buf_char(&sets, *found.items[0].matched[set->first + i].name.ptr);
+            tw__buf_u64(&sets, set->count);
+        }
+        tw__buf_char(&sets, 0);
+        if (strcmp(sets.ptr, cases[c].sets) != 0)
+            fail_msg("%s: %s and not %s", cases[c].query, sets.ptr, cases[c].sets);
+        tw__buf_fini(&sets);
+        tw__pool_fini(&pool);
+        tw__spansets_free(spansets);
+        tw__traceql_fini(&traceql);
+    }
+}
+
 /* Counted by hand: a opens 1, b 2, d 3 4, e 5 6, 7 closes b, c 8, f 9 10, 11, 12. */
 static void nested_sets_say_where_a_span_stands(void **state)
 {
@@ -437,6 +481,7 @@ int main(void)
         cmocka_unit_test(events_links_and_scopes_are_looked_at),
         cmocka_unit_test(spansets_are_joined_and_asked_for_structure),
         cmocka_unit_test(functions_choose_and_group),
+        cmocka_unit_test(groups_are_sets_of_their_own),
         cmocka_unit_test(nested_sets_say_where_a_span_stands),
         cmocka_unit_test(what_is_not_there_is_told_with_its_place_and_what_is_instead),
         cmocka_unit_test(metrics_are_read_with_all_that_they_are_of),

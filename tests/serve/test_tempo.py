@@ -109,6 +109,11 @@ def what_grafana_asks_of_the_structure_and_of_events_is_answered(folder):
         one = spans("{true && true && status = error} | select(resource.service.name, resource.service.namespace, event.exception.message,"
                     "event.exception.stacktrace,event.exception.line, event:name) with(most_recent=true)")[0]
         assert attributes(one) == {"status": "error", "service.name": "back", "exception.message": "no stock", "exception.line": "7", "event:name": "cache.miss"}, one
+        groups = collector.get("/api/search?" + quoted(q="{} | by(resource.service.name) | by(span.http.status_code)", spss=2))["traces"][0]["spanSets"]
+        assert [(one["matched"], len(one["spans"]), [(by["key"], by["value"]) for by in one["attributes"]]) for one in groups] == [
+            (1, 1, [("by(resource.service.name)", {"stringValue": "front"}), ("by(span.http.status_code)", {"intValue": "500"})]),
+            (1, 1, [("by(resource.service.name)", {"stringValue": "front"}), ("by(span.http.status_code)", {"stringValue": "nil"})]),
+            (4, 2, [("by(resource.service.name)", {"stringValue": "back"}), ("by(span.http.status_code)", {"stringValue": "nil"})])], groups
         one = spans("{ link:spanID != nil } | select(link:traceID)")[0]
         assert attributes(one)["link:traceID"] == TRACE, one
 
