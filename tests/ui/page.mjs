@@ -262,6 +262,8 @@ const tests = {
     await open(`/trace/${SHOP}?span=0000000000000008`);
     await page.waitForSelector(".details");
     await shot("shop-small");
+    const { top, bottom } = await page.evaluate(() => document.querySelector(".details").getBoundingClientRect().toJSON());
+    assert.ok(top < 600 && bottom <= 760.5, `details from ${top} to ${bottom} of 760`);
     const wide = await page.evaluate(() => document.documentElement.scrollWidth);
     assert.ok(wide <= 420, `${wide} wide`);
     for (const [where, width] of [["/", 420], [`/trace/${LONG}`, 420], [`/trace/${LONG}?span=0000000000000002`, 420], [`/trace/${LONG}?span=0000000000000002`, 1280]]) {
