@@ -172,6 +172,14 @@ static bool is_due(const struct tw__segment_join *join, const struct tw_record *
     return before_ns < OPEN_NS || __builtin_clzll(age_ns / OPEN_NS) != __builtin_clzll(before_ns / OPEN_NS);
 }
 
+/* Until when an open span is known to have been open. What hangs writes nothing: that it was there at the last look
+ * says more than its process's last record. */
+static uint64_t open_until(const struct tw__segment_join *join)
+{
+    if (!join->dead) return join->now_ns;
+    return join->before_ns > join->process->last_ns ? join->before_ns : join->process->last_ns;
+}
+
 static int add_span(struct tw__segment_join *join, struct tw__spans *spans, const struct tw_record *record)
 {
     struct tw__span *span = tw__spans_add(spans, 0, 0);
@@ -189,7 +197,7 @@ static int add_span(struct tw__segment_join *join, struct tw__spans *spans, cons
     span->status = (uint8_t)record->status;
     span->door = TW__DOOR_SEGMENT;
     span->open = record->kind == TW_RECORD_OPEN;
-    if (join->dead && span->open) span->end_ns = join->process->last_ns;
+    if (span->open) span->end_ns = open_until(join);
     int code = add_tags(join, &spans->pool, span, record);
     if (code == 0) code = add_links(&spans->pool, span, record);
     if (code == 0) code = add_events(join, &spans->pool, span, record);

@@ -284,6 +284,30 @@ static void a_log_comes_with_its_text_and_level_whenever_its_span_ends(void **st
     close_door(&door);
 }
 
+/* What hangs writes nothing; that it was there at the last look is known all the same. */
+static void an_open_span_has_lasted_until_it_was_last_seen(void **state)
+{
+    const uint64_t shown_ns = 2000000000; /* open spans are stored from here on */
+    struct tw__open_door door;
+    struct seen span;
+    (void)state;
+    open_door(&door);
+    struct child child = start();
+    tell(&child, "o");
+    assert_int_equal(wait_named("long", 1, &span), 1);
+    assert_true(span.open && !span.at_death);
+    assert_true(span.known_ns >= shown_ns);
+    kill_it(&child);
+    for (int i = 0; i < PATIENCE_MS / 10 && !span.at_death; i++) {
+        (void)usleep(10000);
+        (void)count_named("long", &span);
+    }
+    assert_true(span.open && span.at_death);
+    assert_true(span.known_ns >= shown_ns);
+    assert_int_equal(span.last_known_ns, span.known_ns);
+    close_door(&door);
+}
+
 static void what_was_open_when_its_process_died_is_marked_so(void **state)
 {
     struct tw__open_door door;
@@ -365,6 +389,7 @@ int main(void)
         cmocka_unit_test_setup(of_many_spans_each_comes_once_with_its_event, begin),
         cmocka_unit_test_setup(an_event_waits_for_its_span_to_end, begin),
         cmocka_unit_test_setup(a_log_comes_with_its_text_and_level_whenever_its_span_ends, begin),
+        cmocka_unit_test_setup(an_open_span_has_lasted_until_it_was_last_seen, begin),
         cmocka_unit_test_setup(what_was_open_when_its_process_died_is_marked_so, begin),
         cmocka_unit_test_setup(a_dead_process_is_read_once_and_not_again_by_the_next_collector, begin),
         cmocka_unit_test_setup(a_restart_loses_nothing_of_a_live_process, begin),
