@@ -86,7 +86,7 @@ const tests = {
     assert.equal(await rows.count(), 2);
     const first = await rows.nth(0).innerText(),
       second = await rows.nth(1).innerText();
-    assert.match(first, /POST \/order[^]*48 ms[^]*stock/);
+    assert.match(first, /POST \/order[^]*1 open[^]*> 48 ms[^]*stock/);
     assert.match(second, /GET \/cart[^]*1 error[^]*5 ms/);
     const bars = await page.locator(".scale .bar").evaluateAll((all) => all.map((bar) => bar.getBoundingClientRect().width));
     assert.ok(Math.abs(bars[1] / bars[0] - 5 / 48) < 0.01, String(bars));

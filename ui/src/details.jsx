@@ -34,7 +34,7 @@ function SpanButton({ trace, index, goTo }) {
   return (
     <button class="span" onClick={() => goTo(index)}>
       <i style={{ background: serviceColor(trace.services[trace.service[index]]) }} />
-      {trace.names[trace.name[index]] || "(no name)"} <span class="muted">{format.duration(trace.length[index])}</span>
+      {trace.names[trace.name[index]] || "(no name)"} <span class="muted">{format.atLeast(trace.length[index], trace.flags[index] & OPEN)}</span>
     </button>
   );
 }

@@ -19,6 +19,9 @@ export function duration(ns) {
   return `${Math.round(ns)} ns`;
 }
 
+/* Of what has not ended, as far as is known. */
+export const atLeast = (ns, open) => `${open ? "> " : ""}${duration(ns)}`;
+
 const trim = (text) => (text.includes(".") ? text.replace(/\.?0+$/, "") : text);
 
 export const count = (n) => n.toLocaleString("en");

@@ -210,7 +210,7 @@ function Result({ trace, scale, chosen }) {
         <span class="line">
           <span class="scale">
             <span class={trace.error_count ? "bar bad" : "bar"} style={{ width: `${Math.max(0.3, (100 * trace.duration_ns) / scale)}%` }} />
-            <span class="length">{format.duration(trace.duration_ns)}</span>
+            <span class="length">{format.atLeast(trace.duration_ns, trace.open_count)}</span>
           </span>
         </span>
         <span class="line small">

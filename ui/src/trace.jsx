@@ -149,7 +149,7 @@ function Head({ model, act }) {
         </a>
       </div>
       <p class="facts">
-        <b>{format.duration(trace.exact)}</b> <span>{format.plural(trace.count, "span")}</span>
+        <b>{format.atLeast(trace.exact, open)}</b> <span>{format.plural(trace.count, "span")}</span>
         {errors > 0 && <span class="mark bad">{format.plural(errors, "error")}</span>}
         {open > 0 && <span class="mark">{format.plural(open, "span")} open</span>}
         {trace.causes.length > 0 && <span>{format.plural(trace.causes.length, "further parent")}</span>}
