@@ -111,6 +111,20 @@ const tests = {
     assert.equal(query().service, undefined);
   },
 
+  async the_id_of_a_trace_leads_to_it() {
+    for (const [text, path] of [[` ${STORY} `, `/trace/${STORY}`], [`1-${STORY.slice(0, 8)}-${STORY.slice(8)}`, "/trace/1-"], [STORY.toUpperCase(), `/trace/${STORY}`]]) {
+      await open("/");
+      await page.fill("#where", text);
+      await page.keyboard.press("Enter");
+      await page.waitForSelector("canvas.rows");
+      assert.ok(new URL(page.url()).pathname.startsWith(path), page.url());
+    }
+    await open("/");
+    await page.fill("#where", `00-${STORY}-0000000000000004-01`);
+    await page.keyboard.press("Enter");
+    await soon(async () => assert.equal(await title(), "SELECT"));
+  },
+
   async a_wrong_query_has_a_caret_at_the_byte() {
     await open(`/?where=${encodeURIComponent('zone="köln" level>=warnin')}`);
     const [text, caret] = (await page.locator(".trouble pre").innerText()).split("\n");

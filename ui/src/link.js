@@ -17,6 +17,12 @@ export function address(trace, query) {
   return (trace ? `/trace/${encodeURIComponent(trace)}` : "/") + (search ? `?${search}` : "");
 }
 
+/* The trace that a text names by itself: its id, in X-Ray's form too, or a traceparent, whose span is looked at. Else null. */
+export function traceIn(text) {
+  const [, trace, , span] = /^(?:00-)?([0-9a-f]{32}|1-[0-9a-f]{8}-[0-9a-f]{24})(-([0-9a-f]{16})-[0-9a-f]{2})?$/.exec(text.trim().toLowerCase()) || [];
+  return trace ? { trace, query: { span } } : null;
+}
+
 export function go(trace, query) {
   history.pushState(null, "", address(trace, query));
   link.value = read();

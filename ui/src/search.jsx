@@ -5,7 +5,7 @@ import * as api from "./api.js";
 import { serviceColor } from "./color.js";
 import * as format from "./format.js";
 import { Heat } from "./heat.jsx";
-import { address, follow, go, link } from "./link.js";
+import { address, follow, go, link, traceIn } from "./link.js";
 
 const RANGES = [
   ["5m", "last 5 minutes"],
@@ -87,7 +87,9 @@ function Form({ query, error }) {
       role="search"
       onSubmit={(event) => {
         event.preventDefault();
-        submit(draft);
+        const named = traceIn(draft.where || "");
+        if (named) go(named.trace, named.query);
+        else submit(draft);
       }}
     >
       <div class="where">
@@ -98,7 +100,7 @@ function Form({ query, error }) {
           id="where"
           class="mono"
           type="search"
-          placeholder="status=error duration>200ms"
+          placeholder="status=error duration>200ms, or the id of a trace"
           autocomplete="off"
           autocapitalize="off"
           spellcheck={false}
