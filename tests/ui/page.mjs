@@ -193,6 +193,13 @@ const tests = {
     await shot("shop-open-light");
   },
 
+  async a_log_line_is_its_text_and_level() {
+    await open(`/trace/${SHOP}?span=0000000000000002`);
+    await soon(async () => assert.match(await page.locator(".events").innerText(), /error 2 items left of tea\s+zone\s+west/));
+    assert.doesNotMatch(await page.locator(".events").innerText(), /%d|trackway.kind|message/);
+    assert.match(await page.locator(".facts").innerText(), /^> 48 ms/);
+  },
+
   async a_click_chooses_a_tick_row_and_a_tag_leads_to_a_search() {
     await open(`/trace/${STORY}`);
     const box = await page.locator(".scroller").boundingBox();

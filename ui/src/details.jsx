@@ -5,6 +5,7 @@ import { address, follow } from "./link.js";
 import { CRITICAL, ERROR, OPEN, ORPHAN, groupKey, groupNumbers } from "./rows.js";
 
 const KINDS = { 0: "internal", 1: "server", 2: "client", 3: "producer", 4: "consumer" };
+const SEVERE = ["error", "critical", "alert", "emergency"];
 
 function Tags({ tags, prefix = "" }) {
   if (!tags.length) return <p class="muted">none</p>;
@@ -64,6 +65,24 @@ function Family({ trace, span, goTo }) {
     ));
 }
 
+/* A log line is its text: its event is called by the format, which all lines of a place in the source share. What came by OTLP
+ * says in a tag what it is. */
+function Event({ event }) {
+  const of = (key) => event.tags.find((tag) => tag.key === key)?.value,
+    kind = event.kind === "event" ? of("trackway.kind") || "event" : event.kind,
+    isLog = kind === "log" && of("message") !== undefined,
+    told = isLog ? ["trackway.kind", "level", "message"] : ["trackway.kind"],
+    rest = event.tags.filter((tag) => !told.includes(tag.key)),
+    mark = (isLog && of("level")) || kind;
+  return (
+    <div>
+      {mark !== "event" && <span class={isLog && SEVERE.includes(mark) ? "mark bad" : "mark"}>{mark}</span>}{" "}
+      {isLog ? <span title={event.name}>{of("message")}</span> : event.name}
+      {rest.length > 0 && <Tags tags={rest} prefix={null} />}
+    </div>
+  );
+}
+
 function Events({ detail }) {
   if (!detail.events.length) return null;
   return (
@@ -73,10 +92,7 @@ function Events({ detail }) {
         {detail.events.slice(0, 500).map((event, i) => (
           <li key={i}>
             <span class="muted mono">{format.duration(Number(BigInt(event.time_ns) - BigInt(detail.start_ns)))}</span>
-            <div>
-              {event.kind !== "event" && <span class="mark">{event.kind}</span>} {event.name}
-              {event.tags.length > 0 && <Tags tags={event.tags} prefix={null} />}
-            </div>
+            <Event event={event} />
           </li>
         ))}
       </ol>
