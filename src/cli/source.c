@@ -10,6 +10,7 @@
 #include "cli/source.h"
 
 #include <fnmatch.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -110,7 +111,8 @@ int tw__sources_open(struct tw__sources *sources, const struct tw__args *args)
         *sources = (struct tw__sources){0};
         return tw__remote_new(args, &sources->remote);
     }
-    *sources = (struct tw__sources){.asked = args->file_count || args->given & (TW__OPT_PID | TW__OPT_SERVICE)};
+    *sources = (struct tw__sources){.dir = args->dir,
+                                    .asked = args->file_count || args->given & (TW__OPT_PID | TW__OPT_SERVICE)};
     struct opening opening = {.sources = sources, .args = args};
     for (size_t i = 0; i < args->file_count && opening.code == 0; i++) (void)open_one(args->files[i], &opening);
     if (args->file_count) return opening.code;
@@ -253,11 +255,22 @@ int tw__sources_assemble(struct tw__sources *sources, struct tw_batch **batch)
     return TW__EXIT_OK;
 }
 
+/* Where was looked, and why what was expected there may be gone: the first thing that happens to everybody. */
+static int tell_nothing(const char *dir)
+{
+    char own[PATH_MAX / 2];
+    if (!dir && tw_segments_dir(own, sizeof own) > 0) dir = own;
+    tw__complain("there are no recordings in %s", dir ? dir : "the folder of this user");
+    tw__complain("a program that ended by itself leaves its recording there only with TRACKWAY_KEEP=1; --dir or "
+                 "TRACKWAY_DIR name another folder");
+    return TW__EXIT_OK;
+}
+
 int tw__sources_exit(const struct tw__sources *sources)
 {
     if (sources->failed) return TW__EXIT_FAILED;
     if (sources->count || sources->remote) return TW__EXIT_OK;
-    tw__complain(sources->asked ? "no such process has a segment here; trackway ps lists those that have"
-                                : "no process of this user records here; see --dir, or TRACKWAY_DIR");
-    return sources->asked ? TW__EXIT_FAILED : TW__EXIT_OK;
+    if (!sources->asked) return tell_nothing(sources->dir);
+    tw__complain("no such process has a recording here; trackway ps lists those that have");
+    return TW__EXIT_FAILED;
 }

@@ -19,7 +19,8 @@ struct tw__sources {
     size_t count, cap;
     size_t failed; /* files that could not be read, each complained about */
     struct tw__remote *remote; /* a collector is asked instead (cli/remote.h): readers and paths are NULL */
-    bool asked;    /* --file, --pid or --service was given: finding nothing is a failure */
+    const char *dir;           /* --dir; NULL: as tw_segments_each has it */
+    bool asked;                /* --file, --pid or --service was given: finding nothing is a failure */
 };
 
 /* Opens what the arguments ask for, and complains about each file that cannot be read.

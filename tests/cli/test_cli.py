@@ -172,7 +172,7 @@ def nothing_recorded_is_no_failure_but_a_process_asked_for_and_not_found_is():
     for command in LOOKING:
         if command[0] != "show":
             out, err = run(*command)
-            assert out == "" and "TRACKWAY_DIR" in err, command
+            assert out == "" and folder in err and "TRACKWAY_KEEP=1" in err and "TRACKWAY_DIR" in err, command
     assert "trackway ps" in run("ps", "--pid", "1", code=1)[1]
     assert "trackway ps" in run("traces", "--service", "nobody", code=1)[1]
     assert "not found" in run("ps", "--dir", "/nonexistent", code=1)[1]
