@@ -52,15 +52,21 @@ static int by_duration(const void *left, const void *right)
     return by_time(left, right);
 }
 
-/* Those that pass and began at whole_ns or after, in order; *count is cut to the limit. NULL on lack of memory. */
-static const struct tw_batch_trace **choose(const struct tw_batch *batch, const struct tw__args *args,
-                                            uint64_t whole_ns, size_t *count)
+/* Those that were chosen, in order, and whether there are, or may be, more. */
+struct choice {
+    const struct tw_batch_trace **traces;
+    size_t count;
+    bool more;
+};
+
+/* Those that pass and began at whole_ns or after, cut to the limit. */
+static int choose(const struct tw_batch *batch, const struct tw__args *args, uint64_t whole_ns, struct choice *choice)
 {
     uint64_t now = tw__clock_wall_ns();
     uint64_t since = args->given & TW__OPT_SINCE && args->since_ns < now ? now - args->since_ns : 0;
     const struct tw_batch_trace **chosen = calloc(batch->trace_count + 1, sizeof *chosen);
-    *count = 0;
-    if (!chosen) return NULL;
+    size_t count = 0;
+    if (!chosen) return tw__out_of_memory();
     for (size_t i = 0; i < batch->trace_count; i++) {
         const struct tw_batch_trace *trace = &batch->traces[i];
         /* Events alone are no request: their spans were overwritten, or will come. */
@@ -68,11 +74,12 @@ static const struct tw_batch_trace **choose(const struct tw_batch *batch, const 
         if (!tw__filter_passes(args, *trace->root->record->name, tw__batch_trace_duration(trace), status_of(trace)))
             continue;
         if (!tw__where_trace(args, trace)) continue;
-        chosen[(*count)++] = trace;
+        chosen[count++] = trace;
     }
-    qsort(chosen, *count, sizeof *chosen, strcmp(args->sort, "duration") == 0 ? by_duration : by_time);
-    if (args->limit && *count > args->limit) *count = (size_t)args->limit;
-    return chosen;
+    qsort(chosen, count, sizeof *chosen, strcmp(args->sort, "duration") == 0 ? by_duration : by_time);
+    bool more = args->limit && count > args->limit;
+    *choice = (struct choice){.traces = chosen, .count = more ? (size_t)args->limit : count, .more = more};
+    return TW__EXIT_OK;
 }
 
 static void add_row(struct tw__table *table, const struct tw_batch_trace *trace, uint64_t now_ns, struct tw__buf *text)
@@ -121,6 +128,14 @@ static void write_trace(struct tw__json *json, const struct tw_batch_trace *trac
     tw__json_bool(json, "root_missing", trace->rootless);
     tw__json_close(json, '}');
     tw__json_line(json);
+}
+
+/* A limit that nobody asked for must not look like the end of what there is. */
+static void tell_more(const struct tw__args *args, const struct choice *choice)
+{
+    if (!choice->more || args->given & (TW__OPT_LIMIT | TW__OPT_JSON)) return;
+    tw__complain("the %s %zu are listed; --limit 0 lists all",
+                 strcmp(args->sort, "duration") == 0 ? "longest" : "newest", choice->count);
 }
 
 static int print(const struct tw__args *args, const struct tw_batch_trace **traces, size_t count)
@@ -203,20 +218,21 @@ static bool are_whole(const struct tw__sources *sources, const struct tw_batch_t
 
 /* Reads, assembles and chooses. */
 static int gather(struct tw__sources *sources, const struct tw__args *args, struct tw_batch **batch,
-                  const struct tw_batch_trace ***chosen, size_t *count)
+                  struct choice *choice)
 {
     bool some = args->limit && strcmp(args->sort, "duration") != 0;
     for (double records = FIRST_RECORDS;; records *= MORE) {
         uint64_t since = some ? since_of(sources, records) : 0;
         int code = tw__sources_batch(sources, &(struct tw_query){.open_spans = true, .since_ns = since}, batch);
         if (code != TW__EXIT_OK) return code;
-        *chosen = choose(*batch, args, since, count);
-        if (!*chosen) return tw__out_of_memory();
-        if (since == 0 || (*count == args->limit && are_whole(sources, *chosen, *count, since))) return TW__EXIT_OK;
-        free(*chosen);
+        code = choose(*batch, args, since, choice);
+        if (code != TW__EXIT_OK || since == 0) return code;
+        choice->more = true; /* what is older was not looked at */
+        if (choice->count == args->limit && are_whole(sources, choice->traces, choice->count, since)) return code;
+        free(choice->traces);
         tw__batch_free(*batch);
         tw__sources_drop(sources);
-        *chosen = NULL;
+        *choice = (struct choice){0};
         *batch = NULL;
     }
 }
@@ -224,7 +240,7 @@ static int gather(struct tw__sources *sources, const struct tw__args *args, stru
 /* The same of a collector: it may find what the options then leave out, so that more is asked for until there is
  * enough. */
 static int gather_remote(struct tw__sources *sources, const struct tw__args *args, struct tw_batch **batch,
-                         const struct tw_batch_trace ***chosen, size_t *count)
+                         struct choice *choice)
 {
     /* More than are shown: a trace is found by the newest of its spans, and listed by when it began. */
     uint64_t limit =
@@ -234,16 +250,17 @@ static int gather_remote(struct tw__sources *sources, const struct tw__args *arg
         int code = tw__remote_traces(sources, args, limit, &more);
         if (code == TW__EXIT_OK) code = tw__sources_assemble(sources, batch);
         if (code != TW__EXIT_OK) return code;
-        *chosen = choose(*batch, args, 0, count);
-        if (!*chosen) return tw__out_of_memory();
-        bool enough = args->limit && *count >= args->limit;
+        code = choose(*batch, args, 0, choice);
+        if (code != TW__EXIT_OK) return code;
+        bool enough = args->limit && choice->count >= args->limit;
+        choice->more |= more && enough;
         if (more && !enough && limit == TW__REMOTE_TRACES_MAX)
             tw__complain("%llu requests were looked at, and there are more; ask for less", (unsigned long long)limit);
         if (!more || enough || limit == TW__REMOTE_TRACES_MAX) return TW__EXIT_OK;
         tw__batch_free(*batch);
-        free(*chosen);
+        free(choice->traces);
         *batch = NULL;
-        *chosen = NULL;
+        *choice = (struct choice){0};
         limit = limit * 4 < TW__REMOTE_TRACES_MAX ? limit * 4 : TW__REMOTE_TRACES_MAX;
     }
 }
@@ -252,16 +269,17 @@ int tw__cmd_traces(const struct tw__args *args)
 {
     struct tw__sources sources;
     struct tw_batch *batch = NULL;
-    const struct tw_batch_trace **chosen = NULL;
-    size_t count = 0;
+    struct choice choice = {0};
     int code = tw__sources_open(&sources, args);
-    if (code == TW__EXIT_OK) code = (sources.remote ? gather_remote : gather)(&sources, args, &batch, &chosen, &count);
-    if (code == TW__EXIT_OK) code = print(args, chosen, count);
+    if (code == TW__EXIT_OK) code = (sources.remote ? gather_remote : gather)(&sources, args, &batch, &choice);
+    if (code == TW__EXIT_OK) code = print(args, choice.traces, choice.count);
     if (code == TW__EXIT_OK) {
+        tell_more(args, &choice);
         code = tw__sources_exit(&sources);
-        if (code == TW__EXIT_OK && (sources.count || sources.remote) && count == 0) tw__complain("no request matches");
+        if (code == TW__EXIT_OK && (sources.count || sources.remote) && choice.count == 0)
+            tw__complain("no request matches");
     }
-    free(chosen);
+    free(choice.traces);
     tw__batch_free(batch);
     tw__sources_close(&sources);
     return code;

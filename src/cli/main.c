@@ -21,8 +21,9 @@ const struct tw__command tw__commands[] = {
      "stands what was configured and cannot be, such as an exporter with nothing to send.",
      "trackway ps\ntrackway ps --service shop-back --json\n", TW__OPTS_SOURCE, tw__cmd_ps},
     {look, "traces", NULL, "recent requests",
-     "Lists requests across all processes, the newest first: when, trace id, root span, duration, spans, threads, "
-     "processes, errors. A duration with > in front is of a request that has not ended. With --where: those of which "
+     "Lists the newest 20 requests across all processes: when, trace id, root span, duration, spans, threads, "
+     "processes, errors. --limit asks for more. A duration with > in front is of a request that has not ended. With "
+     "--where: those of which "
      "one span meets every condition.",
      "trackway traces\n"
      "trackway traces --min-duration 200ms --since 5m\n"
@@ -145,7 +146,8 @@ const struct tw__command tw__commands[] = {
     {self, "completion", "SHELL", "completion for a shell",
      "Prints a completion script. SHELL is bash, zsh or fish. make install puts all three where the shells look.",
      "source <(trackway completion bash)\ntrackway completion zsh > ~/.zfunc/_trackway\n"
-     "trackway completion fish > ~/.config/fish/completions/trackway.fish\n", TW__OPT_HELP, tw__cmd_completion},
+     "trackway completion fish > ~/.config/fish/completions/trackway.fish\n",
+     TW__OPT_HELP, tw__cmd_completion},
     {0},
 };
 

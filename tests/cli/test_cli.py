@@ -303,6 +303,11 @@ def the_newest_requests_are_the_same_whether_all_is_read_or_some():
         for limit in (1, 20, 3000, 20000):
             assert plain("--limit", str(limit)) == everything[:limit], limit
         assert plain("--name", "no such", "--limit", "5") == []
+        for order, which in (("time", "newest"), ("duration", "longest")):
+            out, err = run("traces", "--sort", order, TRACKWAY_DIR=own)
+            assert out.count("\n") == 21 and f"the {which} 20 are listed; --limit 0" in err, err
+        for args in (["--limit", "20"], ["--json"], ["--name", "no such"]):
+            assert "--limit" not in run("traces", *args, TRACKWAY_DIR=own)[1], args
 
 
 def tail_shows_what_ends_while_it_looks_also_in_processes_that_come_later():
