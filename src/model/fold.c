@@ -2,7 +2,9 @@
  *
  * A loop of 312 queries is one fact, not 312. Children are grouped by what would make their lines look alike, wherever
  * they stand among their siblings: in "read, decode, read, decode, ..." neither is a run of neighbours, and both are
- * noise. An error is folded only with the same error, so that no message disappears.
+ * noise. An error is folded only with the same error, so that no message disappears. Events do not keep a loop from
+ * being folded when each turn has the same ones and none of them is what a person looks for: a plain event that is no
+ * exception, or a log line below a warning.
  * Invariant: of each fold exactly one member has ->fold, all others have ->folded, and count is their number together.
  * Rejected: folding spans that have children (the subtrees differ, and one of them is usually what is looked for).
  */
@@ -11,10 +13,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <trackway/log.h>
+
+#include "model/text.h"
+
 static int compare_text(struct tw_text a, struct tw_text b)
 {
     if (a.len != b.len) return a.len < b.len ? -1 : 1;
     return a.len ? memcmp(a.ptr, b.ptr, a.len) : 0;
+}
+
+static int compare_events(const struct tw_batch_event *a, const struct tw_batch_event *b)
+{
+    for (; a && b; a = a->next, b = b->next) {
+        int order = a->record->kind - b->record->kind;
+        if (order == 0) order = compare_text(*a->record->name, *b->record->name);
+        if (order) return order;
+    }
+    return !b - !a;
 }
 
 static int compare_looks(const struct tw_batch_span *a, const struct tw_batch_span *b)
@@ -23,7 +39,8 @@ static int compare_looks(const struct tw_batch_span *a, const struct tw_batch_sp
     if (order) return order;
     if (a->record->status != b->record->status) return a->record->status < b->record->status ? -1 : 1;
     if (a->process != b->process) return a->process < b->process ? -1 : 1;
-    return compare_text(*a->record->status_message, *b->record->status_message);
+    order = compare_text(*a->record->status_message, *b->record->status_message);
+    return order ? order : compare_events(a->first_event, b->first_event);
 }
 
 static int compare_looks_then_time(const void *left, const void *right)
@@ -41,10 +58,19 @@ static int compare_u64(const void *left, const void *right)
     return a < b ? -1 : a > b;
 }
 
+static bool is_quiet(const struct tw__kept *event)
+{
+    if (event->kind == TW_RECORD_LOG) return event->level > TW_LOG_WARNING;
+    return event->kind == TW_RECORD_EVENT && !tw__text_is(*event->name, "exception");
+}
+
 static bool is_foldable(const struct tw_batch_span *span)
 {
-    return !span->first_child && !span->first_event && !span->open && !span->orphan && !span->looping &&
-           span->record->parent_count == 0;
+    size_t events = 0;
+    if (span->first_child || span->open || span->orphan || span->looping || span->record->parent_count) return false;
+    for (const struct tw_batch_event *event = span->first_event; event; event = event->next)
+        if (++events > TW__FOLD_EVENTS || !is_quiet(event->record)) return false;
+    return true;
 }
 
 static void fold_run(struct tw_batch_span **run, size_t count, uint64_t *durations, struct tw_batch_fold *fold)

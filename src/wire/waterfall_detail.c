@@ -254,6 +254,17 @@ static void event_lines(struct tw__waterfall *w, const struct tw_batch_span *spa
     }
 }
 
+/* Times and tags of events are those of one turn, as tags are: their names are all that is true of each. */
+static void folded_events(struct tw__waterfall *w, const struct tw_batch_span *span, size_t depth)
+{
+    tw__buf_reset(&w->scratch);
+    for (const struct tw_batch_event *event = span->first_event; event; event = event->next) {
+        tw__buf_cstr(&w->scratch, event == span->first_event ? "each: " : ", ");
+        tw__buf_add(&w->scratch, event->record->name->ptr, event->record->name->len);
+    }
+    if (span->first_event) line(w, span, depth, TW__INK_GREEN);
+}
+
 void tw__waterfall_details(struct tw__waterfall *w, const struct tw_batch_span *span, size_t depth)
 {
     const struct tw__kept *record = span->record;
@@ -282,7 +293,10 @@ void tw__waterfall_details(struct tw__waterfall *w, const struct tw_batch_span *
     result_lines(w, span, depth);
     /* The tags of a folded span are those of the first of many: they would mislead. */
     if (!span->fold && !w->options->brief) tag_lines(w, span, depth);
-    event_lines(w, span, depth, span->first_event);
+    if (span->fold)
+        folded_events(w, span, depth);
+    else
+        event_lines(w, span, depth, span->first_event);
 }
 
 void tw__waterfall_rest(struct tw__waterfall *w)

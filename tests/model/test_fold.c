@@ -5,6 +5,8 @@
 
 #include <cmocka.h>
 
+#include <trackway/log.h>
+
 #include "model/fold.h"
 #include "model/links.h"
 #include "model/records.h"
@@ -61,7 +63,54 @@ static void names_that_alternate_are_folded_each(void **state)
     free(r);
 }
 
-static void what_has_children_events_causes_or_another_error_stays(void **state)
+static size_t folds_of(struct recording *r, size_t *count)
+{
+    struct tw__folds folds;
+    struct tw_batch *batch = build(r);
+    assert_int_equal(tw__fold_trace(batch->traces, &folds), 0);
+    size_t found = folds.count;
+    *count = found ? folds.items[0].count : 0;
+    tw__folds_fini(&folds, batch->traces);
+    tw__batch_free(batch);
+    return found;
+}
+
+/* Twelve leaves, each with an event and a line. */
+static struct recording *twelve(uint8_t level, const char *event)
+{
+    struct recording *r = recording_new(1, "x", TW_PROCESS_LIVE);
+    span_add(r, 1, 0, "root", 1, 1000);
+    for (uint16_t i = 0; i < 12; i++) {
+        span_add(r, (uint16_t)(10 + i), 1, "leaf", 10u + 10u * i, 19u + 10u * i);
+        record_add(r, TW_RECORD_EVENT, 1, (uint16_t)(10 + i), 0, event, 11u + 10u * i, 0);
+        record_add(r, TW_RECORD_LOG, 1, (uint16_t)(10 + i), 0, "row %d", 12u + 10u * i, 0)->level = level;
+    }
+    return r;
+}
+
+static void events_that_are_alike_and_quiet_are_folded_with_their_span(void **state)
+{
+    (void)state;
+    size_t count;
+    struct recording *r = twelve(TW_LOG_INFO, "cache.miss");
+    assert_int_equal(folds_of(r, &count), 1);
+    assert_int_equal(count, 12);
+    record_add(r, TW_RECORD_EVENT, 1, 13, 0, "one more", 49, 0);
+    assert_int_equal(folds_of(r, &count), 1);
+    assert_int_equal(count, 11);
+    r->items[2].name = text_of("cache.hit");
+    assert_int_equal(folds_of(r, &count), 1);
+    assert_int_equal(count, 10);
+    r->items[9].level = TW_LOG_WARNING; /* the line of the third; then the second's event */
+    r->items[5].kind = TW_RECORD_MARK;
+    assert_int_equal(folds_of(r, &count), 0);
+    free(r);
+    r = twelve(TW_LOG_DEBUG, "exception");
+    assert_int_equal(folds_of(r, &count), 0);
+    free(r);
+}
+
+static void what_has_children_other_events_causes_or_another_error_stays(void **state)
 {
     (void)state;
     static struct tw_context cause;
@@ -142,7 +191,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nine_alike_are_folded_and_eight_are_not),
         cmocka_unit_test(names_that_alternate_are_folded_each),
-        cmocka_unit_test(what_has_children_events_causes_or_another_error_stays),
+        cmocka_unit_test(events_that_are_alike_and_quiet_are_folded_with_their_span),
+        cmocka_unit_test(what_has_children_other_events_causes_or_another_error_stays),
         cmocka_unit_test(edges_are_found_from_both_sides),
         cmocka_unit_test(more_edges_than_are_kept_are_counted),
     };

@@ -47,8 +47,11 @@ static struct recording *back_of(struct recording *front)
     struct tw_record *select = span_add(front, 3, 2, "select", 2500000, 3500000);
     select->status = TW_STATUS_ERROR;
     select->status_message = text_of("disk on fire");
-    for (uint16_t i = 0; i < 9; i++)
+    for (uint16_t i = 0; i < 9; i++) {
         span_add(front, (uint16_t)(20 + i), 1, "poll", 4000000u + 100000u * i, 4050000u + 100000u * i);
+        record_add(front, TW_RECORD_EVENT, 1, (uint16_t)(20 + i), 0, "asked", 4010000u + 100000u * i, 0);
+        record_add(front, TW_RECORD_EVENT, 1, (uint16_t)(20 + i), 0, "told", 4040000u + 100000u * i, 0);
+    }
     struct tw_record *commit = record_add(back, TW_RECORD_OPEN, 1, 4, 1, "commit", 6000000, 0);
     commit->parents = causes;
     commit->parent_count = 1;
@@ -71,6 +74,7 @@ static void draws_one_tree_across_processes(void **state)
         "| ` select                           1.00ms |        ======                                        |\n"
         "|     error: disk on fire\n"
         "+ poll x 9, p50 50.0us, max 50.0us    450us |                -----                                 |\n"
+        "|   each: asked, told\n"
         "` commit OPEN at death [back 4712]  >3.00ms |                           ================>          |\n"
         "    also caused by a span not in the data in trace a0000000000000000000000000000007 (00000000000000~\n"
         "    @6.00ms locked\n"
