@@ -1,8 +1,8 @@
 /* completion: scripts for bash, zsh and fish, made from the tables.
  *
- * A script holds words, so that pressing TAB stays fast and cannot fail; only for live traces, whose words are those of
- * the processes that run now, it asks `trackway trace words`. bash gets words alone; the other two show what each
- * means.
+ * A script holds words, so that pressing TAB stays fast and cannot fail; only where the words are those of what was
+ * recorded it asks trackway: for processes, services and the newest requests by --json, whose first member is the id,
+ * for live traces by `trackway trace words`. bash gets words alone; the other two show what each means.
  */
 #include <string.h>
 
@@ -18,6 +18,31 @@ static const struct {
     {"doctor", "fdb"},
     {"completion", "bash zsh fish"},
 };
+
+/* What an option of that argument can be, as a command of a shell that prints one a line. */
+static const struct {
+    const char *option, *argument, *print;
+} recorded[] = {
+    {"pid", "N", "command trackway ps --json 2>/dev/null | sed -n 's/^{\"pid\":\\([0-9]*\\).*/\\1/p'"},
+    {"service", "GLOB",
+     "command trackway ps --json 2>/dev/null | sed -n 's/.*,\"service\":\"\\([A-Za-z0-9_.-]*\\)\".*/\\1/p' | sort -u"},
+    {"trace", "TRACE",
+     "command trackway traces --json 2>/dev/null | sed -n 's/^{\"trace_id\":\"\\([0-9a-f]*\\).*/\\1/p'"},
+};
+
+static bool is_recorded(const char *option, const char *argument)
+{
+    for (size_t i = 0; i < sizeof recorded / sizeof *recorded; i++)
+        if (strcmp(recorded[i].option, option) == 0) return strcmp(recorded[i].argument, argument) == 0;
+    return false;
+}
+
+/* A function _trackway_OPTION for each. */
+static void add_recorded(struct tw__buf *out, const char *before, const char *behind, const char *end)
+{
+    for (size_t i = 0; i < sizeof recorded / sizeof *recorded; i++)
+        tw__buf_fmt(out, "%s_trackway_%s%s\n    %s\n%s\n", before, recorded[i].option, behind, recorded[i].print, end);
+}
 
 static const char *first_words(const struct tw__command *command)
 {
@@ -36,13 +61,17 @@ static bool takes_path(const struct tw__command *command)
     return command->operand && is_path(command->operand);
 }
 
-/* What stands behind an option: one of some words, or a path. */
+/* What stands behind an option: one of some words, a path, something recorded, or what only the user knows. */
 static void bash_value(struct tw__buf *out, const char *name, const char *argument, const char *choices)
 {
     if (choices)
         tw__buf_fmt(out, "                --%s) words=\"%s\" paths=\"\" ;;\n", name, choices);
     else if (argument && is_path(argument))
         tw__buf_fmt(out, "                --%s) paths=%s ;;\n", name, strcmp(argument, "DIR") == 0 ? "-d" : "-f");
+    else if (argument && is_recorded(name, argument))
+        tw__buf_fmt(out, "                --%s) words=$(_trackway_%s) paths=\"\" ;;\n", name, name);
+    else if (argument)
+        tw__buf_fmt(out, "                --%s) words=\"\" paths=\"\" ;;\n", name);
 }
 
 static void bash_command(struct tw__buf *out, const struct tw__command *command)
@@ -64,9 +93,9 @@ static void bash_command(struct tw__buf *out, const struct tw__command *command)
 
 static void bash_script(struct tw__buf *out)
 {
-    tw__buf_cstr(out, "# Completion of trackway for bash. Made by: trackway completion bash\n"
-                      "_trackway() {\n"
-                      "    local commands=\"");
+    tw__buf_cstr(out, "# Completion of trackway for bash. Made by: trackway completion bash\n");
+    add_recorded(out, "", "() {", "}");
+    tw__buf_cstr(out, "_trackway() {\n    local commands=\"");
     for (const struct tw__command *command = tw__commands; command->name; command++)
         tw__buf_fmt(out, "%s%s", command == tw__commands ? "" : " ", command->name);
     tw__buf_cstr(out, "\"\n"
@@ -86,6 +115,7 @@ static void bash_script(struct tw__buf *out)
         out, "\"\n"
              "    case \"$COMP_CWORD ${COMP_WORDS[1]} ${COMP_WORDS[2]} ${current:0:1}\" in\n"
              "        *\\ -) ;;\n"
+             "        2\\ show\\ *) words=$(_trackway_trace) ;;\n"
              "        3\\ trace\\ module\\ *) words=$(trackway trace words modules 2>/dev/null) ;;\n"
              "        3\\ trace\\ function\\ *) words=\"$(trackway trace words modules 2>/dev/null) $(trackway trace "
              "words functions 2>/dev/null)\" ;;\n"
@@ -132,6 +162,8 @@ static void zsh_option(struct tw__buf *out, const char *name, const char *argume
             tw__buf_fmt(out, "(%s)", choices);
         else if (is_path(argument))
             tw__buf_cstr(out, strcmp(argument, "DIR") == 0 ? "_files -/" : "_files");
+        else if (is_recorded(name, argument))
+            tw__buf_fmt(out, "{compadd -- ${(f)\"$(_trackway_%s)\"}}", name);
     }
     tw__buf_cstr(out, "'\n");
 }
@@ -150,7 +182,9 @@ static void zsh_command(struct tw__buf *out, const struct tw__command *command)
 static void zsh_script(struct tw__buf *out)
 {
     tw__buf_cstr(out, "#compdef trackway\n# Completion of trackway for zsh. Made by: trackway completion "
-                      "zsh\n\n_trackway_commands() {\n    local -a commands=(\n");
+                      "zsh\n\n");
+    add_recorded(out, "", "() {", "}\n");
+    tw__buf_cstr(out, "_trackway_commands() {\n    local -a commands=(\n");
     for (const struct tw__command *command = tw__commands; command->name; command++) {
         tw__buf_fmt(out, "        '%s:", command->name);
         add_quoted(out, command->summary, "\\:", "'\\''");
@@ -168,6 +202,7 @@ static void zsh_script(struct tw__buf *out)
     tw__buf_cstr(
         out,
         "        (\"help 2 \"*) _trackway_commands; return ;;\n"
+        "        (\"show 2 \"*) values=(${(f)\"$(_trackway_trace)\"}) ;;\n"
         "        (\"store 3 \"(export|import)) _files; return ;;\n"
         "        (\"run \"*) _normal; return ;;\n"
         "        (\"sample 2 \"*|\"trace 3 pid\") values=(${(f)\"$(trackway trace words pids 2>/dev/null)\"}) ;;\n"
@@ -197,6 +232,7 @@ static void fish_option(struct tw__buf *out, const char *command, const char *na
     tw__buf_fmt(out, "complete -c trackway -n '__fish_seen_subcommand_from %s' -l %s", command, name);
     if (argument) tw__buf_cstr(out, is_path(argument) ? " -r -F" : " -x");
     if (choices) tw__buf_fmt(out, " -a '%s'", choices);
+    if (argument && is_recorded(name, argument)) tw__buf_fmt(out, " -a '(_trackway_%s)'", name);
     tw__buf_cstr(out, " -d '");
     add_quoted(out, help, "\\", "\\'");
     tw__buf_cstr(out, "'\n");
@@ -204,8 +240,9 @@ static void fish_option(struct tw__buf *out, const char *command, const char *na
 
 static void fish_script(struct tw__buf *out)
 {
-    tw__buf_cstr(out,
-                 "# Completion of trackway for fish. Made by: trackway completion fish\ncomplete -c trackway -f\n");
+    tw__buf_cstr(out, "# Completion of trackway for fish. Made by: trackway completion fish\n");
+    add_recorded(out, "function ", "", "end");
+    tw__buf_cstr(out, "complete -c trackway -f\n");
     for (const struct tw__command *command = tw__commands; command->name; command++) {
         tw__buf_fmt(out, "complete -c trackway -n __fish_use_subcommand -a %s -d '", command->name);
         add_quoted(out, command->summary, "\\", "\\'");
@@ -226,6 +263,7 @@ static void fish_script(struct tw__buf *out)
             tw__buf_fmt(out, "complete -c trackway -n '__fish_seen_subcommand_from %s' -F\n", command->name);
     tw__buf_cstr(
         out,
+        "complete -c trackway -n '__fish_seen_subcommand_from show' -a '(_trackway_trace)'\n"
         "complete -c trackway -n '__fish_prev_arg_in sample pid' -a '(trackway trace words pids 2>/dev/null)'\n"
         "complete -c trackway -n '__fish_prev_arg_in module function' -a '(trackway trace words modules 2>/dev/null)'\n"
         "complete -c trackway -n '__fish_prev_arg_in stop' -a '(trackway trace words refs 2>/dev/null)'\n"

@@ -4,6 +4,7 @@
 Needs $TRACKWAY_BUILD (default build/). Each function below is a test; its name says what is promised. A shell that is not there
 is told and its tests are left out. Exit code 1 if one failed, 77 if nothing was built.
 """
+import json
 import os
 import pty
 import re
@@ -86,6 +87,24 @@ def bash_offers_commands_options_and_values(_):
     assert bash("trackway ingest --format ") == ["records", "calls", "otlp"]  # one name, other words
 
 
+def what_was_recorded_is_offered_where_it_is_asked_for(folder):
+    segments = os.path.join(folder, "segments")
+    os.environ.update(TRACKWAY_DIR=segments, PATH=BUILD + ":" + os.environ["PATH"])
+    subprocess.run([TRACKWAY, "run", "--service", "front", "true"], check=True)
+    process, trace = (json.loads(subprocess.run([TRACKWAY, what, "--json"], capture_output=True, check=True).stdout) for what in ("ps", "traces"))
+    pid, trace = str(process["pid"]), trace["trace_id"]
+    for line, words in (("trackway show ", [trace]), ("trackway show " + trace[:9], [trace]), ("trackway dump --trace ", [trace]),
+                        ("trackway ps --pid ", [pid]), ("trackway traces --service ", ["front"])):
+        assert bash(line) == words, (line, bash(line))
+        if shutil.which("fish"):
+            assert [row[0] for row in fish(folder, line)] == words, (line, fish(folder, line))
+        if shutil.which("zsh"):
+            assert zsh(folder, line)[0].endswith(words[0]), (line, zsh(folder, line))
+    for line in ("trackway traces --name ", "trackway run --service ", "trackway serve --http "):
+        assert bash(line) == [], line
+    assert bash("trackway show --b") == ["--brief"]
+
+
 def files_are_offered_where_a_file_is_asked_for(folder):
     here = os.path.join(ROOT, "READ")
     for line in ("trackway ingest ", "trackway store import ", "trackway show --token-file ", "trackway serve --config "):
@@ -134,6 +153,6 @@ def the_manual_page_is_what_mandoc_understands(_):
 if __name__ == "__main__":
     if not os.path.exists(TRACKWAY):
         sys.exit(77)
-    sys.exit(run_tests(bash_offers_commands_options_and_values, files_are_offered_where_a_file_is_asked_for,
+    sys.exit(run_tests(bash_offers_commands_options_and_values, what_was_recorded_is_offered_where_it_is_asked_for, files_are_offered_where_a_file_is_asked_for,
                        fish_offers_them_with_what_they_mean, zsh_completes_what_is_typed,
                        the_manual_page_is_what_mandoc_understands))
