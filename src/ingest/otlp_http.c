@@ -52,9 +52,17 @@ static enum tw__rpc_code code_of(unsigned status)
     }
 }
 
+/* A wrong path is what most senders are first configured with: the address alone, or a browser's. */
+static const char *explain(unsigned status, const char *message)
+{
+    if (status == 404) return "spans come by POST to /v1/traces here; the page and queries have the address --http";
+    return status == 405 ? "spans come by POST" : message;
+}
+
 static void refuse(const struct tw__request *request, unsigned status, const char *message, struct tw__reply *reply)
 {
     enum encoding encoding = encoding_of(request);
+    message = explain(status, message);
     reply->status = status;
     reply->type = type_of(encoding);
     if (status == 503 || status == 429) reply->retry_after_s = 1;

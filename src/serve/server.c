@@ -238,6 +238,18 @@ static int open_store(struct tw__server *server, char why[TW_WHY_MAX])
     return TW_ERR_MEMORY;
 }
 
+/* Spans that were sent to the page's address say where they belong. */
+static void refuse(const struct tw__request *request, unsigned status, const char *message, struct tw__reply *reply)
+{
+    bool spans = status == 404 && strcmp(request->method, "POST") == 0 &&
+                 (strncmp(request->path, "/v1/", 4) == 0 || strcmp(request->path, "/api/v2/spans") == 0);
+    tw__reply_error(reply, status,
+                    spans
+                        ? "spans come in elsewhere: OpenTelemetry's at --otlp-http (4318 unless configured), Zipkin's "
+                          "at --zipkin (9411)"
+                        : message);
+}
+
 static int open_http(struct tw__server *server, char why[TW_WHY_MAX])
 {
     if (server->http_fd < 0) return 0;
@@ -254,7 +266,8 @@ static int open_http(struct tw__server *server, char why[TW_WHY_MAX])
                                       .threads = common.threads,
                                       .connections_max = common.connections_max,
                                       .source_connections_max = common.source_connections_max,
-                                      .waiting_max_bytes = common.waiting_max_bytes};
+                                      .waiting_max_bytes = common.waiting_max_bytes,
+                                      .refuse = refuse};
     return tw__httpd_open(&config, &server->http, why);
 }
 

@@ -531,8 +531,8 @@ bool tw__otlp_dec_finish(struct tw__otlp_dec *dec, struct tw__span *span, size_t
     if (trace && own && parent) return true;
     dec->rejected++;
     if (!dec->why)
-        dec->why = !trace ? "a trace id is not 16 bytes, or zero"
-                   : !own ? "a span id is not 8 bytes, or zero"
+        dec->why = !trace ? "a trace id is not 16 bytes (32 hexadecimal digits in JSON), or zero"
+                   : !own ? "a span id is not 8 bytes (16 hexadecimal digits in JSON), or zero"
                           : "a parent span id is not 8 bytes";
     return false;
 }

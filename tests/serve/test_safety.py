@@ -4,6 +4,7 @@ and what is said when it cannot start. (tests/ingest/test_serve.py: tokens of do
 
 Needs $TRACKWAY_BUILD (default build/).
 """
+import http.client
 import os
 import socket
 import subprocess
@@ -78,5 +79,16 @@ def what_cannot_be_opened_is_told_with_what_to_do(folder):
     assert "reached from other machines" in started(os.path.join(folder, "b"), "--http", "0.0.0.0:0")
 
 
+def spans_sent_to_the_address_of_the_page_are_told_where_to_go(folder):
+    with Collector(folder) as collector:
+        for path in ("/v1/traces", "/v1/logs", "/api/v2/spans"):
+            connection = http.client.HTTPConnection(*collector.address_of("http"), timeout=60)
+            connection.request("POST", path, b"{}", {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            assert answer.status == 404 and b"--otlp-http" in answer.read(), path
+            connection.close()
+
+
 if __name__ == "__main__":
-    sys.exit(run_tests(what_was_sent_is_not_in_an_error, paths_lead_nowhere_else, what_cannot_be_opened_is_told_with_what_to_do))
+    sys.exit(run_tests(what_was_sent_is_not_in_an_error, paths_lead_nowhere_else, what_cannot_be_opened_is_told_with_what_to_do,
+                       spans_sent_to_the_address_of_the_page_are_told_where_to_go))
