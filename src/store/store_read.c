@@ -185,6 +185,7 @@ int tw__store_trace(struct tw__store *store, const uint8_t trace_id[16], unsigne
 
 struct place {
     uint64_t key;          /* larger is better */
+    uint64_t seq;          /* of copies the larger one was written later */
     struct tw__part *part; /* NULL: of a table */
     int64_t block;
     uint32_t table, row, out;
@@ -250,6 +251,7 @@ static int find_hits(void *data, struct tw__hits *hits)
     if (hits->table) (void)pthread_mutex_lock(&hits->store->lock);
     for (size_t i = 0; i < hits->count; i++) {
         struct place place = {.key = key_of_row(finding, hits, hits->rows[i]),
+                              .seq = hits->part ? hits->block->seq : UINT64_MAX,
                               .part = hits->part,
                               .block = hits->part ? hits->block->id : 0,
                               .table = (uint32_t)hits->table_index,
@@ -287,10 +289,12 @@ static int by_place(const void *a, const void *b)
     return one->row < two->row ? -1 : one->row > two->row;
 }
 
+/* Of one key in the order of writing, as drop_copies needs it. */
 static int by_key(const void *a, const void *b)
 {
     const struct place *one = a, *two = b;
     if (one->key != two->key) return one->key > two->key ? -1 : 1;
+    if (one->seq != two->seq) return one->seq < two->seq ? -1 : 1;
     return one->out < two->out ? -1 : one->out > two->out;
 }
 
