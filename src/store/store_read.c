@@ -20,8 +20,9 @@ static int by_begin(const void *a, const void *b)
     return memcmp(one->span_id, two->span_id, sizeof one->span_id);
 }
 
-/* Replaces copies in place; returns how many spans are left. slots: mask + 1 zeros. */
-static size_t fold(struct tw__span *items, size_t count, uint32_t *slots, size_t mask)
+/* Replaces copies in place; returns how many spans are left. slots: mask + 1 zeros. written: they stand in the order of
+ * writing; else only an open one gives way. */
+static size_t fold(struct tw__span *items, size_t count, uint32_t *slots, size_t mask, bool written)
 {
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
@@ -34,7 +35,7 @@ static size_t fold(struct tw__span *items, size_t count, uint32_t *slots, size_t
             at = (at + 1) & mask;
         if (!none && slots[at]) {
             struct tw__span *there = &items[slots[at] - 1];
-            if (tw__later_counts(there->open, span->open)) *there = *span;
+            if (tw__later_counts(there->open, span->open) && (written || there->open)) *there = *span;
             continue;
         }
         items[kept] = *span;
@@ -46,18 +47,24 @@ static size_t fold(struct tw__span *items, size_t count, uint32_t *slots, size_t
     return kept;
 }
 
-int tw__spans_fold(struct tw__spans *spans, size_t first)
+static int drop_copies(struct tw__spans *spans, size_t first, bool written)
 {
     size_t count = spans->count - first, cap = 16;
-    if (count > 1) {
-        while (cap < 2 * count) cap *= 2;
-        uint32_t *slots = calloc(cap, sizeof *slots);
-        if (!slots) return TW_ERR_MEMORY;
-        spans->count = first + fold(spans->items + first, count, slots, cap - 1);
-        free(slots);
-        qsort(spans->items + first, spans->count - first, sizeof *spans->items, by_begin);
-    }
+    if (count < 2) return 0;
+    while (cap < 2 * count) cap *= 2;
+    uint32_t *slots = calloc(cap, sizeof *slots);
+    if (!slots) return TW_ERR_MEMORY;
+    spans->count = first + fold(spans->items + first, count, slots, cap - 1, written);
+    free(slots);
     return 0;
+}
+
+int tw__spans_fold(struct tw__spans *spans, size_t first)
+{
+    int error = drop_copies(spans, first, true);
+    if (!error && spans->count - first > 1)
+        qsort(spans->items + first, spans->count - first, sizeof *spans->items, by_begin);
+    return error;
 }
 
 /* -- a trace */
@@ -289,7 +296,7 @@ static int by_place(const void *a, const void *b)
     return one->row < two->row ? -1 : one->row > two->row;
 }
 
-/* Of one key in the order of writing, as drop_copies needs it. */
+/* Of one key in the order of writing: of open copies the last counts. */
 static int by_key(const void *a, const void *b)
 {
     const struct place *one = a, *two = b;
@@ -373,28 +380,6 @@ static int read_places(struct tw__view *view, struct finding *finding, unsigned 
     return 0;
 }
 
-/* Copies among sorted spans: those after the first are taken out. */
-static void drop_copies(struct tw__spans *spans, size_t first)
-{
-    size_t kept = first;
-    for (size_t i = first; i < spans->count; i++) {
-        struct tw__span *span = &spans->items[i];
-        size_t at = kept;
-        bool zero = tw__all_zero(span->span_id, sizeof span->span_id);
-        while (!zero && at > first &&
-               (memcmp(spans->items[at - 1].span_id, span->span_id, sizeof span->span_id) != 0 ||
-                memcmp(spans->items[at - 1].trace_id, span->trace_id, sizeof span->trace_id) != 0))
-            at--;
-        if (!zero && at > first) {
-            if (tw__later_counts(spans->items[at - 1].open, span->open) && spans->items[at - 1].open)
-                spans->items[at - 1] = *span;
-            continue;
-        }
-        spans->items[kept++] = *span;
-    }
-    spans->count = kept;
-}
-
 int tw__store_find(struct tw__store *store, const struct tw__store_query *query, unsigned parts, struct tw__spans *out)
 {
     enum { LIMIT_DEFAULT = 1000, LIMIT_MAX = 20000, TRIES = 3 /* when blocks are compacted meanwhile */ };
@@ -418,9 +403,7 @@ int tw__store_find(struct tw__store *store, const struct tw__store_query *query,
         tw__view_close(&view);
     }
     free(finding.heap);
-    if (error) return error;
-    drop_copies(out, first);
-    return 0;
+    return error ? error : drop_copies(out, first, false);
 }
 
 /* -- scans */
