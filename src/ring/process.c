@@ -212,9 +212,19 @@ int tw_reader_exporter(struct tw_reader *reader, size_t index, struct tw_export_
     return 0;
 }
 
+/* The rate of a threshold: as it was asked for, when that had up to 15 decimals, and not a last digit beside it. */
+static double rate_of(uint64_t threshold)
+{
+    const uint64_t all = (uint64_t)1 << 56;
+    const double whole = (double)all, decimals = 1e15;
+    if (threshold >= all) return 0;
+    double kept = (double)(all - threshold);
+    double tidy = (double)(uint64_t)(kept / whole * decimals + 0.5) / decimals, off = tidy * whole - kept;
+    return off > -1 && off < 1 ? tidy : kept / whole;
+}
+
 static void read_sampling(struct tw_reader *reader, struct tw_process *out)
 {
-    const double whole = (double)((uint64_t)1 << 56);
     const struct tw__header *h = tw__view_header(reader);
     uint64_t asked = tw__load_relaxed(&h->sample_asked), threshold = asked & (((uint64_t)1 << 57) - 1);
     take_text(reader->sampler, sizeof reader->sampler, h->sampler, sizeof h->sampler);
@@ -222,7 +232,7 @@ static void read_sampling(struct tw_reader *reader, struct tw_process *out)
     out->sampler = text_of(reader->sampler);
     out->notice = text_of(reader->notice);
     out->rate_asked = asked & TW__SAMPLE_ASKED;
-    out->rate = out->rate_asked && (double)threshold < whole ? (whole - (double)threshold) / whole : 0;
+    out->rate = out->rate_asked ? rate_of(threshold) : 0;
 }
 
 int tw_reader_state(struct tw_reader *reader)

@@ -117,9 +117,16 @@ static void another_process_asks_through_the_file(void **state)
     char path[512];
     (void)state;
     assert_true(tw_recorder_path(path, sizeof path) > 0);
-    assert_int_equal(tw_sampling_set_rate_of(path, 0.25), 0);
-    struct tw_process process = process_now();
-    assert_true(process.rate_asked && process.rate > 0.2499999 && process.rate < 0.2500001);
+    static const double rates[] = {0.25, 0.1, 0.3, 1e-9, 1 / 3.0, 1};
+    for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
+        assert_int_equal(tw_sampling_set_rate_of(path, rates[i]), 0);
+        struct tw_process process = process_now();
+        assert_true(process.rate_asked);
+        if (i == 4)
+            assert_true(process.rate > 0.33333333 && process.rate < 0.33333334);
+        else
+            assert_memory_equal(&process.rate, &rates[i], sizeof *rates);
+    }
     assert_int_equal(tw_sampling_set_rate_of(path, 0), 0);
     tw_span root = tw_span_begin_root("not sampled");
     tw_span_end(root);
