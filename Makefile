@@ -49,7 +49,7 @@ install:
 	@tools/configure $(BUILD) --prefix=$(PREFIX)
 	@$(NINJA) $(QUIETLY)
 	@DESTDIR="$(DESTDIR)" meson install -C $(BUILD) --no-rebuild --quiet
-	@if [ -z "$(DESTDIR)" ]; then ldconfig 2>/dev/null || true; fi
+	@if [ -z "$(DESTDIR)" ]; then ldconfig 2>/dev/null || true; tools/say_installed $(PREFIX); fi
 
 clean:
 	rm -rf $(BUILD) build-gcc build-clang build-asan build-tsan build-fuzz ui/dist
