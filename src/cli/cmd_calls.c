@@ -93,6 +93,7 @@ static int print_all(const struct tw__sources *sources, const struct tw__args *a
         code = tw__out_write_some(&out);
     }
     if (code == TW__EXIT_OK) code = tw__out_write(&out);
+    if (code == TW__EXIT_OK && count == 0 && sources->count) tw__complain("no call matches");
     tw__buf_fini(&out);
     free(shown);
     return code;

@@ -250,11 +250,13 @@ def the_exporter_to_a_file_has_them():
     assert "s3cret" not in json.dumps(lines)
 
 
-def a_trace_that_is_not_there_is_told():
+def a_trace_or_a_call_that_is_not_there_is_told():
     for args, code in ((("calls", "--trace", "1" * 32), 1), (("calls", "--trace", "1-11111111-" + "1" * 24), 1),
                        (("calls", "--trace", "no trace"), 2), (("calls", "--follow", "--trace", "1234abcd", "--for", "100s"), 2)):
         done = subprocess.run([TRACKWAY, *args], capture_output=True, env=environment(), timeout=60)
         assert done.returncode == code and done.stdout == b"" and b"trace" in done.stderr, (args, done)
+    done = subprocess.run([TRACKWAY, "calls", "--name", "no.such"], capture_output=True, env=environment(), timeout=60)
+    assert done.returncode == 0 and done.stdout == b"" and done.stderr == b"trackway: no call matches\n", done
 
 
 def following_prints_them_as_they_come():
