@@ -81,6 +81,15 @@ static void add_tags(struct tw__table *table, const struct tw_record *record, st
     tw__table_cell(table, TW__INK_DIM, (struct tw_text){text->ptr, text->len < most ? text->len : most});
 }
 
+/* Other tracers' spans do not tell: 0. */
+static void add_id(struct tw__table *table, uint32_t id)
+{
+    if (id)
+        tw__table_number(table, TW__INK_NONE, id);
+    else
+        tw__table_cstr(table, TW__INK_NONE, "-");
+}
+
 static void add_row(struct tw__table *table, const struct row *row, struct tw__buf *text)
 {
     const struct tw_record *record = row->record;
@@ -89,13 +98,13 @@ static void add_row(struct tw__table *table, const struct row *row, struct tw__b
     tw__buf_reset(text);
     tw__buf_fmt(text, "%s%s", live ? "" : ">", tw__human_duration(age(row)).text);
     tw__table_cell(table, TW__INK_YELLOW, tw__buf_text(text));
-    tw__table_number(table, TW__INK_NONE, record->pid);
+    add_id(table, record->pid);
     tw__table_cell(table, TW__INK_NONE, row->process->service);
     tw__table_cstr(table, live ? TW__INK_GREEN : TW__INK_RED, tw__process_state_name(row->process->state));
     if (record->thread.len)
         tw__table_cell(table, TW__INK_NONE, record->thread);
     else
-        tw__table_number(table, TW__INK_NONE, record->tid);
+        add_id(table, record->tid);
     tw__table_cell(table, TW__INK_BOLD, record->name);
     tw__buf_reset(text);
     tw__buf_hex(text, record->trace_id, sizeof record->trace_id);

@@ -188,7 +188,7 @@ static void print_line(const struct tw__args *args, struct tw__buf *out, const s
     tw__buf_add(&line, record->name.ptr, record->name.len);
     tw__buf_cstr(&line, "  ");
     tw__buf_add(&line, process->service.ptr, process->service.len);
-    tw__buf_fmt(&line, " %u", process->pid);
+    if (process->pid) tw__buf_fmt(&line, " %u", process->pid);
     if (record->status_message.len) {
         tw__buf_cstr(&line, "  ");
         tw__buf_add(&line, record->status_message.ptr, record->status_message.len);

@@ -226,6 +226,8 @@ def what_was_open_at_a_death_is_as_old_as_its_process_became(folder):
         assert sent.returncode == 0, sent.stderr
         row = json.loads(world.run("open", "--json", "--server", world.server).stdout)
         assert row["age_ns"] == 7 * 10**9 and row["process"] == "dead" and row["tags"] == {"trackway.open_at_death": True}, row
+        table = world.run("open", "--server", world.server).stdout
+        assert re.search(r"(?m)^>7\.00s +- .*dead +- +lost", table), table
 
 
 def what_has_ended_is_no_longer_open(folder):
