@@ -178,6 +178,23 @@ static bool store(struct tw__args *args, const struct tw__option *option, const 
     return true;
 }
 
+static int refuse_value(const struct tw__command *command, const struct tw__option *option, const char *value)
+{
+    const char *before = "it takes", *form = option->help;
+    if (option->choices) {
+        before = "it takes one of";
+        form = option->choices;
+    } else if (strcmp(option->argument, "TIME") == 0) {
+        form = "a time such as 200ms, 10s or 5m";
+    } else if (strcmp(option->argument, "N") == 0) {
+        form = "a whole number";
+    } else {
+        before = "it is to";
+    }
+    tw__complain("%s: --%s \"%s\" is not understood; %s %s", command->name, option->name, value, before, form);
+    return TW__EXIT_USAGE;
+}
+
 static int needs_value(const struct tw__command *command, const char *name, const char *argument, bool given)
 {
     if (argument)
@@ -226,8 +243,7 @@ static int take_option(struct tw__args *args, const struct tw__command *command,
             if (!tw__where_compile(args, command->name, value)) return TW__EXIT_USAGE;
             args->where_text = value;
         } else if (!store(args, option, value)) {
-            tw__complain("%s: --%s %s is not understood: %s", command->name, option->name, value, option->help);
-            return TW__EXIT_USAGE;
+            return refuse_value(command, option, value);
         }
     }
     args->given |= option->id;

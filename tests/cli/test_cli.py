@@ -109,8 +109,8 @@ def what_is_not_understood_exits_2_and_says_what_was_meant():
                         (["ps", "--nonsense"], "--help"), (["ps", "-x"], "--help"), (["help", "nonsense"], "help"),
                         (["ps", "word"], "too much"), (["show"], "TRACE"), (["show", "abcd", "abce"], "too much"),
                         (["traces", "--min-duration", "200"], "200ms"), (["traces", "--min-duration"], "TIME"),
-                        (["traces", "--limit", "-1"], "rows"), (["traces", "--limit", "x"], "rows"), (["ps", "--pid", "1e3"], "process"),
-                        (["ps", "--json=1"], "no value"), (["traces", "--status", "bad"], "error, ok or unset"),
+                        (["traces", "--limit", "-1"], "whole number"), (["traces", "--limit", "x"], "whole number"), (["ps", "--pid", "1e3"], "whole number"),
+                        (["ps", "--json=1"], "no value"), (["traces", "--status", "bad"], "error ok unset"), (["tail", "--for", "x"], "10s"),
                         (["ps", "--color", "maybe"], "auto"), (["ps", "--file", "a", "--dir", "b"], "not both"),
                         (["completion", "tcsh"], "fish"), (["tail", "--limit", "3"], "--help")]:
         out, err = run(*args, code=2)
