@@ -111,6 +111,16 @@ const tests = {
     assert.equal(query().service, undefined);
   },
 
+  async a_word_alone_is_answered_with_what_may_have_been_meant() {
+    await open("/?where=order");
+    await page.click("text=name~order");
+    await page.waitForSelector(".result");
+    assert.equal(query().where, "name~order");
+    assert.match(await page.locator(".result").first().innerText(), /POST \/order/);
+    await open("/?where=name%3Dnothing");
+    assert.equal(await page.locator(".empty code").count(), 0);
+  },
+
   async the_id_of_a_trace_leads_to_it() {
     for (const [text, path] of [[` ${STORY} `, `/trace/${STORY}`], [`1-${STORY.slice(0, 8)}-${STORY.slice(8)}`, "/trace/1-"], [STORY.toUpperCase(), `/trace/${STORY}`]]) {
       await open("/");

@@ -259,6 +259,22 @@ function Results({ found, query }) {
   );
 }
 
+/* What is typed first into any field of this kind, and means something else here. */
+function Word({ query }) {
+  const word = query.where?.trim();
+  if (!/^[A-Za-z_][\w/-]*$/.test(word || "")) return null;
+  const other = (where) => (
+    <a href={address(null, { ...query, where })} onClick={follow}>
+      <code>{where}</code>
+    </a>
+  );
+  return (
+    <p>
+      A word alone asks for a tag of that name. In names: {other(`name~${word}`)}, in services: {other(`service~${word}`)}.
+    </p>
+  );
+}
+
 function Nothing({ query }) {
   const { info } = known.value;
   if (info && !info.spans)
@@ -271,6 +287,7 @@ function Nothing({ query }) {
   return (
     <div class="empty" role="status">
       <h2>No trace is like that</h2>
+      <Word query={query} />
       {info && query.range !== "all" && (
         <p>
           {format.plural(info.spans, "span")} kept, from {format.clock(info.oldest_ns)} to {format.clock(info.newest_ns)}.{" "}
