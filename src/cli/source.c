@@ -260,9 +260,10 @@ static int tell_nothing(const char *dir)
 {
     char own[PATH_MAX / 2];
     if (!dir && tw_segments_dir(own, sizeof own) > 0) dir = own;
-    tw__complain("there are no recordings in %s", dir ? dir : "the folder of this user");
-    tw__complain("a program that ended by itself leaves its recording there only with TRACKWAY_KEEP=1; --dir or "
-                 "TRACKWAY_DIR name another folder");
+    tw__complain("there are no recordings in %s; --dir or TRACKWAY_DIR name another folder",
+                 dir ? dir : "the folder of this user");
+    tw__complain("a program that ended by itself leaves one there only with TRACKWAY_KEEP=1; "
+                 "TRACKWAY_DIAGNOSTICS=/dev/stderr makes it say why it records nothing");
     return TW__EXIT_OK;
 }
 

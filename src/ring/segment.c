@@ -226,6 +226,7 @@ int tw__segment_open(struct tw__segment *segment, const struct tw__segment_optio
         segment->tsc = !options->force_monotonic && tw__clock_tsc_trusted();
         *what = "folder of the segment";
         result = make_path(segment, options, dir);
+        if (result == TW_ERR_PERMISSION) *what = "folder of the segment (yours, for nobody else to write)";
         if (result < 0) return result;
         result = make(segment, options, dir, spare, what);
     }

@@ -1,16 +1,27 @@
 /* diagnose: see the header.
  *
  * A lock of its own, because the exporters' thread tells things while the runtime's lock is held by who waits for that
- * thread. The callback runs outside of it.
+ * thread. The callback runs outside of it. The file is for who has not written the program, or has no callback in it: a
+ * library prints nothing by itself.
  */
 #include "trace/diagnose.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/os.h"
+
+enum { PATH_BYTES = 512, LINE_BYTES = 512 };
 
 static struct {
     pthread_mutex_t lock;
     tw_diagnostic_fn *fn;
     void *data;
+    char file[PATH_BYTES];
 } listener = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 void tw__diagnose_to(tw_diagnostic_fn *fn, void *data)
@@ -21,12 +32,37 @@ void tw__diagnose_to(tw_diagnostic_fn *fn, void *data)
     pthread_mutex_unlock(&listener.lock);
 }
 
+void tw__diagnose_file(const char *path)
+{
+    size_t size = strlen(path) + 1;
+    pthread_mutex_lock(&listener.lock);
+    memcpy(listener.file, size > sizeof listener.file ? "" : path, size > sizeof listener.file ? 1 : size);
+    pthread_mutex_unlock(&listener.lock);
+}
+
+/* Opened for each line: there are few, and descriptors are the program's. Waits for nobody. */
+static void append(const char *path, const char *text)
+{
+    char line[LINE_BYTES];
+    int before = errno;
+    int len = snprintf(line, sizeof line, "trackway: %s %u: %.300s\n", tw__os_program(), tw__os_pid(), text);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+    if (fd >= 0) {
+        if (len > 0 && (size_t)len < sizeof line && write(fd, line, (size_t)len) < 0) errno = before;
+        (void)close(fd);
+    }
+    errno = before;
+}
+
 void tw__diagnose(int error, const char *text)
 {
+    char file[PATH_BYTES];
     pthread_mutex_lock(&listener.lock);
     tw_diagnostic_fn *fn = listener.fn;
     void *data = listener.data;
+    memcpy(file, listener.file, sizeof file);
     pthread_mutex_unlock(&listener.lock);
+    if (*file) append(file, text);
     if (fn) fn(data, error, text);
 }
 

@@ -20,6 +20,7 @@
 #include "base/pairs.h"
 #include "base/quantity.h"
 #include "ring/segment.h"
+#include "trace/diagnose.h"
 
 static bool is_one_of(const char *text, const char *const *words)
 {
@@ -245,6 +246,7 @@ int tw__settings_read(struct tw__settings *settings, const struct tw_config *con
     settings->texts.used = 0;
     int result = read_texts(settings, config, what);
     if (result < 0) return result;
+    tw__diagnose_file(tw__setting(settings, TW__SETTING_DIAGNOSTICS)); /* what is wrong from here on */
     read_switches(settings, config);
     read_service(settings);
     *what = rows[TW__SETTING_LOG_LEVEL].variables;

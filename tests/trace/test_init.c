@@ -24,8 +24,9 @@ static const char *dir;
 static int per_test_setup(void **state)
 {
     (void)state;
-    static const char *const ours[] = {"TRACKWAY",      "TRACKWAY_SERVICE", "OTEL_SERVICE_NAME",   "TRACKWAY_ARENA",
-                                       "TRACKWAY_KEEP", "TRACKWAY_PAYLOAD", "TRACKWAY_RANDOM_IDS", "TRACKWAY_DIR"};
+    static const char *const ours[] = {
+        "TRACKWAY",         "TRACKWAY_SERVICE",    "OTEL_SERVICE_NAME", "TRACKWAY_ARENA",      "TRACKWAY_KEEP",
+        "TRACKWAY_PAYLOAD", "TRACKWAY_RANDOM_IDS", "TRACKWAY_DIR",      "TRACKWAY_DIAGNOSTICS"};
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) (void)unsetenv(ours[i]);
     dir = private_dir();
     return setenv("TRACKWAY_DIR", dir, 1);
@@ -670,6 +671,35 @@ static void the_reason_is_cut_to_the_room_given(void **state)
     in_child(short_of_text);
 }
 
+static int tells_a_file(void)
+{
+    char file[128], said[512] = "", expected[256];
+    struct stat st;
+    (void)snprintf(file, sizeof file, "%s/notes", dir);
+    MUST(setenv("TRACKWAY_DIAGNOSTICS", file, 1) == 0 && setenv("TRACKWAY_ARENA", "lots", 1) == 0);
+    errno = 7;
+    tw_span_end(tw_span_begin("span")); /* nobody has called tw_init */
+    tw_span_end(tw_span_begin("span"));
+    MUST(errno == 7);
+    (void)snprintf(expected, sizeof expected, " %u: recording is off: TRACKWAY_ARENA", (unsigned)getpid());
+    FILE *notes = fopen(file, "r");
+    MUST(notes && fread(said, 1, sizeof said - 1, notes) > 0);
+    MUST(fclose(notes) == 0);
+    MUST(strncmp(said, "trackway: ", 10) == 0 && strstr(said, expected));
+    MUST(strchr(said, '\n') == said + strlen(said) - 1); /* once */
+    MUST(stat(file, &st) == 0 && (st.st_mode & 0777) == 0600);
+    struct tw_config config = small_config();
+    MUST(setenv("TRACKWAY_DIAGNOSTICS", dir, 1) == 0 && setenv("TRACKWAY_EXPORTER", "pigeon", 1) == 0);
+    MUST(tw_init(&config) == 0); /* a folder cannot be written: nobody hears of the pigeon */
+    return 0;
+}
+
+static void what_is_wrong_is_appended_to_a_file_that_was_asked_for(void **state)
+{
+    (void)state;
+    in_child(tells_a_file);
+}
+
 static int as_nobody(void)
 {
     char inside[128];
@@ -932,6 +962,7 @@ int main(void)
         ALONE(init_without_a_config_takes_nothing_from_one_that_failed),
         ALONE(the_callback_is_told_once_for_each_distinct_problem),
         ALONE(the_reason_is_cut_to_the_room_given),
+        ALONE(what_is_wrong_is_appended_to_a_file_that_was_asked_for),
         ALONE(without_permission_recording_is_off_and_says_so),
         ALONE(a_full_tmpfs_at_the_start_switches_off),
         ALONE(a_tmpfs_that_fills_up_later_costs_what_needs_memory_and_no_more),
