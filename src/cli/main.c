@@ -22,9 +22,9 @@ const struct tw__command tw__commands[] = {
      "trackway ps\ntrackway ps --service shop-back --json\n", TW__OPTS_SOURCE, tw__cmd_ps},
     {look, "traces", NULL, "recent requests",
      "Lists the newest 20 requests across all processes: when, trace id, root span, duration, spans, threads, "
-     "processes, errors. --limit asks for more. A duration with > in front is of a request that has not ended. With "
-     "--where: those of which "
-     "one span meets every condition.",
+     "processes, errors. --limit asks for more. A duration with > in front is of a request that has not ended, a name "
+     "with ~ of one whose first span is elsewhere: with its caller, or overwritten. With --where: those of which one "
+     "span meets every condition.",
      "trackway traces\n"
      "trackway traces --min-duration 200ms --since 5m\n"
      "trackway traces --status error --sort duration\n"
