@@ -121,7 +121,7 @@ uint64_t tw__bin_floor(unsigned bin);
 /* The duration below which a share (0 to 1) of the counts lies; 0 when there are none. */
 uint64_t tw__bins_quantile(const uint32_t bins[TW__BINS], double share);
 
-/* A heat map: counts by begin and duration. */
+/* A heat map: counts by begin and duration, of open ones so far as is known. */
 struct tw__store_heat {
     uint64_t from_ns, step_ns;   /* given */
     size_t columns;              /* given: begins in [from, from + columns * step) */

@@ -454,13 +454,13 @@ static int heat_hits(void *data, struct tw__hits *hits)
         if (hits->table) {
             const struct tw__row *it = &hits->table->recent.rows[row];
             start = it->start_ns;
-            length = it->open || it->end_ns < it->start_ns ? 0 : it->end_ns - it->start_ns;
+            length = it->end_ns < it->start_ns ? 0 : it->end_ns - it->start_ns;
             failed = it->status == TW_STATUS_ERROR;
         } else {
             const struct tw__class *class = &hits->head->classes[hits->head->class_of[row]];
             start = hits->head->start_ns[row];
             length = hits->head->duration_ns[row];
-            if (class->bits & TW__CLASS_OPEN || length >> 63) length = 0;
+            if (length >> 63) length = 0;
             failed = class->status == TW_STATUS_ERROR;
         }
         uint64_t column = (start - heat->from_ns) / heat->step_ns;

@@ -181,6 +181,30 @@ static void of_open_copies_a_search_finds_the_last(void **state)
     made_remove(folder);
 }
 
+static void an_open_span_is_as_hot_as_it_is_known_to_be_long(void **state)
+{
+    (void)state;
+    const char *folder = made_folder();
+    struct tw__store_options options = options_of(folder);
+    struct tw__store *store = made_open(&options);
+    struct tw__spans in = {0};
+    made_span(&in, "cart", "hangs", 1, 1, 1, 5000)->open = true;
+    made_span(&in, "cart", "began", 1, 2, 1, 5000)->open = true;
+    in.items[1].end_ns = 0;
+    assert_int_equal(tw__store_write(store, &in), 0);
+    tw__spans_fini(&in);
+    for (int flushed = 0; flushed < 2; flushed++) {
+        uint32_t cells[1][TW__BINS] = {{0}};
+        struct tw__store_heat heat = {.from_ns = MADE_EPOCH_NS, .step_ns = 10000000000, .columns = 1, .cells = cells};
+        assert_int_equal(tw__store_heat(store, &(struct tw__store_query){0}, &heat), 0);
+        assert_int_equal(cells[0][tw__bin_of(5000000000)], 1);
+        assert_int_equal(cells[0][tw__bin_of(0)], 1);
+        assert_int_equal(tw__store_flush(store), 0);
+    }
+    tw__store_close(store);
+    made_remove(folder);
+}
+
 static void spans_without_an_id_are_never_taken_for_copies(void **state)
 {
     (void)state;
@@ -558,6 +582,7 @@ int main(void)
         cmocka_unit_test(a_span_sent_twice_is_one_in_one_batch_in_one_journal_and_in_different_blocks),
         cmocka_unit_test(a_finished_span_counts_before_an_open_one_and_then_the_later),
         cmocka_unit_test(of_open_copies_a_search_finds_the_last),
+        cmocka_unit_test(an_open_span_is_as_hot_as_it_is_known_to_be_long),
         cmocka_unit_test(spans_without_an_id_are_never_taken_for_copies),
         cmocka_unit_test(times_decide_the_partition_and_absurd_ones_have_their_own),
         cmocka_unit_test(late_spans_join_their_trace),
