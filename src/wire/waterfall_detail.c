@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "model/text.h"
 #include "wire/call_json.h"
 #include "wire/human.h"
 #include "wire/log_event.h"
@@ -195,6 +196,49 @@ static enum tw__ink add_call(struct tw__waterfall *w, const struct tw_record *re
     return error ? TW__INK_RED : TW__INK_GREEN;
 }
 
+/* What OpenTelemetry's SDKs make of an exception. */
+static bool is_exception(const struct tw_record *record)
+{
+    return record->kind == TW_RECORD_EVENT && tw__text_is(record->name, "exception") &&
+           (tw__record_tag(record, "exception.type") || tw__record_tag(record, "exception.message"));
+}
+
+static bool is_told(const struct tw_record *record, size_t tag)
+{
+    const struct tw_text key = record->tags[tag].key;
+    return tw__record_tag_hidden(record, tag) ||
+           (is_exception(record) && (tw__text_is(key, "exception.type") || tw__text_is(key, "exception.message") ||
+                                     tw__text_is(key, "exception.stacktrace")));
+}
+
+/* exception NoSuchUser: ann. */
+static enum tw__ink add_exception(struct tw__waterfall *w, const struct tw_record *record)
+{
+    bool typed = tw__record_tag(record, "exception.type") != NULL;
+    tw__buf_cstr(&w->scratch, "exception");
+    add_tag_text(w, record, "exception.type", " ");
+    add_tag_text(w, record, "exception.message", typed ? ": " : " ");
+    if (!w->options->all && !w->options->brief && tw__record_tag(record, "exception.stacktrace"))
+        tw__buf_cstr(&w->scratch, " (--all shows the stack)");
+    return TW__INK_RED;
+}
+
+static void stack_lines(struct tw__waterfall *w, const struct tw_batch_span *span, size_t depth,
+                        const struct tw_record *record)
+{
+    const struct tw_tag_value *stack = is_exception(record) ? tw__record_tag(record, "exception.stacktrace") : NULL;
+    if (!w->options->all || !stack || stack->type != TW_TYPE_STR) return;
+    for (const char *at = stack->text.ptr, *end = at + stack->text.len; at < end;) {
+        const char *stop = memchr(at, '\n', (size_t)(end - at));
+        size_t len = (size_t)((stop ? stop : end) - at);
+        tw__buf_cstr(&w->scratch, "    ");
+        tw__buf_add(&w->scratch, at, len);
+        if (len) line(w, span, depth, TW__INK_DIM);
+        tw__buf_reset(&w->scratch);
+        at += len + 1;
+    }
+}
+
 static void event_line(struct tw__waterfall *w, const struct tw_batch_span *span, size_t depth,
                        const struct tw_batch_event *event)
 {
@@ -213,15 +257,16 @@ static void event_line(struct tw__waterfall *w, const struct tw_batch_span *span
     } else {
         bool log = record->kind == TW_RECORD_LOG;
         if (log) ink = add_log(w, record);
+        if (is_exception(record)) ink = add_exception(w, record);
         tw__buf_cstr(text, record->kind == TW_RECORD_MARK      ? "mark "
                            : record->kind == TW_RECORD_CREATED ? "thread created"
                            : record->kind == TW_RECORD_EXITED  ? "thread exited"
                                                                : "");
-        if (record->kind != TW_RECORD_CREATED && record->kind != TW_RECORD_EXITED && !log)
+        if (record->kind != TW_RECORD_CREATED && record->kind != TW_RECORD_EXITED && !log && !is_exception(record))
             tw__buf_add(text, record->name.ptr, record->name.len);
         if (record->kind == TW_RECORD_MARK) ink = TW__INK_YELLOW;
         for (size_t i = 0; i < record->tag_count; i++) {
-            if (tw__record_tag_hidden(record, i)) continue;
+            if (is_told(record, i)) continue;
             format_tag(w, &record->tags[i]);
             tw__buf_cstr(text, " ");
             tw__buf_add(text, w->value.ptr, w->value.len);
@@ -233,6 +278,7 @@ static void event_line(struct tw__waterfall *w, const struct tw_batch_span *span
         tw__buf_char(text, ']');
     }
     line(w, span, depth, ink);
+    stack_lines(w, span, depth, record);
 }
 
 static void event_lines(struct tw__waterfall *w, const struct tw_batch_span *span, size_t depth,

@@ -9,16 +9,20 @@
 #include "model/records.h"
 #include "wire/waterfall.h"
 
-static void draw(struct recording *one, struct recording *two, unsigned width, bool utf8, struct tw__buf *out)
+static void draw_with(struct recording *one, struct recording *two, struct tw__look look, bool all, struct tw__buf *out)
 {
     struct tw_batch *batch = tw__batch_new();
-    struct tw__look look = {.width = width, .utf8 = utf8};
-    struct tw__waterfall_options options = {.look = &look};
+    struct tw__waterfall_options options = {.look = &look, .all = all};
     assert_int_equal(tw__batch_add(batch, &one->process, &one->records), 0);
     if (two) assert_int_equal(tw__batch_add(batch, &two->process, &two->records), 0);
     assert_int_equal(tw__batch_build(batch), 0);
     assert_int_equal(tw__waterfall_print(batch, &batch->traces[0], &options, out), 0);
     tw__batch_free(batch);
+}
+
+static void draw(struct recording *one, struct recording *two, unsigned width, bool utf8, struct tw__buf *out)
+{
+    draw_with(one, two, (struct tw__look){.width = width, .utf8 = utf8}, false, out);
 }
 
 /* The picture after the summary, whose date depends on the time zone. */
@@ -85,6 +89,35 @@ static void draws_one_tree_across_processes(void **state)
     free(back);
 }
 
+static void an_exception_is_its_type_and_message_and_with_all_its_stack(void **state)
+{
+    (void)state;
+    static const struct tw_tag_value tags[] = {
+        {.key = {"exception.message", 17}, .type = TW_TYPE_STR, .text = {"no\ntea", 6}},
+        {.key = {"exception.stacktrace", 20}, .type = TW_TYPE_STR, .text = {"at pour\n\n  at \033main\n", 20}},
+        {.key = {"exception.type", 14}, .type = TW_TYPE_STR, .text = {"TeaError", 8}},
+        {.key = {"exception.escaped", 17}, .type = TW_TYPE_BOOL, .value.u = 1},
+    };
+    struct recording *r = recording_new(1, "pot", TW_PROCESS_LIVE);
+    span_add(r, 1, 0, "pour", 1000, 2000);
+    struct tw_record *event = record_add(r, TW_RECORD_EVENT, 1, 1, 0, "exception", 1500, 0);
+    event->tags = tags;
+    event->tag_count = 4;
+    for (int all = 0; all < 2; all++) {
+        struct tw__buf out = {0};
+        draw_with(r, NULL, (struct tw__look){.width = 100}, all, &out);
+        const char *shown = picture(&out);
+        assert_non_null(strstr(shown, all ? "  @500ns exception TeaError: no\\ntea exception.escaped=true\n"
+                                            "      at pour\n"
+                                            "        at \\x1bmain\n"
+                                          : "  @500ns exception TeaError: no\\ntea (--all shows the stack) "
+                                            "exception.escaped=true\n"));
+        if (!all) assert_null(strstr(shown, "at pour"));
+        tw__buf_fini(&out);
+    }
+    free(r);
+}
+
 static void no_line_is_wider_than_the_terminal(void **state)
 {
     (void)state;
@@ -135,6 +168,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(draws_one_tree_across_processes),
+        cmocka_unit_test(an_exception_is_its_type_and_message_and_with_all_its_stack),
         cmocka_unit_test(no_line_is_wider_than_the_terminal),
         cmocka_unit_test(a_deep_chain_stays_in_its_columns),
         cmocka_unit_test(times_of_nonsense_are_drawn_somewhere),
