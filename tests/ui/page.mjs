@@ -203,10 +203,12 @@ const tests = {
     await shot("shop-open-light");
   },
 
-  async a_log_line_is_its_text_and_level() {
+  async a_log_line_is_its_text_and_level_an_exception_its_type_and_message() {
     await open(`/trace/${SHOP}?span=0000000000000002`);
     await soon(async () => assert.match(await page.locator(".events").innerText(), /error 2 items left of tea\s+zone\s+west/));
+    assert.match(await page.locator(".events").innerText(), /exception TeaError: no tea\s+exception.stacktrace\s+at pour\n +at main/);
     assert.doesNotMatch(await page.locator(".events").innerText(), /%d|trackway.kind|message/);
+    assert.equal(await page.locator(".events .mark.bad").count(), 2);
     assert.match(await page.locator(".facts").innerText(), /^> 48 ms/);
   },
 

@@ -35,9 +35,11 @@ def shop():
                     error="timeout" if i == 23 else None) for i in range(40)]
     open_one = span(9, 2, "audit", 36500, 36500, 1)
     open_one["endTimeUnixNano"] = "0"
-    placed = span(2, 1, "POST /order", 900, 47100, 2, events=[(1200, "order.checked"), (36000, "order.placed"), (36100, "%d items left of %s")])
+    placed = span(2, 1, "POST /order", 900, 47100, 2, events=[(1200, "order.checked"), (36000, "order.placed"), (36100, "%d items left of %s"), (36200, "exception")])
     placed["events"][2]["attributes"] = [api.tag("trackway.kind", "log"), api.tag("level", "error"), api.tag("message", "2 items left of tea"),
                                          api.tag("zone", "west")]
+    placed["events"][3]["attributes"] = [api.tag("exception.message", "no tea"), api.tag("exception.type", "TeaError"),
+                                         api.tag("exception.stacktrace", "at pour\n  at main")]
     return {"resourceSpans": [
         api.resource("edge", span(1, 0, "POST /order", 0, 48000, 2, http__method="POST", url__path="/order", user__id="17", http__status_code=200)),
         api.resource("front", placed, span(3, 2, "check stock", 1500, 5200), span(4, 2, "check payment", 1600, 4100), open_one,

@@ -66,18 +66,25 @@ function Family({ trace, span, goTo }) {
 }
 
 /* A log line is its text: its event is called by the format, which all lines of a place in the source share. What came by OTLP
- * says in a tag what it is. */
-function Event({ event }) {
+ * says in a tag what it is. An exception is its type and message. */
+function reading(event) {
   const of = (key) => event.tags.find((tag) => tag.key === key)?.value,
     kind = event.kind === "event" ? of("trackway.kind") || "event" : event.kind,
-    isLog = kind === "log" && of("message") !== undefined,
-    told = isLog ? ["trackway.kind", "level", "message"] : ["trackway.kind"],
-    rest = event.tags.filter((tag) => !told.includes(tag.key)),
-    mark = (isLog && of("level")) || kind;
+    type = of("exception.type"),
+    message = of("exception.message");
+  if (kind === "log" && of("message") !== undefined)
+    return { mark: of("level") || kind, text: of("message"), told: ["level", "message"], bad: SEVERE.includes(of("level")) };
+  if (event.name === "exception" && (type || message))
+    return { mark: "exception", text: [type, message].filter(Boolean).join(": "), told: ["exception.type", "exception.message"], bad: true };
+  return { mark: kind === "event" ? "" : kind, text: event.name, told: [], bad: false };
+}
+
+function Event({ event }) {
+  const { mark, text, told, bad } = reading(event),
+    rest = event.tags.filter((tag) => tag.key !== "trackway.kind" && !told.includes(tag.key));
   return (
     <div>
-      {mark !== "event" && <span class={isLog && SEVERE.includes(mark) ? "mark bad" : "mark"}>{mark}</span>}{" "}
-      {isLog ? <span title={event.name}>{of("message")}</span> : event.name}
+      {mark && <span class={bad ? "mark bad" : "mark"}>{mark}</span>} <span title={event.name}>{text}</span>
       {rest.length > 0 && <Tags tags={rest} prefix={null} />}
     </div>
   );
