@@ -1,6 +1,7 @@
 /* page.mjs URL SHOTS PROFILE CHROMIUM: what the page does, in a browser. A line for each test; exit code: how many failed.
  * The collector at URL holds the traces of test_page.py. */
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
 
@@ -201,6 +202,17 @@ const tests = {
     await soon(async () => assert.equal(await title(), "GET item"));
     await soon(async () => assert.match(await page.locator(".details").innerText(), /timeout/));
     await shot("shop-open-light");
+  },
+
+  async a_trace_is_saved_whole() {
+    await open(`/trace/${SHOP}`);
+    const saving = page.waitForEvent("download");
+    await page.click("text=Save");
+    const saved = await saving;
+    assert.equal(saved.suggestedFilename(), `${SHOP}.json`);
+    const { resourceSpans, more } = JSON.parse(await readFile(await saved.path(), "utf8"));
+    const spans = resourceSpans.flatMap((from) => from.scopeSpans.flatMap((scope) => scope.spans));
+    assert.ok(spans.length === 50 && spans.every((span) => span.traceId === SHOP) && !more);
   },
 
   async a_log_line_is_its_text_and_level_an_exception_its_type_and_message() {

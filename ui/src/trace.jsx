@@ -155,6 +155,9 @@ function Head({ model, act }) {
         {trace.causes.length > 0 && <span>{format.plural(trace.causes.length, "further parent")}</span>}
         <span title={`${trace.start} ns`}>{format.exact(trace.start)}</span>
         <code>{trace.id}</code>
+        <a href={`/api/tw/otlp/traces/${trace.id}`} download={`${trace.id}.json`} title="The whole trace as OpenTelemetry's JSON; trackway ingest takes it">
+          Save
+        </a>
       </p>
       <div class="line small">
         <Chips services={services} total={14} />
