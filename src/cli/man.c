@@ -19,6 +19,9 @@ static const struct {
     {"COLUMNS", "width of tables and waterfalls"},
     {"SSL_CERT_FILE", "authorities to trust when --server is https"},
     {"TRACKWAY_SERVE_NAME", "each setting of serve: --otlp-http is TRACKWAY_SERVE_OTLP_HTTP"},
+    {"TRACKWAY_KEEP", "of a program that records: on keeps its recording when it ends by itself"},
+    {"TRACKWAY_DIAGNOSTICS", "of a program: a file, such as /dev/stderr, that is told why nothing is recorded; "
+                             "docs/configuration.md has all that a program heeds"},
 };
 
 static const struct {
@@ -27,6 +30,7 @@ static const struct {
     {"/dev/shm/trackway-UID/PID.SALT.segment", "what a process records; it outlives the process"},
     {"/var/lib/trackway",
      "what the collector keeps when it runs as root; of other users it lies below their data folder"},
+    {"PREFIX/share/doc/trackway/docs", "what is named docs/ here and in help texts"},
 };
 
 /* Text inside of a line, where only the backslash means something, and a minus that is to be copied has to be said
