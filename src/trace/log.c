@@ -1,13 +1,4 @@
-/* log: lines with a level, their arguments raw.
- *
- *     site:  off == generation   nobody wants it: the macro has gone on already
- *            on  == generation   somebody does
- *            else                a new site, or something has changed: tw__log_decide asks once and notes the answer
- *
- * The generation is a word that changes when the level in force, the recording or a live trace does. Noting the answer
- * in the site makes the common question three loads and a compare, whatever there is to decide.
- * Rejected: a list of all sites that a change walks through (one load, but somebody would have to notice a change from
- * outside: a thread in every program); one word for all (a live trace on one module would make every site call).
+/* log: lines with a level, their arguments raw. Which are wanted: log_wanted.c.
  *
  * A line of the span that the last one in the chunk was of leaves out whose it is: 32 bytes for three integers instead
  * of 72 (BRIEF, docs/format/segment.md). The block's log_span says whose the last one was; a new chunk and whatever
@@ -25,7 +16,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "ring/live.h"
 #include "trace/finish.h"
 #include "trace/site.h"
 #include "trace/stack.h"
@@ -34,101 +24,6 @@ enum { SAVED_BYTES = TW__EVENT_HEAD_BYTES - TW__BRIEF_HEAD_BYTES }; /* by a BRIE
 #define BRIEF_BITS (((uint64_t)TW__TYPE_LOG ^ TW__TYPE_BRIEF) << 16)
 
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
-
-static uint32_t own_generation = 1; /* before there is a segment, and after */
-const uint32_t *tw__log_generation = &own_generation;
-
-enum { UNSET = -2 };
-static int level_in_force = TW_LOG_INFO;
-static int level_set = UNSET; /* by the program */
-
-/* The word is in the segment, where readers from outside can change it too; before and after there is one, it is ours.
- */
-static uint32_t *generation_word(void)
-{
-    struct tw__segment *segment = tw__load_acquire(&tw__runtime.segment); /* pairs with runtime.c: begin */
-    return segment ? &segment->live->generation : &own_generation;
-}
-
-void tw__log_changed(void)
-{
-    uint32_t *word = generation_word();
-    const uint32_t *before = tw__load_relaxed(&tw__log_generation);
-    /* Another word: go on from where the last one was, so that no site takes an old answer for a new one. */
-    if (word != before) tw__store_relaxed(word, tw__load_relaxed(before));
-    (void)tw__add_relaxed(word, 1);
-    tw__store_release(&tw__log_generation, word); /* pairs with tw__log_decide */
-}
-
-void tw__log_configure(int level)
-{
-    int own = tw__load_relaxed(&level_set);
-    tw__store_relaxed(&level_in_force, own == UNSET ? level : own);
-    tw__log_changed();
-}
-
-void tw_log_set_level(int level)
-{
-    if (level < TW_LOG_NONE) level = TW_LOG_NONE;
-    if (level > TW_LOG_DEBUG) level = TW_LOG_DEBUG;
-    tw__store_relaxed(&level_set, level);
-    tw__store_relaxed(&level_in_force, level);
-    tw__log_changed();
-}
-
-int tw_log_get_level(void)
-{
-    return tw__load_relaxed(&level_in_force);
-}
-
-/* The tick after which lines that are recorded for a live trace's sake ask again. Asked by those that are not brief:
- * one in each chunk, which lasts a second at most. */
-static uint64_t recheck_tick = UINT64_MAX;
-
-bool tw__log_wants(int level, const char *module, const char *function)
-{
-    if (level <= tw__load_relaxed(&level_in_force)) return true;
-    struct tw__segment *segment = tw__load_acquire(&tw__runtime.segment); /* pairs with runtime.c: begin */
-    if (!segment) return false;
-    char base[TW__MODULE_CAP];
-    uint64_t until;
-    if (module) tw__module_of(module, base);
-    if (!tw__live_wants(segment, (unsigned)level, module ? base : NULL, function, tw__segment_tick(segment), &until))
-        return false;
-    if (until < tw__load_relaxed(&recheck_tick)) tw__store_relaxed(&recheck_tick, until);
-    return true;
-}
-
-/* A reader may be gone. Who still wants something has promised to be there for longer meanwhile. */
-__attribute__((noinline, cold)) static void recheck(uint64_t now)
-{
-    struct tw__segment *segment = tw__load_acquire(&tw__runtime.segment); /* pairs with runtime.c: begin */
-    tw__store_relaxed(&recheck_tick, UINT64_MAX);
-    if (!segment) return;
-    tw__live_sweep(segment, now);
-    (void)tw__add_relaxed(&segment->live->generation, 1); /* sites ask again, and so find the new tick */
-}
-
-bool tw_log_enabled(int level)
-{
-    if (!tw__load_relaxed(&tw__gate)) return false;
-    (void)tw__runtime_ready();
-    return tw__log_wants(level < 0 ? 0 : level, NULL, NULL);
-}
-
-bool tw__log_decide(struct tw_log_site *site)
-{
-    bool wanted = false;
-    if (tw__load_relaxed(&tw__gate)) {
-        if (!tw__runtime_ready()) return false; /* a handler in the middle of attaching: another time */
-    }
-    /* Read before the question: a change that comes between makes the note out of date, which is what it is then. */
-    uint32_t now = tw__load_acquire(
-        tw__load_acquire(&tw__log_generation)); /* pairs with whoever changed what the question reads */
-    if (tw__load_relaxed(&tw__gate)) wanted = tw__log_wants(site->site.level, site->site.module, site->site.function);
-    tw__store_relaxed(wanted ? &site->on : &site->off, now);
-    return wanted;
-}
 
 /* The head of a site's records; registers it. Between tw__enter and tw__leave. */
 static uint64_t head_of(struct tw__block *block, struct tw_log_site *site)
@@ -274,7 +169,7 @@ static inline __attribute__((always_inline)) void end_fast(const struct fast *f)
     bool brief = f->args == f->words + TW__BRIEF_HEAD_BYTES / 8;
     if (!brief) note_span(f->me, f->at, f->words[4]);
     give_back(f->me, f->at);
-    if (UNLIKELY(!brief && f->now > tw__load_relaxed(&recheck_tick))) recheck(f->now);
+    if (UNLIKELY(!brief && f->now > tw__load_relaxed(&tw__log_recheck_tick))) tw__log_recheck(f->now);
 }
 
 /* Room for an argument of size bytes at to, before end. */
@@ -294,19 +189,26 @@ static inline uint8_t *put_text(uint8_t *to, const char *text, const uint8_t *en
     return to + size;
 }
 
-/* The metadata of one line, if there is room for all of it and none of it is to be cut. */
-static uint8_t *put_attrs(struct tw__block *block, uint8_t *to, const struct tw_attr *attrs, size_t count,
-                          const uint8_t *end)
+/* Whether the metadata of one line has room as it is, before any of it is looked up and counted. */
+static bool fits_whole(const struct tw_attr *attrs, size_t count, const uint8_t *to, const uint8_t *end)
 {
+    size_t most = 0;
+    if (count > TW__TAGS_MAX) return false;
     for (size_t i = 0; i < count; i++) {
         bool text = attrs[i].type == TW_TYPE_STR || attrs[i].type == TW_TYPE_BYTES;
-        if (text && attrs[i].len > 255) return NULL;
+        if (text && attrs[i].len > 255) return false;
+        most += text ? 4 + attrs[i].len + 7 : 16;
+    }
+    return has_room(to, most, end);
+}
+
+static uint8_t *put_attrs(struct tw__block *block, uint8_t *to, const struct tw_attr *attrs, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
         struct tw__tag_in tag = tw__attr_tag(block, &attrs[i]);
         if (tag.key == 0) continue; /* would be taken for an argument. Counted */
-        size_t size = tw__tag_size(&tag);
-        if (!has_room(to, size, end)) return NULL;
         tw__tag_write(to, &tag);
-        to += size;
+        to += tw__tag_size(&tag);
     }
     return to;
 }
@@ -332,16 +234,12 @@ static bool log_known(struct tw_log_site *site, const struct tw_attr *attrs, siz
             to = has_room(to, 16, end) ? (uint8_t *)put_number((uint64_t *)(void *)to, kind, &args) : NULL;
     }
     va_end(args);
-    if (to && has_room(to, meta_len, end)) {
-        if (meta_len) tw__words_copy_to(to, meta->bytes, meta_len);
-        f.end = put_attrs(f.me, to + meta_len, attrs, count, end);
-    } else {
-        f.end = NULL;
-    }
-    if (!f.end) {
+    if (!to || !has_room(to, meta_len, end) || !fits_whole(attrs, count, to + meta_len, end)) {
         give_back(f.me, f.at);
         return false;
     }
+    if (meta_len) tw__words_copy_to(to, meta->bytes, meta_len);
+    f.end = put_attrs(f.me, to + meta_len, attrs, count);
     tw__store_relaxed(f.words, (f.words[0] & ~(uint64_t)0xffff) | (uint64_t)(f.end - (uint8_t *)f.words));
     end_fast(&f);
     return true;
@@ -527,5 +425,5 @@ void tw__log_append(struct tw__block *block, const struct tw__line *line)
         to += tw__tag_size(&tags[i]);
     }
     tw__store_release(&block->cursor, record + len); /* pairs with the reader's cursor */
-    if (UNLIKELY(now > tw__load_relaxed(&recheck_tick))) recheck(now);
+    if (UNLIKELY(now > tw__load_relaxed(&tw__log_recheck_tick))) tw__log_recheck(now);
 }

@@ -57,6 +57,11 @@ bool tw__log_narrow(uint64_t signature, uint32_t *head);
 /* Whether a line of this level from this place is wanted. module and function NULL: of anywhere. */
 bool tw__log_wants(int level, const char *module, const char *function);
 
+/* The tick after which lines that are recorded for a live trace's sake ask again. Asked by those that are not brief:
+ * one in each chunk, which lasts a second at most. */
+extern uint64_t tw__log_recheck_tick;
+void tw__log_recheck(uint64_t now) __attribute__((cold));
+
 /* Sites look again. runtime.c and control.c say when. */
 void tw__log_changed(void);
 /* From the settings, when a recording begins; what the program itself has set goes before. */
