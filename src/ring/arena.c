@@ -122,14 +122,25 @@ void tw__arena_resume(struct tw__segment *segment, struct tw__block *block, uint
     tw__store_relaxed(&block->cursor, (uint8_t *)block); /* in no chunk */
 }
 
+static const struct tw__block *owner_of(const struct tw__segment *segment, const struct tw__chunk *chunk)
+{
+    uint32_t index = tw__load_relaxed(&chunk->block);
+    return index < TW__BLOCK_MAX ? tw__block_at(segment, index) : NULL;
+}
+
+bool tw__arena_is_left(const struct tw__segment *segment, const struct tw__chunk *chunk)
+{
+    const struct tw__block *owner = owner_of(segment, chunk);
+    return owner && tw__load_acquire(&owner->state) == TW__BLOCK_FREE; /* pairs with block.c: give */
+}
+
 /* Whether an open chunk may be taken from its owner. The caller has read its word (acquire) and will compare it. In
  * this order: an owner that confirms is poisoned until expire is there. */
 static bool abandoned(const struct tw__segment *segment, const struct tw__chunk *chunk, uint64_t now)
 {
-    uint32_t index = tw__load_relaxed(&chunk->block);
-    if (index >= TW__BLOCK_MAX) return false;
-    const struct tw__block *owner = tw__block_at(segment, index);
-    if (tw__load_acquire(&owner->state) == TW__BLOCK_FREE) return true;   /* pairs with block.c: give */
+    const struct tw__block *owner = owner_of(segment, chunk);
+    if (!owner) return false;
+    if (tw__arena_is_left(segment, chunk)) return true;
     if (tw__load_acquire(&owner->current) == &tw__poison) return false; /* pairs with every leave */
     uint64_t expire = tw__load_relaxed(&chunk->expire);
     return now >= expire && now - expire >= lease(segment);

@@ -252,7 +252,9 @@ int tw__segment_resize(struct tw__segment *segment, size_t chunks)
     for (uint32_t i = (uint32_t)chunks; i < count; i++) {
         struct tw__chunk *chunk = tw__chunk_at(segment, i);
         uint64_t word = tw__load_acquire(&chunk->word);
-        if ((word & 3) == TW__CHUNK_CLOSED && (word >> 16) + chunks < next)
+        bool ended = (word & 3) == TW__CHUNK_CLOSED ||
+                     ((word & 3) == TW__CHUNK_OPEN && tw__arena_is_left(segment, chunk));
+        if (ended && (word >> 16) + chunks < next)
             (void)tw__cas_acq_rel(&chunk->word, &word, TW__CHUNK_FREE);
     }
     return 0;

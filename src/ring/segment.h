@@ -130,6 +130,9 @@ bool tw__arena_room(struct tw__segment *segment, struct tw__block *block, size_t
 bool tw__arena_turn(struct tw__segment *segment, struct tw__block *block, uint64_t now);
 /* Closes the chunk a block holds open. */
 void tw__arena_close(struct tw__segment *segment, struct tw__block *block, uint64_t now);
+/* Whether nobody holds the open chunk: its thread has ended. The caller has read its word (acquire) and will compare
+ * it. */
+bool tw__arena_is_left(const struct tw__segment *segment, const struct tw__chunk *chunk);
 /* The block has a new thread, which is poisoned: it goes on in the chunk that the last one left open, or closes it. */
 void tw__arena_resume(struct tw__segment *segment, struct tw__block *block, uint64_t now);
 

@@ -439,6 +439,24 @@ static void a_chunk_beyond_the_end_of_a_smaller_arena_is_finished_where_it_is(vo
     (void)records();
 }
 
+static void of_a_smaller_arena_what_ended_threads_left_beyond_its_end_is_given_up(void **state)
+{
+    (void)state;
+    struct tw__block *gone = thread(), *busy = thread();
+    assert_int_equal(tw__segment_resize(segment, 2 * CHUNKS), 0);
+    append_many(busy, (CHUNKS + 10) * PER_CHUNK, 10);
+    append_many(gone, 1, 10);
+    struct tw__chunk *chunk = gone->chunk;
+    assert_true(chunk >= tw__chunk_at(segment, CHUNKS));
+    end(gone);
+    append_many(busy, (CHUNKS + 10) * PER_CHUNK, 11);
+    assert_int_equal(tw__segment_resize(segment, CHUNKS), 0);
+    assert_int_equal(state_of(chunk), TW__CHUNK_FREE);
+    assert_ptr_equal(thread(), gone);
+    assert_null(gone->chunk);
+    assert_int_equal(chunk->word, TW__CHUNK_FREE);
+}
+
 static void sizes_outside_of_the_reserve_are_refused(void **state)
 {
     (void)state;
@@ -472,6 +490,7 @@ int main(void)
         ARENA_TEST(a_busy_thread_takes_eight_tickets_at_once),
         ARENA_TEST(tickets_that_lay_about_too_long_are_not_used),
         ARENA_TEST(a_chunk_beyond_the_end_of_a_smaller_arena_is_finished_where_it_is),
+        ARENA_TEST(of_a_smaller_arena_what_ended_threads_left_beyond_its_end_is_given_up),
         ARENA_TEST(sizes_outside_of_the_reserve_are_refused),
     };
     return cmocka_run_group_tests_name("arena", tests, NULL, NULL);
