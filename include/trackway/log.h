@@ -64,13 +64,14 @@ enum {
  * both. */
 #define tw_log_with(level, attrs, ...) TW__LOG_WITH(TW__NEW(tw__log_), level, attrs, __VA_ARGS__)
 
-/* Metadata of this thread, carried by every line it logs.
+/* Metadata of this thread, carried by every line it logs. Not from a signal handler: the line that it interrupts may be
+ * copying what is there.
  * tw_meta_set      replaces all of it
  * tw_meta_add      adds one key, or gives it another value
  * tw_meta_remove   takes one away
  * tw_meta_clear    takes all away
- * At most 32 keys and 1,000 bytes; what is beyond is left out and counted (stats.cut_long).
- * Cost     a thread's first use allocates: not async-signal-safe. */
+ * At most 32 keys and 1,000 bytes; what is beyond is left out and counted (stats.cut_long). A thread's first use
+ * allocates. */
 #define tw_meta_set(...)                                                                                               \
     do {                                                                                                               \
         const struct tw_attr tw__meta_attrs[] = {__VA_ARGS__};                                                         \

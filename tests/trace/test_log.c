@@ -185,6 +185,20 @@ static void metadata_of_every_length_is_whole(void **state)
     assert_no_losses();
 }
 
+#define TEN                                                                                                            \
+    TW_ATTR("a", 1), TW_ATTR("b", 2), TW_ATTR("c", 3), TW_ATTR("d", 4), TW_ATTR("e", 5), TW_ATTR("f", 6),              \
+        TW_ATTR("g", 7), TW_ATTR("h", 8), TW_ATTR("i", 9), TW_ATTR("j", 10)
+
+static void metadata_beyond_64_keys_of_a_line_is_counted_each_time(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) tw_log_with(TW_LOG_INFO, (TEN, TEN, TEN, TEN, TEN, TEN, TEN), "many %d", i);
+    const struct tw_records *all = read_all();
+    assert_int_equal(all->count, 3);
+    for (size_t i = 0; i < 3; i++) assert_int_equal(all->items[i].tag_count, 64);
+    assert_int_equal(process_now().losses.cut_long, 3 * 6);
+}
+
 static void a_newline_at_the_end_is_left_out(void **state)
 {
     (void)state;
@@ -541,6 +555,7 @@ int main(void)
         RECORDING(a_text_without_an_end_is_read_no_further_than_its_precision),
         RECORDING(texts_of_every_length_are_whole_with_and_without_metadata),
         RECORDING(metadata_of_every_length_is_whole),
+        RECORDING(metadata_beyond_64_keys_of_a_line_is_counted_each_time),
         RECORDING(a_newline_at_the_end_is_left_out),
         RECORDING(below_the_level_nothing_is_recorded_and_nothing_evaluated),
         RECORDING(the_level_changes_at_run_time_in_both_directions),
