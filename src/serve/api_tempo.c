@@ -13,6 +13,7 @@
  */
 #include <string.h>
 
+#include "base/number.h"
 #include "filter/filter.h"
 #include "model/text.h"
 #include "query/spansets.h"
@@ -150,9 +151,8 @@ static void read_query(struct tw__ask *ask, const char *text, struct query *quer
 static void put_condition(struct tw__buf *query, struct tw_text key, struct tw_text value, bool quoted)
 {
     bool intrinsic = key.len == 4 && memcmp(key.ptr, "name", 4) == 0;
-    bool number = !quoted && value.len > 0;
-    for (size_t i = 0; i < value.len; i++)
-        number = number && ((value.ptr[i] >= '0' && value.ptr[i] <= '9') || value.ptr[i] == '.');
+    struct tw__field field;
+    bool number = !quoted && tw__number_read(value.ptr, value.len, &field);
     for (int as_number = 0; as_number <= number; as_number++) {
         tw__buf_cstr(query, as_number ? " || " : number ? "(" : "");
         if (!intrinsic) tw__buf_char(query, '.');

@@ -81,6 +81,8 @@ def searches_of_grafana_find_by_traceql(folder):
                               {"key": "service.name", "value": {"stringValue": "front"}}, {"key": "rootName", "value": {"stringValue": "GET /cart"}},
                               {"key": "kind", "value": {"stringValue": "server"}}], attributes
         assert len(collector.get("/api/search?" + quoted(tags='service.name=front http.status_code=500', minDuration="1ms"))["traces"]) == 1
+        for tags, count in (("http.status_code=500 user.id=17", 1), ("user.id=1.2.3", 0), ("user.id=17.0", 0), ("user.id=0x11", 0), ("db.system=sqlite", 1), ('name="GET /cart"', 1)):
+            assert len(collector.get("/api/search?" + quoted(tags=tags))["traces"]) == count, tags
         for q in ("{ name = }", "{ name = 1", "{ nothing = 1 }", "{} | max(duration)", "{} >> ", "{ (name=`a` }", "{} | count() > 1.2.3"):
             status, text = collector.ask("/api/search?" + quoted(q=q))
             assert status == 400 and b"invalid TraceQL query: at" in text, (q, status, text)
