@@ -232,10 +232,9 @@ static void put_series(struct tw__ask *ask, struct tw__search *search, struct tw
     struct lines lines = {0};
     int code = tw__series_collect(ask->api->store, search, &ask->pool, list);
     if (code == TW_ERR_STATE)
-        tw__ask_refuse(
-            ask, 400,
-            "by: metrics are of spans: rootName and rootServiceName need nestedSetParent < 0 in the spanset, "
-            "and traceDuration cannot be asked");
+        tw__ask_refuse(ask, 400,
+                       "metrics are of spans: rootName and rootServiceName need nestedSetParent < 0 in the spanset, "
+                       "and traceDuration cannot be asked");
     else
         (void)tw__ask_failed(ask, code);
     if (!ask->failed) make_lines(ask, list, &lines);
