@@ -104,6 +104,9 @@ struct tw__trace_layout {
  * Cost     O(n log n); about 40 bytes a span in the pool. */
 int tw__query_layout(const struct tw__spans *spans, struct tw__pool *pool, struct tw__trace_layout *out);
 
+/* The whole trace as filters see it. Borrows from the summary. */
+struct tw__trace_view tw__query_view(const struct tw__summary *summary);
+
 /* Summary of a trace from its spans; matched is left empty. */
 int tw__query_summary(const struct tw__spans *spans, struct tw__pool *pool, struct tw__summary *out);
 

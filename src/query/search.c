@@ -222,7 +222,7 @@ static bool fits(const struct tw__search *search, const struct tw__spans *trace,
     return !query->roots || search->whole.by_root || tw__all_zero(span->parent_id, sizeof span->parent_id);
 }
 
-static struct tw__trace_view view_of(const struct tw__summary *summary)
+struct tw__trace_view tw__query_view(const struct tw__summary *summary)
 {
     struct tw__trace_view view = {
         .duration_ns = summary->duration_ns, .spans = summary->span_count, .errors = summary->error_count};
@@ -254,7 +254,7 @@ static void take_place(const struct tw__search *search, const struct tw__spans *
 static uint32_t *select_sets(const struct tw__search *search, const struct tw__spans *from, bool whole,
                              struct tw__pool *scratch, const struct tw__summary *summary, int *error)
 {
-    const struct tw__trace_view view = view_of(summary);
+    const struct tw__trace_view view = tw__query_view(summary);
     uint32_t *sets = tw__pool_zeroed(scratch, from->count + 1, sizeof *sets);
     *error = sets ? 0 : TW_ERR_MEMORY;
     if (sets && whole && search->whole.select)

@@ -3,7 +3,8 @@
  *     the search's filter -> observe: values of by -> a series, by a hash of them -> the cell of the step
  *
  * It observes as the store's filter, and lets nothing through: so that of each block no more is decoded than the
- * conditions, by and what is measured need.
+ * conditions, by and what is measured need. Of whole traces first their ids are noted so, then one is read after the
+ * other.
  * Limits: SLOTS; a cell takes 40 bytes, with bins 1 KiB more, once there is a span in it.
  */
 #include "query/series.h"
@@ -14,6 +15,7 @@
 
 #include "base/buf.h"
 #include "base/os.h"
+#include "model/map.h"
 #include "model/span_fields.h"
 #include "model/text.h"
 #include "query/spansets.h"
@@ -138,21 +140,31 @@ static void count_in(struct observer *o, struct tw__series *series, size_t step,
     cell->bins[tw__bin_of(scaled <= 0 ? 0 : scaled >= 1.8e19 ? UINT64_MAX : (uint64_t)scaled)]++;
 }
 
-static bool observe(void *data, const struct tw__spans *spans, size_t index)
+/* A span that is among those that are asked for. of: its trace; NULL: unknown. */
+static void observe(struct observer *o, const struct tw__spans *spans, size_t index, const struct tw__trace_view *of)
 {
-    struct observer *o = data;
     const struct tw__span *span = &spans->items[index];
     struct tw__span_view view;
     double number = 0;
-    if (o->error || (o->asked.match && !o->asked.match(o->asked.data, spans, index))) return false;
-    if (span->start_ns < o->list->from_ns) return false;
+    if (span->start_ns < o->list->from_ns) return;
     size_t step = (size_t)((span->start_ns - o->list->from_ns) / o->list->step_ns);
     tw__span_view_span(&view, spans, span);
     struct tw__trace_view own = {.name = view.name, .service = view.service};
-    if (o->roots) view.trace = &own;
-    if (step >= o->list->steps || !measure(o, &view, &number)) return false;
+    view.trace = of ? of : o->roots ? &own : NULL;
+    if (step >= o->list->steps || !measure(o, &view, &number)) return;
     struct tw__series *series = series_of(o, &view);
     if (series) count_in(o, series, step, number);
+}
+
+static bool passes(const struct tw__store_filter *filter, const struct tw__spans *spans, size_t index)
+{
+    return !filter->match || filter->match(filter->data, spans, index);
+}
+
+static bool observe_match(void *data, const struct tw__spans *spans, size_t index)
+{
+    struct observer *o = data;
+    if (!o->error && passes(&o->asked, spans, index)) observe(o, spans, index, NULL);
     return false;
 }
 
@@ -165,20 +177,107 @@ static const struct tw__traceql_field *field_of(const struct tw__traceql *traceq
     return i == count && traceql->metric.has_field ? &traceql->fields[traceql->metric.field] : NULL;
 }
 
-/* Adds the tags and parts that by and the measured field are answered from. keys has room. */
-static int want_fields(const struct observer *o, struct tw__store_filter *filter, struct tw_text *keys)
+/* By or what is measured is of the whole trace, and no root tells it. */
+static bool wants_traces(const struct observer *o)
 {
     const struct tw__traceql_field *field;
-    for (size_t i = 0; i < o->asked.key_count; i++) keys[filter->key_count++] = o->asked.keys[i];
+    bool wants = false;
+    for (unsigned i = 0; (field = field_of(o->traceql, i)); i++)
+        wants |= tw__where_is_of_trace(field->ids[0]) && !(o->roots && tw__where_is_root_name(field->ids[0]));
+    return wants;
+}
+
+/* Adds the tags and parts that by and the measured field are answered from. keys has room; NULL: parts are all. */
+static void want_fields(const struct observer *o, struct tw__store_filter *filter, struct tw_text *keys)
+{
+    const struct tw__traceql_field *field;
+    for (size_t i = 0; keys && i < o->asked.key_count; i++) keys[filter->key_count++] = o->asked.keys[i];
     for (unsigned i = 0; (field = field_of(o->traceql, i)); i++)
         for (unsigned k = 0; k < 2 && field->keys[k].len; k++) {
             struct tw__field_key key = {field->keys[k].ptr, field->keys[k].len, field->ids[k], 0};
-            if (tw__where_is_of_trace(key.id) && !(o->roots && tw__where_is_root_name(key.id))) return TW_ERR_STATE;
-            if (tw__span_field_tag(&key, &keys[filter->key_count])) filter->key_count++;
+            if (keys && tw__span_field_tag(&key, &keys[filter->key_count])) filter->key_count++;
             filter->parts |= tw__where_parts_of(field->keys[k]);
         }
-    return 0;
 }
+
+/* -- whole traces */
+
+struct traces {
+    struct tw__store_filter asked;
+    struct tw__map seen;
+    uint8_t (*ids)[16];
+    size_t count;
+    bool more;
+};
+
+static bool note_trace(void *data, const struct tw__spans *spans, size_t index)
+{
+    struct traces *traces = data;
+    struct tw__map_key key = {{0}};
+    bool before;
+    if (traces->more || !passes(&traces->asked, spans, index)) return false;
+    memcpy(key.word, spans->items[index].trace_id, 16);
+    if (traces->count == TW__SERIES_TRACES && !tw__map_get(&traces->seen, &key)) {
+        traces->more = true;
+        return false;
+    }
+    (void)tw__map_put(&traces->seen, &key, &before);
+    if (!before) memcpy(traces->ids[traces->count++], spans->items[index].trace_id, 16);
+    return false;
+}
+
+/* The traces of which a span is a candidate. */
+static int find_traces(struct tw__store *store, struct tw__search *search, struct observer *o, struct traces *traces)
+{
+    traces->asked = o->asked;
+    traces->ids = tw__pool_take(o->pool, TW__SERIES_TRACES * sizeof *traces->ids, 1);
+    if (!traces->ids || !tw__map_init(&traces->seen, TW__SERIES_TRACES)) return TW_ERR_MEMORY;
+    search->spans.filter.match = note_trace;
+    search->spans.filter.data = traces;
+    int error = tw__store_scan(store, &search->spans, 0, NULL, NULL);
+    search->spans.filter = o->asked;
+    tw__map_fini(&traces->seen);
+    return error ? error : traces->more ? TW_ERR_RANGE : 0;
+}
+
+static int observe_trace(const struct tw__search *search, struct observer *o, const struct tw__spans *trace)
+{
+    struct tw__pool scratch = {0};
+    struct tw__summary summary;
+    uint32_t *sets = tw__pool_zeroed(&scratch, trace->count + 1, sizeof *sets);
+    int error = sets ? tw__query_summary(trace, &scratch, &summary) : TW_ERR_MEMORY;
+    if (!error) {
+        const struct tw__trace_view of = tw__query_view(&summary);
+        bool wanted = summary.duration_ns >= search->min_trace_ns &&
+                      (!search->max_trace_ns || summary.duration_ns <= search->max_trace_ns);
+        if (wanted && search->whole.select) error = search->whole.select(search->whole.data, trace, &of, sets);
+        for (size_t i = 0; wanted && !error && i < trace->count; i++) {
+            if (sets[i] || !search->whole.select) observe(o, trace, i, &of);
+            error = o->error;
+        }
+    }
+    tw__pool_fini(&scratch);
+    return error;
+}
+
+static int collect_whole(struct tw__store *store, struct tw__search *search, struct observer *o)
+{
+    struct traces traces = {.count = 0};
+    struct tw__store_filter fields = {.parts = search->whole.parts | TW__PART_TAGS | TW__PART_RESOURCES};
+    struct tw__spans trace = {0};
+    int error = find_traces(store, search, o, &traces);
+    want_fields(o, &fields, NULL);
+    for (size_t t = 0; t < traces.count && !error; t++) {
+        tw__spans_reset(&trace);
+        error = tw__store_trace(store, traces.ids[t], fields.parts, &trace);
+        if (error == TW_ERR_NOT_FOUND || error == TW_ERR_CORRUPT) error = 0;
+        if (!error && trace.count) error = observe_trace(search, o, &trace);
+    }
+    tw__spans_fini(&trace);
+    return error;
+}
+
+/* -- all of it */
 
 static int compare_values(const struct tw__field *a, const struct tw__field *b)
 {
@@ -200,20 +299,15 @@ static int by_values(const void *left, const void *right)
     return 0;
 }
 
-static int collect(struct tw__store *store, struct tw__search *search, struct observer *o)
+static int collect_spans(struct tw__store *store, struct tw__search *search, struct observer *o)
 {
     struct tw_text keys[KEYS_MAX];
-    o->slots = tw__pool_zeroed(o->pool, SLOTS, sizeof *o->slots);
-    if (!o->slots) return TW_ERR_MEMORY;
-    tw__os_random(&o->seed, sizeof o->seed);
     search->spans.filter =
-        (struct tw__store_filter){.match = observe, .data = o, .parts = o->asked.parts, .keys = keys};
-    int error = want_fields(o, &search->spans.filter, keys);
-    if (!error) error = tw__store_scan(store, &search->spans, 0, NULL, NULL);
+        (struct tw__store_filter){.match = observe_match, .data = o, .parts = o->asked.parts, .keys = keys};
+    want_fields(o, &search->spans.filter, keys);
+    int error = tw__store_scan(store, &search->spans, 0, NULL, NULL);
     search->spans.filter = o->asked;
-    if (!error) error = o->error;
-    if (!error && o->list->count) qsort(o->list->items, o->list->count, sizeof *o->list->items, by_values);
-    return error;
+    return error ? error : o->error;
 }
 
 /* Durations of one series. */
@@ -255,8 +349,14 @@ int tw__series_collect(struct tw__store *store, struct tw__search *search, struc
     search->spans.since_ns = list->from_ns;
     search->spans.until_ns = list->from_ns + list->steps * list->step_ns;
     bool counts = o->bins || function == TW__TRACEQL_RATE || function == TW__TRACEQL_COUNT;
-    int error = counts && !o->measured && traceql->metric.by_count == 0 ? collect_heat(store, search, o)
-                                                                        : collect(store, search, o);
+    bool whole = search->whole.needed || search->min_trace_ns || search->max_trace_ns || wants_traces(o);
+    o->slots = tw__pool_zeroed(pool, SLOTS, sizeof *o->slots);
+    tw__os_random(&o->seed, sizeof o->seed);
+    int error = !o->slots                                                 ? TW_ERR_MEMORY
+                : whole                                                   ? collect_whole(store, search, o)
+                : counts && !o->measured && traceql->metric.by_count == 0 ? collect_heat(store, search, o)
+                                                                          : collect_spans(store, search, o);
+    if (!error && list->count) qsort(list->items, list->count, sizeof *list->items, by_values);
     tw__buf_fini(&o->key);
     free(o);
     return error;

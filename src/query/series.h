@@ -6,9 +6,11 @@
  *
  * Measured is the field of the metric, or the duration: durations in seconds, everything else as it is. Spans without a
  * number there are not counted; without one of the attributes they are a series of their own.
- * Where nothing but counts and durations of one series is asked for, the store's heat map answers.
- * Limits   TW__SERIES_MAX series: spans of further ones are left out, and more says so. Sums of spans that were stored
- *          twice count twice until they are folded (store.h). */
+ * Where nothing but counts and durations of one series is asked for, the store's heat map answers. What can be told
+ * only of whole traces (structure, rootName ..) is asked of all of those that have a candidate in the time.
+ * Limits   TW__SERIES_MAX series: spans of further ones are left out, and more says so. TW__SERIES_TRACES whole traces:
+ *          beyond it nothing is answered, since a part of them would be another number. Spans that were stored twice
+ *          count twice until they are folded (store.h), but in whole traces. */
 #ifndef TW_QUERY_SERIES_H
 #define TW_QUERY_SERIES_H
 
@@ -16,7 +18,7 @@
 #include "query/query.h"
 #include "query/traceql.h"
 
-enum { TW__SERIES_MAX = 1000 };
+enum { TW__SERIES_MAX = 1000, TW__SERIES_TRACES = 4000 };
 
 struct tw__series_cell {
     uint64_t count;
@@ -31,7 +33,7 @@ struct tw__series {
 };
 
 struct tw__series_list {
-    const struct tw__traceql *traceql; /* given: its metric; one spanset, whose filter the search has */
+    const struct tw__traceql *traceql; /* given: its metric; its spansets are in the search */
     uint64_t from_ns, step_ns;         /* given */
     size_t steps;                      /* given */
     struct tw__series *items;          /* by values */
@@ -39,7 +41,7 @@ struct tw__series_list {
     bool more; /* there were more series than are kept */
 };
 
-/* Returns 0, TW_ERR_STATE when it asks for what is known of whole traces only, or what the store returns.
+/* Returns 0, TW_ERR_RANGE for too many whole traces, or what the store returns.
  * Owns     items are in the pool. The search's filter is asked through another one, and put back. */
 int tw__series_collect(struct tw__store *store, struct tw__search *search, struct tw__pool *pool,
                        struct tw__series_list *list);

@@ -205,36 +205,35 @@ static void read_range(struct tw__ask *ask, bool instant, struct tw__series_list
     list->steps = ask->failed ? 1 : (size_t)((until - from + list->step_ns - 1) / list->step_ns);
 }
 
-/* The spans that are measured. */
-static void read_spans(struct tw__ask *ask, const struct tw__traceql *traceql, struct tw__search *search)
+/* The spans that are measured, as a search, which borrows from what is made. */
+static void read_spans(struct tw__ask *ask, const struct tw__traceql *traceql, struct tw__spansets **spansets,
+                       struct tw__search *search)
 {
     struct tw__refusal refusal;
-    struct tw_text filter = traceql->filters[0];
     *search = (struct tw__search){0};
-    if (!tw__traceql_is_filter(traceql))
-        tw__ask_refuse(ask, 400, "metrics are of one spanset here, without functions before them: { .. } | rate()");
-    if (ask->failed || filter.len == 0) return;
-    int code = tw__where_new(filter.ptr, filter.len, &ask->where, &refusal);
-    if (code == TW_ERR_MEMORY) (void)tw__ask_failed(ask, code);
-    if (code < 0) {
+    int code = tw__spansets_new(traceql, spansets, &refusal);
+    if (code == TW_ERR_MEMORY)
+        (void)tw__ask_failed(ask, code);
+    else if (code < 0)
         tw__ask_refuse(ask, 400, "invalid TraceQL query: %s", refusal.text);
-        return;
-    }
-    tw__where_apply(ask->where, search);
-    if (search->whole.needed || search->min_trace_ns || search->max_trace_ns)
+    else
+        tw__spansets_apply(*spansets, search);
+    bool whole = search->whole.needed || search->min_trace_ns || search->max_trace_ns;
+    if (!ask->failed && whole && traceql->metric.function == TW__TRACEQL_COMPARE)
         tw__ask_refuse(ask, 400,
-                       "metrics are of spans: rootName and rootServiceName need nestedSetParent < 0 beside them, and "
-                       "traceDuration cannot be asked");
+                       "compare() is of one spanset whose conditions a span meets by itself: rootName and "
+                       "rootServiceName need nestedSetParent < 0 beside them, and traceDuration cannot be asked");
 }
 
 static void put_series(struct tw__ask *ask, struct tw__search *search, struct tw__series_list *list, bool instant)
 {
     struct lines lines = {0};
     int code = tw__series_collect(ask->api->store, search, &ask->pool, list);
-    if (code == TW_ERR_STATE)
+    if (code == TW_ERR_RANGE)
         tw__ask_refuse(ask, 400,
-                       "metrics are of spans: rootName and rootServiceName need nestedSetParent < 0 in the spanset, "
-                       "and traceDuration cannot be asked");
+                       "more than %d whole traces would have to be looked at: ask for less time, or for what a span "
+                       "tells by itself (rootName needs nestedSetParent < 0 for that)",
+                       TW__SERIES_TRACES);
     else
         (void)tw__ask_failed(ask, code);
     if (!ask->failed) make_lines(ask, list, &lines);
@@ -252,6 +251,7 @@ static void metrics(void *context, const struct tw__request *request, struct tw_
     struct tw__traceql traceql;
     struct tw__refusal refusal;
     struct tw__search search;
+    struct tw__spansets *spansets = NULL;
     struct tw__series_list list = {.traceql = &traceql};
     tw__ask_begin(&ask, context, request, reply);
     const char *q = tw__ask_text(&ask, "q");
@@ -263,7 +263,7 @@ static void metrics(void *context, const struct tw__request *request, struct tw_
                        "not a metrics query: it ends with | rate(), count_over_time(), quantile_over_time(), "
                        "histogram_over_time(), min_, max_, avg_, sum_over_time() or compare()");
     read_range(&ask, instant, &list);
-    if (!ask.failed) read_spans(&ask, &traceql, &search);
+    if (!ask.failed) read_spans(&ask, &traceql, &spansets, &search);
     tw__json_open(&ask.json, NULL, '{');
     tw__json_open(&ask.json, "series", '[');
     if (!ask.failed && traceql.metric.function == TW__TRACEQL_COMPARE)
@@ -282,6 +282,7 @@ static void metrics(void *context, const struct tw__request *request, struct tw_
         tw__json_close(&ask.json, '}');
     }
     tw__ask_end(&ask);
+    tw__spansets_free(spansets);
     tw__traceql_fini(&traceql);
 }
 
