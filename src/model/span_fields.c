@@ -13,6 +13,7 @@
 
 #include "base/hex.h"
 #include "model/span_words.h"
+#include "model/text.h"
 
 static const struct {
     const char *name;
@@ -209,10 +210,11 @@ bool tw__tag_field(const struct tw_tag_value *tag, struct tw__field *out)
     return false;
 }
 
-static bool tag(const struct tw_tag_value *tags, size_t count, const char *key, size_t len, struct tw__field *out)
+static bool tag(const struct tw_tag_value *tags, size_t count, struct tw_text key, struct tw__field *out)
 {
     for (size_t i = count; i-- > 0;)
-        if (tags[i].key.len == len && memcmp(tags[i].key.ptr, key, len) == 0) return tw__tag_field(&tags[i], out);
+        if (tags[i].key.len == key.len && memcmp(tags[i].key.ptr, key.ptr, key.len) == 0)
+            return tw__tag_field(&tags[i], out);
     return false;
 }
 
@@ -253,20 +255,19 @@ bool tw__span_field_tag(const struct tw__field_key *key, struct tw_text *out)
 static bool as_tag(const struct tw__span_view *v, uint32_t id, struct tw__field *out)
 {
     for (size_t i = 0; i < sizeof as_tags / sizeof *as_tags; i++) {
-        const char *key = as_tags[i].key;
+        struct tw_text key = {as_tags[i].key, strlen(as_tags[i].key)};
         if (as_tags[i].id != id) continue;
-        return tag(v->tags, v->tag_count, key, strlen(key), out) ||
-               tag(v->resource_tags, v->resource_tag_count, key, strlen(key), out);
+        return tag(v->tags, v->tag_count, key, out) || tag(v->resource_tags, v->resource_tag_count, key, out);
     }
     return false;
 }
 
-static bool resource(const struct tw__span_view *view, const char *key, size_t len, struct tw__field *out)
+static bool resource(const struct tw__span_view *view, struct tw_text key, struct tw__field *out)
 {
-    if (tag(view->resource_tags, view->resource_tag_count, key, len, out)) return true;
-    if (len == 12 && memcmp(key, "service.name", len) == 0) return text(view->service, out);
-    if (len == 9 && memcmp(key, "host.name", len) == 0) return text(view->host, out);
-    if (len == 11 && memcmp(key, "process.pid", len) == 0) return view->pid && number(view->pid, out);
+    if (tag(view->resource_tags, view->resource_tag_count, key, out)) return true;
+    if (tw__text_is(key, "service.name")) return text(view->service, out);
+    if (tw__text_is(key, "host.name")) return text(view->host, out);
+    if (tw__text_is(key, "process.pid")) return view->pid && number(view->pid, out);
     return false;
 }
 
@@ -282,7 +283,7 @@ static bool of_trace(const struct tw__trace_view *trace, enum tw__span_field_id 
 /* The value of the nth event or link; of those that have none NONE. */
 static bool tag_or_none(const struct tw_tag_value *tags, size_t count, struct tw_text name, struct tw__field *out)
 {
-    if (!tag(tags, count, name.ptr, name.len, out)) out->type = TW__FIELD_NONE;
+    if (!tag(tags, count, name, out)) out->type = TW__FIELD_NONE;
     return true;
 }
 
@@ -306,23 +307,41 @@ static bool of_link(const struct tw__span_view *v, const struct tw__field_key *k
     return tw__field_set_text(out, v->digits, 2 * bytes);
 }
 
+static bool word(const struct tw__span_view *v, enum tw__span_field_id id, struct tw__field *out)
+{
+    if (id == TW__SPAN_STATUS) return one_of(tw__status_words, 3, v->status, out);
+    return one_of(tw__span_kind_words, TW__UNSPECIFIED_WORD + 1,
+                  v->kind < TW__UNSPECIFIED_WORD ? v->kind : TW__UNSPECIFIED_WORD, out);
+}
+
+static bool span_id(const struct tw__span_view *v, bool parent, struct tw__field *out)
+{
+    return (parent ? v->has_parent : v->has_span) &&
+           tw__field_set_text(out, parent ? v->parent_id : v->span_id, sizeof v->span_id);
+}
+
+static bool of_scope(const struct tw__span_view *v, const struct tw__field_key *key, struct tw__field *out)
+{
+    if (key->id == TW__SPAN_SCOPE) return text(v->scope, out);
+    if (!v->made_by) return false;
+    if (key->id == TW__SPAN_SCOPE_VERSION) return text(v->made_by->version, out);
+    return tag(v->made_by->tags, v->made_by->tag_count, rest_of(key), out);
+}
+
 bool tw__span_field(const void *data, const struct tw__field_key *key, struct tw__field *out)
 {
     const struct tw__span_view *v = data;
-    enum tw__span_field_id id = (enum tw__span_field_id)key->id;
-    struct tw_text name;
+    const enum tw__span_field_id id = (enum tw__span_field_id)key->id;
     switch (id) {
     case TW__SPAN_TAG:
-        return tag(v->tags, v->tag_count, key->name, key->len, out);
     case TW__SPAN_TAG_PREFIXED:
-        name = rest_of(key);
-        return tag(v->tags, v->tag_count, name.ptr, name.len, out);
+        return tag(v->tags, v->tag_count, rest_of(key), out);
     case TW__SPAN_RESOURCE:
-        name = rest_of(key);
-        return resource(v, name.ptr, name.len, out);
+        return resource(v, rest_of(key), out);
+    case TW__SPAN_SCOPE:
+    case TW__SPAN_SCOPE_VERSION:
     case TW__SPAN_SCOPE_TAG:
-        name = rest_of(key);
-        return v->made_by && tag(v->made_by->tags, v->made_by->tag_count, name.ptr, name.len, out);
+        return of_scope(v, key, out);
     case TW__SPAN_EVENT:
     case TW__SPAN_EVENT_TIME:
     case TW__SPAN_EVENT_TAG:
@@ -335,13 +354,11 @@ bool tw__span_field(const void *data, const struct tw__field_key *key, struct tw
         return text(v->service, out);
     case TW__SPAN_NAME:
         return text(v->name, out);
-    case TW__SPAN_STATUS:
-        return v->is_span && one_of(tw__status_words, 3, v->status, out);
     case TW__SPAN_STATUS_MESSAGE:
         return text(v->status_message, out);
+    case TW__SPAN_STATUS:
     case TW__SPAN_KIND:
-        return v->is_span && one_of(tw__span_kind_words, TW__UNSPECIFIED_WORD + 1,
-                                    v->kind < TW__UNSPECIFIED_WORD ? v->kind : TW__UNSPECIFIED_WORD, out);
+        return v->is_span && word(v, id, out);
     case TW__SPAN_DURATION:
         return v->is_span && (!v->open || v->duration_ns) && number(v->duration_ns, out);
     case TW__SPAN_TRACE_DURATION:
@@ -353,13 +370,11 @@ bool tw__span_field(const void *data, const struct tw__field_key *key, struct tw
     case TW__SPAN_TRACE_ID:
         return v->has_trace && tw__field_set_text(out, v->trace_id, sizeof v->trace_id);
     case TW__SPAN_SPAN_ID:
-        return v->has_span && tw__field_set_text(out, v->span_id, sizeof v->span_id);
     case TW__SPAN_PARENT_ID:
-        return v->has_parent && tw__field_set_text(out, v->parent_id, sizeof v->parent_id);
+        return span_id(v, id == TW__SPAN_PARENT_ID, out);
     case TW__SPAN_ROOT:
-        return yes_or_no(v->is_span, v->root, out);
     case TW__SPAN_OPEN:
-        return yes_or_no(v->is_span, v->open, out);
+        return yes_or_no(v->is_span, id == TW__SPAN_ROOT ? v->root : v->open, out);
     case TW__SPAN_RECORD:
         return v->record && tw__field_set_text(out, v->record, strlen(v->record));
     case TW__SPAN_LEVEL:
@@ -379,10 +394,6 @@ bool tw__span_field(const void *data, const struct tw__field_key *key, struct tw
         return text(v->function, out) || as_tag(v, id, out);
     case TW__SPAN_LINE:
         return v->line ? number(v->line, out) : as_tag(v, id, out);
-    case TW__SPAN_SCOPE:
-        return text(v->scope, out);
-    case TW__SPAN_SCOPE_VERSION:
-        return v->made_by && text(v->made_by->version, out);
     case TW__SPAN_FIELD_COUNT:
         break;
     }
