@@ -143,8 +143,7 @@ TW__INLINE __attribute__((always_inline)) bool tw__log_wanted(struct tw_log_site
 #define TW__FIRST(first, ...) first
 #define TW__BARE(...)         __VA_ARGS__
 #define TW__LOG_SITE(var, level_, text)                                                                                \
-    static struct tw_log_site var = {                                                                                  \
-        0, 0, 0, 0, 0, 0, {0, "" text, TW_MODULE, __func__, (uint32_t)__LINE__, 9, (uint8_t)(level_), 0}}
+    static struct tw_log_site var = {0, 0, 0, 0, 0, 0, {0, "" text, TW_MODULE, __func__, __LINE__, 9, (level_), 0}}
 /* Never called: where the compiler checks the arguments. */
 TW__INLINE __attribute__((format(printf, 1, 2), unused)) void tw__log_check(const char *format, ...)
 {

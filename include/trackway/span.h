@@ -23,7 +23,14 @@
  */
 
 #include <trackway/context.h>
+#ifdef __cplusplus
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wold-style-cast" /* C's are all there are in what both languages read */
+#endif
 #include <trackway/tag.h>
+#ifdef __cplusplus
+#pragma GCC diagnostic pop
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -36,8 +43,10 @@ enum {
 
 #ifdef __cplusplus
 #define TW_SPAN_NONE (tw_span{nullptr, 0})
+#define TW__NULL     nullptr
 #else
 #define TW_SPAN_NONE ((tw_span){NULL, 0})
+#define TW__NULL     NULL
 #endif
 
 enum tw_span_kind { TW_KIND_INTERNAL = 0, TW_KIND_SERVER, TW_KIND_CLIENT, TW_KIND_PRODUCER, TW_KIND_CONSUMER };
@@ -81,14 +90,14 @@ struct tw_span_options {
 #define TW__PASTE2(a, b) a##b
 #define TW__PASTE(a, b) TW__PASTE2(a, b)
 #define TW__LIKELY(x) __builtin_expect(!!(x), 1)
-#define TW__SITE(var, type_, name_) \
-    static struct tw_site var = {0, "" name_, TW_MODULE, __func__, (uint32_t)__LINE__, (type_), 0, 0}
-#define TW__SPAN(var, name, call)                                                   \
-    __extension__({                                                                 \
-        TW__SITE(var, 1, name);                                                     \
-        tw_span TW__PASTE(var, _h) = {0, TW__OFF};                                  \
-        if (TW__ON()) TW__PASTE(var, _h) = call;                                    \
-        TW__PASTE(var, _h);                                                         \
+#define TW__SITE(var, type_, name_)                                                                                    \
+    static struct tw_site var = {0, "" name_, TW_MODULE, __func__, __LINE__, (type_), 0, 0}
+#define TW__SPAN(var, name, call)                                                                                      \
+    __extension__({                                                                                                    \
+        TW__SITE(var, 1, name);                                                                                        \
+        tw_span TW__PASTE(var, _h) = {TW__NULL, TW__OFF};                                                              \
+        if (TW__ON()) TW__PASTE(var, _h) = call;                                                                       \
+        TW__PASTE(var, _h);                                                                                            \
     })
 #define TW__SPAN_PLAIN(var, name) TW__SPAN(var, name, tw__span_begin(&var))
 /* Arguments that may be compound literals, whose commas a macro takes for its own, come last and as __VA_ARGS__. */
@@ -147,6 +156,7 @@ void tw_span_add_parent(tw_span span, const struct tw_context *context);
 
 /* Tags an open span. key is a string literal; value is an integer of any kind, bool, float, double, or a string.
  *     tw_tag(span, "http.status_code", 200);
+ * In C++ also std::string and std::string_view.
  * (In C before C23 the words true and false are ints; a variable or a comparison cast to bool is a bool.)
  * tw_tag_bytes and tw_tag_strn take a pointer and a length. A key set twice: the reader shows the last. */
 #define tw_tag(span, key, value) TW__TAG(TW__NEW(tw__key_), span, key, value)
@@ -267,7 +277,7 @@ struct tw_attr tw_attr_bool(const char *key, bool value);
 struct tw_attr tw_attr_str(const char *key, const char *value);
 struct tw_attr tw_attr_bytes(const char *key, const void *data, size_t len);
 
-#define TW__KEY(var, name_) static struct tw_key var = {0, TW__KEY_NEW, "" name_, 0, 0}
+#define TW__KEY(var, name_) static struct tw_key var = {0, TW__KEY_NEW, "" name_, TW__NULL, 0}
 /* The test for none stands here and not in the callee: the compiler makes it once for all tags of a span. */
 #define TW__TAG(var, span, key, value)                                                  \
     do {                                                                                \
@@ -317,9 +327,16 @@ TW__INLINE void tw__tag_any(tw_span s, struct tw_key *k, unsigned short v) { tw_
 TW__INLINE void tw__tag_any(tw_span s, struct tw_key *k, unsigned v) { tw__tag_uint(s, k, v); }
 TW__INLINE void tw__tag_any(tw_span s, struct tw_key *k, unsigned long v) { tw__tag_uint64(s, k, v); }
 TW__INLINE void tw__tag_any(tw_span s, struct tw_key *k, unsigned long long v) { tw__tag_uint64(s, k, v); }
-TW__INLINE void tw__tag_any(tw_span s, struct tw_key *k, float v) { tw__tag_double(s, k, (double)v); }
+TW__INLINE void tw__tag_any(tw_span s, struct tw_key *k, float v) { tw__tag_double(s, k, double{v}); }
 TW__INLINE void tw__tag_any(tw_span s, struct tw_key *k, double v) { tw__tag_double(s, k, v); }
 TW__INLINE void tw__tag_any(tw_span s, struct tw_key *k, const char *v) { tw__tag_text(s, k, v); }
+/* What has data() and size(): std::string, std::string_view. */
+template <class T>
+TW__INLINE auto tw__tag_any(tw_span s, struct tw_key *k, const T &v)
+    -> decltype(static_cast<const char *>(v.data()), static_cast<void>(v.size()))
+{
+    tw__tag_strn(s, k, v.data(), v.size());
+}
 
 #define TW_ATTR(key, value) tw__attr_any(key, value)
 TW__INLINE struct tw_attr tw__attr_any(const char *k, bool v) { return tw_attr_bool(k, v); }
@@ -334,9 +351,21 @@ TW__INLINE struct tw_attr tw__attr_any(const char *k, unsigned short v) { return
 TW__INLINE struct tw_attr tw__attr_any(const char *k, unsigned v) { return tw_attr_uint(k, v); }
 TW__INLINE struct tw_attr tw__attr_any(const char *k, unsigned long v) { return tw_attr_uint(k, v); }
 TW__INLINE struct tw_attr tw__attr_any(const char *k, unsigned long long v) { return tw_attr_uint(k, v); }
-TW__INLINE struct tw_attr tw__attr_any(const char *k, float v) { return tw_attr_double(k, (double)v); }
+TW__INLINE struct tw_attr tw__attr_any(const char *k, float v) { return tw_attr_double(k, double{v}); }
 TW__INLINE struct tw_attr tw__attr_any(const char *k, double v) { return tw_attr_double(k, v); }
 TW__INLINE struct tw_attr tw__attr_any(const char *k, const char *v) { return tw_attr_str(k, v); }
+template <class T>
+TW__INLINE auto tw__attr_any(const char *k, const T &v)
+    -> decltype(static_cast<const char *>(v.data()), static_cast<void>(v.size()), tw_attr())
+{
+    struct tw_attr attr = tw_attr_bytes(k, v.data(), v.size());
+    attr.type = TW_TYPE_STR;
+    return attr;
+}
+/* Borrowed until the call returns, by when a temporary is gone. */
+template <class T>
+auto tw__attr_any(const char *k, const T &&v)
+    -> decltype(static_cast<const char *>(v.data()), static_cast<void>(v.size()), tw_attr()) = delete;
 /* clang-format on */
 #else
 #define TW__BY_TYPE(value, prefix)                                                                      \

@@ -51,33 +51,33 @@ TW__INLINE struct tw_value tw__value_make(const char *key, enum tw_value_kind ki
 
 TW__INLINE struct tw_value tw_value_null(const char *key)
 {
-    return tw__value_make(key, TW_VALUE_NULL, NULL, 0);
+    return tw__value_make(key, TW_VALUE_NULL, TW__NULL, 0);
 }
 
 TW__INLINE struct tw_value tw_value_bool(const char *key, bool b)
 {
-    struct tw_value value = tw__value_make(key, TW_VALUE_BOOL, NULL, 0);
+    struct tw_value value = tw__value_make(key, TW_VALUE_BOOL, TW__NULL, 0);
     value.as.b = b;
     return value;
 }
 
 TW__INLINE struct tw_value tw_value_int(const char *key, int64_t i)
 {
-    struct tw_value value = tw__value_make(key, TW_VALUE_INT, NULL, 0);
+    struct tw_value value = tw__value_make(key, TW_VALUE_INT, TW__NULL, 0);
     value.as.i = i;
     return value;
 }
 
 TW__INLINE struct tw_value tw_value_uint(const char *key, uint64_t u)
 {
-    struct tw_value value = tw__value_make(key, TW_VALUE_UINT, NULL, 0);
+    struct tw_value value = tw__value_make(key, TW_VALUE_UINT, TW__NULL, 0);
     value.as.u = u;
     return value;
 }
 
 TW__INLINE struct tw_value tw_value_double(const char *key, double d)
 {
-    struct tw_value value = tw__value_make(key, TW_VALUE_DOUBLE, NULL, 0);
+    struct tw_value value = tw__value_make(key, TW_VALUE_DOUBLE, TW__NULL, 0);
     value.as.d = d;
     return value;
 }
@@ -97,7 +97,7 @@ TW__INLINE struct tw_value tw_value_str(const char *key, const char *text)
 #define TW_ARG_HEADERS(key, items, count) tw__value_make(key, TW_VALUE_HEADERS, items, count)
 
 /* A number of any kind, a bool, or a string, with a key or without. */
-#define TW_VALUE(value) TW_ARG(NULL, value)
+#define TW_VALUE(value) TW_ARG(TW__NULL, value)
 #ifdef __cplusplus
 }
 #define TW_ARG(key, value) tw__value_any(key, value)
@@ -151,7 +151,7 @@ TW__INLINE struct tw_value tw__value_any(const char *k, unsigned long long v)
 }
 TW__INLINE struct tw_value tw__value_any(const char *k, float v)
 {
-    return tw_value_double(k, (double)v);
+    return tw_value_double(k, double{v});
 }
 TW__INLINE struct tw_value tw__value_any(const char *k, double v)
 {
@@ -161,6 +161,16 @@ TW__INLINE struct tw_value tw__value_any(const char *k, const char *v)
 {
     return tw_value_str(k, v);
 }
+/* What has data() and size(): std::string, std::string_view. No temporary: values are borrowed. */
+template <class T>
+static inline auto tw__value_any(const char *k, const T &v)
+    -> decltype(static_cast<const char *>(v.data()), static_cast<void>(v.size()), tw_value())
+{
+    return tw__value_make(k, TW_VALUE_STR, v.data(), v.size());
+}
+template <class T>
+auto tw__value_any(const char *k, const T &&v)
+    -> decltype(static_cast<const char *>(v.data()), static_cast<void>(v.size()), tw_value()) = delete;
 #else
 #define TW_ARG(key, value)   TW__BY_TYPE(value, tw__value_)(key, value)
 #define tw__value_bool       tw_value_bool

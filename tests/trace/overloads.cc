@@ -2,6 +2,9 @@
 #include <trackway/trackway.h>
 
 #include <string>
+#include <string_view>
+
+using namespace std::string_literals;
 
 int main()
 {
@@ -24,8 +27,15 @@ int main()
             tw_tag(span, "literal", "literal");
             tw_tag(span, "c_str", text.c_str());
             tw_tag_strn(span, "view", text.data(), 1);
+            tw_tag(span, "string", text);
+            tw_tag(span, "temporary", text + "\0and more"s);
+            tw_tag(span, "string_view", std::string_view(text).substr(2));
+            tw_tag(span, "empty", std::string_view());
         }
-        tw_event_tags("event", TW_ATTR("bool", false), TW_ATTR("n", 42), TW_ATTR("s", text.c_str()), TW_ATTR("d", 1.5));
+        tw_event_tags("event", TW_ATTR("bool", false), TW_ATTR("n", 42), TW_ATTR("s", text.c_str()), TW_ATTR("d", 1.5),
+                      TW_ATTR("string", text));
+        const tw_value argument = TW_ARG("name", text);
+        if (argument.kind != TW_VALUE_STR || argument.len != text.size()) return 2;
         tw_meta_set(TW_ATTR("callid", text.c_str()));
         tw_log_with(TW_LOG_WARNING, (TW_ATTR("request", 7), TW_ATTR("ok", true)), "%s of %zu", text.c_str(), text.size());
         tw_error("plain");
