@@ -20,6 +20,9 @@ static bool is_type(const struct tw__request *request, const char *type)
 static void refuse(const struct tw__request *request, unsigned status, const char *message, struct tw__reply *reply)
 {
     (void)request;
+    if (status == 404)
+        message = "spans come by POST to /api/v2/spans here; the page and queries have the address --http";
+    if (status == 405) message = "spans come by POST; what was stored is asked for at the address --http";
     tw__reply_error(reply, status, message);
     if (status == 503 || status == 429) reply->retry_after_s = 1;
 }

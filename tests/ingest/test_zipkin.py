@@ -93,7 +93,9 @@ def what_is_refused_is_answered_and_counted(folder):
             status, answer = collector.ask("zipkin", "POST", "/api/v2/spans", body, JSON)
             assert status == 400 and "error" in json.loads(answer), (body[:20], status, answer)
         assert collector.ask("zipkin", "POST", "/api/v1/spans", b"\x0c", {"Content-Type": "application/x-thrift"})[0] == 415
-        assert collector.ask("zipkin", "GET", "/api/v2/spans")[0] == 405
+        for path, expected in (("/api/v2/spans", 405), ("/zipkin/", 404)):  # who looks for Zipkin's page
+            status, answer = collector.ask("zipkin", "GET", path)
+            assert status == expected and "--http" in json.loads(answer)["error"], answer
         assert collector.ask("zipkin", "POST", "/api/v2/spans", json.dumps([{}, span("1", "2")]), JSON)[0] == 202
         collector.wait(bad=7, spans=1, rejected_spans=1)
 
