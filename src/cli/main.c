@@ -35,10 +35,11 @@ const struct tw__command tw__commands[] = {
     {look, "show", "TRACE", "one request as a waterfall",
      "Draws one request across all processes: the tree of its spans with bars to scale, tags, events, marks, messages "
      "and errors. TRACE is a trace id in any form (32 hex digits, 1-8-24, decimal) or the first digits of one, at "
-     "least 4. More than 8 children that look alike are told in one line.",
+     "least 4; the first 8 of Trackway's own are the second in which it began. More than 8 children that look alike "
+     "are told in one line.",
      "trackway show 6740c1f2a5b8e03d917c44aa02b1c9de\n"
-     "trackway show 6740c1f2 --brief\n"
-     "trackway show 6740c1f2 --all | less -R\n",
+     "trackway show 6740c1f2a5b8 --brief\n"
+     "trackway show 6740c1f2a5b8 --all | less -R\n",
      TW__OPTS_SOURCE | TW__OPTS_SERVER | TW__OPT_ALL | TW__OPT_BRIEF, tw__cmd_show},
     {look, "open", NULL, "spans in progress, or in progress at death",
      "Lists the spans that are open right now, and those that were open when their process died, the oldest first: "

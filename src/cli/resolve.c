@@ -62,7 +62,8 @@ static int choose(const struct search *search, const char *where, uint8_t id[16]
         tw__complain("no trace %s is in %s; trackway traces lists what is", search->text, where);
         return TW__EXIT_FAILED;
     }
-    tw__complain("%s is the beginning of several traces:", search->text);
+    tw__complain("%s is the beginning of several traces; give more digits (8 are but the second of its begin):",
+                 search->text);
     for (size_t i = 0; i < search->match_count; i++) {
         char hex[TW_TRACE_ID_HEX_LEN + 1];
         tw_trace_id_format(search->matches[i], hex);
