@@ -112,6 +112,20 @@ const tests = {
     assert.equal(query().service, undefined);
   },
 
+  async what_comes_is_seen_while_following() {
+    await open("/?where=name%3Darrived&follow=1");
+    await page.waitForSelector(".empty");
+    const now = BigInt(Date.now()) * 1000000n;
+    const span = { traceId: "f".repeat(31) + "1", spanId: "1".repeat(16), name: "arrived", startTimeUnixNano: String(now - 5000000n), endTimeUnixNano: String(now) };
+    const sent = await fetch(`${url}/api/tw/otlp/spans`, { method: "POST", body: JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans: [span] }] }] }) });
+    assert.equal(sent.status, 200);
+    await page.waitForSelector(".result");
+    assert.equal(await page.getAttribute(".follow", "aria-pressed"), "true");
+    await page.click(".follow");
+    await page.waitForURL((at) => !at.searchParams.has("follow"));
+    assert.equal(await page.getAttribute(".follow", "aria-pressed"), "false");
+  },
+
   async a_word_alone_is_answered_with_what_may_have_been_meant() {
     await open("/?where=order");
     await page.click("text=name~order");

@@ -96,7 +96,7 @@ function draw(canvas, heat, drag) {
   }
 }
 
-export function Heat({ query, info }) {
+export function Heat({ query, info, turn }) {
   const canvas = useRef(null);
   const [heat, setHeat] = useState(null);
   const [drag, setDrag] = useState(null);
@@ -108,7 +108,7 @@ export function Heat({ query, info }) {
     const stop = new AbortController();
     api.heatmap({ where, service, name, since: all[0], until: all[1], columns: 120 }, stop.signal).then(setHeat, (error) => error.name !== "AbortError" && setHeat(null));
     return () => stop.abort();
-  }, [query, all[0], all[1]]);
+  }, [query, all[0], all[1], turn]);
   const empty = !heat || !heat.columns.some((column) => column.spans);
   useEffect(() => {
     if (empty) return;

@@ -32,6 +32,10 @@ export function parameters(query) {
   return { where, service, name, order, min_trace, limit: limit || 50, ...time };
 }
 
+const FOLLOW_MS = 2000;
+/* A part of time that has been chosen stays as it is. */
+const isFollowing = (query) => query.follow === "1" && !query.since && !query.until;
+
 function Field({ label, children }) {
   return (
     <label class="field">
@@ -141,6 +145,16 @@ function Form({ query, error }) {
         </Field>
         <Choice label="Order" options={ORDERS} value={draft.order || "newest"} onChange={(e) => set({ order: e.currentTarget.value })} />
         <Choice label="At most" options={["20", "50", "200", "1000"].map(itself)} value={draft.limit || "50"} onChange={(e) => set({ limit: e.currentTarget.value })} />
+        <button
+          type="button"
+          class="follow"
+          aria-pressed={isFollowing(query)}
+          disabled={Boolean(draft.since)}
+          title="Look again every two seconds"
+          onClick={() => set({ follow: isFollowing(query) ? "" : "1" })}
+        >
+          Follow
+        </button>
       </div>
     </form>
   );
@@ -303,6 +317,7 @@ function Nothing({ query }) {
 export function SearchView() {
   const { query } = link.value;
   const [state, setState] = useState({ found: null, error: null, busy: true });
+  const [turn, setTurn] = useState(0);
   last = query;
   useEffect(() => {
     document.title = query.where ? `${query.where} · Trackway` : "Trackway";
@@ -318,11 +333,18 @@ export function SearchView() {
       },
     );
     return () => stop.abort();
-  }, [link.value]);
+  }, [link.value, turn]);
+  /* The next look begins when the last has been answered and the page is seen. */
+  useEffect(() => {
+    if (!isFollowing(query) || state.busy) return;
+    const again = () => (document.hidden ? (timer = setTimeout(again, FOLLOW_MS)) : setTurn((n) => n + 1));
+    let timer = setTimeout(again, FOLLOW_MS);
+    return () => clearTimeout(timer);
+  }, [query, state.busy, turn]);
   return (
     <main class="page" aria-busy={state.busy}>
       <Form query={query} error={state.error} />
-      {!state.error && <Heat query={query} info={known.value.info} />}
+      {!state.error && <Heat query={query} info={known.value.info} turn={turn} />}
       {state.found ? <Results found={state.found} query={query} /> : !state.error && <p class="muted count">Searching…</p>}
     </main>
   );
