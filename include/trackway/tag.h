@@ -62,6 +62,8 @@ enum {
     TW__TAG_IS_UINT32 = 16
 };
 
+/* More than 32 bits: of the same key as those that fit. */
+TW__DIRECT void tw__tag_wide(tw_span span, struct tw_key *key, int type, uint64_t bits);
 /* The span is not open, the key is new, or there is no room. */
 void tw__tag_bits_slow(tw_span span, struct tw_key *key, int type, uint64_t bits) __attribute__((cold));
 void tw__tag_literal_slow(tw_span span, struct tw_key *key, const char *text) __attribute__((cold));
@@ -75,42 +77,33 @@ TW__INLINE __attribute__((always_inline)) void tw__tag_reserve(char *slot, uint6
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
 
-/* Room for a tag of key->size bytes, at *at in the tags. Then come the bytes behind its head, and tw__tag_commit.
- * False: the slow way. */
-TW__INLINE __attribute__((always_inline)) bool tw__tag_begin(tw_span span, const struct tw_key *key, uint64_t *at)
+/* Room for a tag of key->size bytes and more, at *at in the tags. Then come the bytes behind its head, and
+ * tw__tag_commit. False: the slow way. */
+TW__INLINE __attribute__((always_inline)) bool tw__tag_begin(tw_span span, const struct tw_key *key, uint64_t more,
+                                                             uint64_t *at)
 {
     char *slot = (char *)span.slot;
     if (__builtin_expect(*(const uint64_t *)(const void *)(slot + TW__SLOT_ID_AT) != span.id, 0)) return false;
     *at = __atomic_load_n((uint64_t *)(void *)(slot + TW__SLOT_TAGS_LEN_AT), __ATOMIC_RELAXED);
-    uint64_t end = *at + __atomic_load_n(&key->size, __ATOMIC_ACQUIRE); /* pairs with tw__key_register: head is there */
+    uint64_t end = *at + more + __atomic_load_n(&key->size, __ATOMIC_ACQUIRE); /* pairs with tw__key_register */
     if (__builtin_expect(end > TW__SLOT_TAGS_MAX, 0)) return false;
     tw__tag_reserve(slot, end);
     return true;
 }
 
+/* bits: what is different in the head from the key's. */
 TW__INLINE __attribute__((always_inline)) void tw__tag_commit(tw_span span, const struct tw_key *key, uint64_t at,
-                                                         uint32_t len)
+                                                              uint32_t bits)
 {
     /* pairs with the reader's tag loop */
     __atomic_store_n((uint32_t *)(void *)((char *)span.slot + TW__SLOT_TAGS_AT + at),
-                     __atomic_load_n(&key->head, __ATOMIC_RELAXED) | len, __ATOMIC_RELEASE);
-}
-
-TW__INLINE __attribute__((always_inline)) void tw__tag_long(tw_span span, struct tw_key *key, int type, uint64_t bits)
-{
-    uint64_t at;
-    if (__builtin_expect(!tw__tag_begin(span, key, &at), 0)) {
-        tw__tag_bits_slow(span, key, type, bits);
-        return;
-    }
-    __atomic_store_n((uint64_t *)(void *)((char *)span.slot + TW__SLOT_TAGS_AT + 8 + at), bits, __ATOMIC_RELAXED);
-    tw__tag_commit(span, key, at, 0);
+                     __atomic_load_n(&key->head, __ATOMIC_RELAXED) ^ bits, __ATOMIC_RELEASE);
 }
 
 TW__INLINE __attribute__((always_inline)) void tw__tag_short(tw_span span, struct tw_key *key, int type, uint32_t bits)
 {
     uint64_t at;
-    if (__builtin_expect(!tw__tag_begin(span, key, &at), 0)) {
+    if (__builtin_expect(!tw__tag_begin(span, key, 0, &at), 0)) {
         tw__tag_bits_slow(span, key, type, bits);
         return;
     }
@@ -130,19 +123,30 @@ TW__INLINE __attribute__((always_inline)) void tw__tag_uint(tw_span span, struct
 
 TW__INLINE __attribute__((always_inline)) void tw__tag_int64(tw_span span, struct tw_key *key, int64_t value)
 {
-    tw__tag_long(span, key, TW__TAG_IS_INT, (uint64_t)value);
+    if (__builtin_expect(value == (int32_t)value, 1))
+        tw__tag_short(span, key, TW__TAG_IS_INT32, (uint32_t)value);
+    else
+        tw__tag_wide(span, key, TW__TAG_IS_INT, (uint64_t)value);
 }
 
 TW__INLINE __attribute__((always_inline)) void tw__tag_uint64(tw_span span, struct tw_key *key, uint64_t value)
 {
-    tw__tag_long(span, key, TW__TAG_IS_UINT, value);
+    if (__builtin_expect(value == (uint32_t)value, 1))
+        tw__tag_short(span, key, TW__TAG_IS_UINT32, (uint32_t)value);
+    else
+        tw__tag_wide(span, key, TW__TAG_IS_UINT, value);
 }
 
 TW__INLINE __attribute__((always_inline)) void tw__tag_double(tw_span span, struct tw_key *key, double value)
 {
-    uint64_t bits;
+    uint64_t at, bits;
     memcpy(&bits, &value, sizeof bits);
-    tw__tag_long(span, key, TW__TAG_IS_DOUBLE, bits);
+    if (__builtin_expect(!tw__tag_begin(span, key, 0, &at), 0)) {
+        tw__tag_bits_slow(span, key, TW__TAG_IS_DOUBLE, bits);
+        return;
+    }
+    __atomic_store_n((uint64_t *)(void *)((char *)span.slot + TW__SLOT_TAGS_AT + 8 + at), bits, __ATOMIC_RELAXED);
+    tw__tag_commit(span, key, at, 0);
 }
 
 /* So that a float does not meet -Wdouble-promotion in the program. */
@@ -154,7 +158,7 @@ TW__INLINE __attribute__((always_inline)) void tw__tag_float(tw_span span, struc
 TW__INLINE __attribute__((always_inline)) void tw__tag_bool(tw_span span, struct tw_key *key, bool value)
 {
     uint64_t at;
-    if (__builtin_expect(!tw__tag_begin(span, key, &at), 0)) {
+    if (__builtin_expect(!tw__tag_begin(span, key, 0, &at), 0)) {
         tw__tag_bits_slow(span, key, TW__TAG_IS_BOOL, value ? 1u : 0u);
         return;
     }

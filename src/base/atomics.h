@@ -98,14 +98,14 @@ static inline void tw__words_gather2(void *to, const uint64_t *first, const uint
 #endif
 }
 
-/* Clears 64 bytes (eight words). */
-static inline void tw__words_clear8(uint64_t *to)
+/* Clears 32 bytes (four words). */
+static inline void tw__words_clear4(uint64_t *to)
 {
 #if defined(TW__PLAIN_MOVES)
     __m128i zero = _mm_setzero_si128();
-    for (int i = 0; i < 8; i += 2) _mm_storeu_si128((__m128i *)(void *)(to + i), zero);
+    for (int i = 0; i < 4; i += 2) _mm_storeu_si128((__m128i *)(void *)(to + i), zero);
 #else
-    for (int i = 0; i < 8; i++) tw__store_relaxed(to + i, 0);
+    for (int i = 0; i < 4; i++) tw__store_relaxed(to + i, 0);
 #endif
 }
 

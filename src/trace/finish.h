@@ -5,28 +5,30 @@
 #include "ring/segment.h"
 #include "trace/runtime.h"
 
-static inline void tw__line_copy(uint8_t *to, const uint64_t *from)
+static inline void tw__half_copy(uint8_t *to, const uint64_t *from)
 {
     tw__words_copy2(to, from);
     tw__words_copy2(to + 16, from + 2);
-    tw__words_copy2(to + 32, from + 4);
-    tw__words_copy2(to + 48, from + 6);
 }
 
-/* Most spans have no more than a line of tags. */
+/* By half lines: four tags of one word are one. */
 static inline void tw__tags_copy(uint8_t *to, const struct tw__slot *slot, uint64_t len)
 {
     const uint64_t *from = (const uint64_t *)(const void *)slot->tags;
-    tw__line_copy(to, from);
-    for (uint64_t at = 64; __builtin_expect(at < len, 0); at += 64) tw__line_copy(to + at, from + at / 8);
+    tw__half_copy(to, from);
+    if (len <= 32) return;
+    tw__half_copy(to + 32, from + 4);
+    for (uint64_t at = 64; __builtin_expect(at < len, 0); at += 32) tw__half_copy(to + at, from + at / 8);
 }
 
 static inline void tw__tags_clear(struct tw__slot *slot, uint64_t len)
 {
     uint64_t *tags = (uint64_t *)(void *)slot->tags;
-    tw__words_clear8(tags);
-    for (uint64_t at = 64; __builtin_expect(at < len, 0); at += 64) tw__words_clear8(tags + at / 8);
+    tw__words_clear4(tags);
     tw__store_relaxed(&slot->tags_len, 0);
+    if (len <= 32) return;
+    tw__words_clear4(tags + 4);
+    for (uint64_t at = 64; __builtin_expect(at < len, 0); at += 32) tw__words_clear4(tags + at / 8);
 }
 
 /* Asks for the line that a record will be written to 16 records later: where this one goes comes from the last cache,

@@ -134,15 +134,32 @@ static void put_bits(tw_span span, enum tw__tag type, const char *key, uint64_t 
     tw__leave(block);
 }
 
+/* A key of integers is one of short ones, whatever its first value. */
+static enum tw__tag short_of(enum tw__tag type)
+{
+    return type == TW__TAG_INT ? TW__TAG_INT32 : type == TW__TAG_UINT ? TW__TAG_UINT32 : type;
+}
+
 void tw__tag_bits_slow(tw_span span, struct tw_key *key, int type, uint64_t bits)
 {
     struct tw__block *block = enter_for(span);
     if (!block) return;
-    if (tw__load_relaxed(&key->head) == 0) tw__key_register(block, key, (enum tw__tag)type);
+    if (tw__load_relaxed(&key->head) == 0) tw__key_register(block, key, short_of((enum tw__tag)type));
     struct tw__tag_in tag = {.key = (uint16_t)tw__load_relaxed(&key->head), .type = (uint8_t)type, .bits = bits,
                              .len = type == TW__TAG_BOOL ? (uint32_t)bits : 0};
     put(block, span.slot, &tag);
     tw__leave(block);
+}
+
+void tw__tag_wide(tw_span span, struct tw_key *key, int type, uint64_t bits)
+{
+    uint64_t at;
+    if (UNLIKELY(!tw__tag_begin(span, key, 8, &at))) {
+        tw__tag_bits_slow(span, key, type, bits);
+        return;
+    }
+    tw__store_relaxed((uint64_t *)(void *)(span.slot->tags + at + 8), bits);
+    tw__tag_commit(span, key, at, (uint32_t)(type ^ (int)short_of((enum tw__tag)type)) << 16);
 }
 
 __attribute__((noinline, cold)) static void text_slow(tw_span span, struct tw_key *key, enum tw__tag type,

@@ -329,15 +329,16 @@ static void numbers_take_a_word_where_their_type_or_value_fits(void **state)
         tw_span_set_int(span, "max", INT32_MAX);
         tw_span_set_int(span, "min", INT32_MIN);
         tw_span_set_uint(span, "umax", UINT32_MAX);
-        assert_int_equal(tag_bytes(span), 6 * 8);
-        tw_tag(span, "long", 1L);
+        tw_tag(span, "long", -1L);
+        tw_tag(span, "ulong", 1UL);
+        assert_int_equal(tag_bytes(span), 8 * 8);
         tw_span_set_int(span, "above", (int64_t)INT32_MAX + 1);
         tw_span_set_int(span, "below", (int64_t)INT32_MIN - 1);
         tw_span_set_uint(span, "uabove", (uint64_t)UINT32_MAX + 1);
-        assert_int_equal(tag_bytes(span), 6 * 8 + 4 * 16);
+        assert_int_equal(tag_bytes(span), 8 * 8 + 3 * 16);
         tw_span_end(span);
         const struct tw_record *r = the(i ? "short again" : "short");
-        assert_int_equal(r->tag_count, 10);
+        assert_int_equal(r->tag_count, 11);
         assert_int_equal(tag(r, "int")->type, TW_TYPE_INT);
         assert_true(tag(r, "int")->value.i == INT32_MIN);
         assert_int_equal(tag(r, "uint")->type, TW_TYPE_UINT);
@@ -347,10 +348,41 @@ static void numbers_take_a_word_where_their_type_or_value_fits(void **state)
         assert_true(tag(r, "max")->value.i == INT32_MAX && tag(r, "min")->value.i == INT32_MIN);
         assert_int_equal(tag(r, "umax")->type, TW_TYPE_UINT);
         assert_true(tag(r, "umax")->value.u == UINT32_MAX);
-        assert_true(tag(r, "long")->value.i == 1);
+        assert_int_equal(tag(r, "long")->type, TW_TYPE_INT);
+        assert_true(tag(r, "long")->value.i == -1);
+        assert_int_equal(tag(r, "ulong")->type, TW_TYPE_UINT);
+        assert_true(tag(r, "ulong")->value.u == 1);
         assert_true(tag(r, "above")->value.i == (int64_t)INT32_MAX + 1);
         assert_true(tag(r, "below")->value.i == (int64_t)INT32_MIN - 1);
         assert_true(tag(r, "uabove")->value.u == (uint64_t)UINT32_MAX + 1);
+    }
+    assert_no_losses();
+}
+
+/* One key of one place: what fits takes a word, what does not two, whichever was first. */
+static void a_long_is_short_or_long_by_its_value(void **state)
+{
+    (void)state;
+    static const int64_t values[] = {0, INT64_MAX, INT32_MAX, (int64_t)INT32_MAX + 1, INT32_MIN, (int64_t)INT32_MIN - 1,
+                                     INT64_MIN, -1};
+    enum { COUNT = sizeof values / sizeof *values };
+    for (int first = 0; first < COUNT; first++) {
+        tw_span span = tw_span_begin("longs");
+        for (int i = 0; i < COUNT; i++) {
+            tw_tag(span, "i", values[(first + i) % COUNT]);
+            tw_tag(span, "u", (uint64_t)values[(first + i) % COUNT]);
+        }
+        assert_int_equal(tag_bytes(span), 2 * COUNT * 8 + 4 * 8 + 5 * 8);
+        tw_span_end(span);
+        const struct tw_record *r = &read_all()->items[first];
+        assert_int_equal(r->tag_count, 2 * COUNT);
+        for (size_t i = 0; i < COUNT; i++) {
+            int64_t value = values[((size_t)first + i) % COUNT];
+            assert_int_equal(r->tags[2 * i].type, TW_TYPE_INT);
+            assert_true(r->tags[2 * i].value.i == value);
+            assert_int_equal(r->tags[2 * i + 1].type, TW_TYPE_UINT);
+            assert_true(r->tags[2 * i + 1].value.u == (uint64_t)value);
+        }
     }
     assert_no_losses();
 }
@@ -795,6 +827,7 @@ int main(void)
         RECORDING(fail_says_why_also_without_words),
         RECORDING(tag_takes_every_type),
         RECORDING(numbers_take_a_word_where_their_type_or_value_fits),
+        RECORDING(a_long_is_short_or_long_by_its_value),
         RECORDING(keys_known_at_run_time_take_every_type),
         RECORDING(null_texts_and_keys_are_empty),
         RECORDING(texts_of_every_length_are_kept_or_cut_at_4000),
