@@ -255,7 +255,8 @@ void tw_position_free(struct tw_position *position);
 
 /* Finds the segments of this host.
  * Shape    calls fn with the path of each file in dir, or, when dir is NULL, in $TRACKWAY_DIR, or else in the default
- *          folders of this user (of all users for root). Order by name. fn returns false to stop.
+ *          folders of this user (of all users for root); a setuid program's environment is not asked. Order by name. fn
+ *          returns false to stop.
  * Returns  how many files were visited, or TW_ERR_NOT_FOUND / TW_ERR_PERMISSION for a dir that was given. */
 int tw_segments_each(const char *dir, bool (*fn)(const char *path, void *data), void *data);
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
@@ -37,6 +38,11 @@ uint32_t tw__os_tid(void)
 uint32_t tw__os_uid(void)
 {
     return (uint32_t)geteuid();
+}
+
+bool tw__os_is_privileged(void)
+{
+    return getauxval(AT_SECURE) != 0;
 }
 
 void tw__os_thread_name(char name[16])

@@ -37,6 +37,10 @@ void tw__os_command(char *text, size_t cap);
 /* The program's name without its folder; never NULL or empty. */
 const char *tw__os_program(void);
 
+/* Whether the program has rights that whoever started it has not: setuid, setgid, capabilities of its file (AT_SECURE).
+ * Its environment then says what that other wants. */
+bool tw__os_is_privileged(void);
+
 /* Makes dir (mode 0700) if it is not there. TW_ERR_PERMISSION when it is there and belongs to somebody else, or others
  * may write to it; TW_ERR_SYSTEM otherwise. Only the last component is made. */
 int tw__os_make_private_dir(const char *dir);

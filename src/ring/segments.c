@@ -5,7 +5,8 @@
  * plain files are named.
  *
  * Limits: FILES_MAX per call, by then the folder is no longer ours to make sense of. A program that uses TRACKWAY_DIR
- * has it searched whether or not it exists yet; a folder that was asked for by name must be there.
+ * has it searched whether or not it exists yet; a folder that was asked for by name must be there. Like the rest of the
+ * environment (src/trace/env.c), TRACKWAY_DIR is not read in a program that has more rights than who started it.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -162,9 +163,14 @@ static int visit_all_users(struct visit *v)
     return result < 0 ? result : visited;
 }
 
+static const char *dir_of_environment(void)
+{
+    return tw__os_is_privileged() ? NULL : getenv("TRACKWAY_DIR");
+}
+
 static int visit_folders(const char *dir, struct visit *v)
 {
-    const char *chosen = dir ? dir : getenv("TRACKWAY_DIR");
+    const char *chosen = dir ? dir : dir_of_environment();
     char own[64];
     int more = 0;
 
@@ -190,7 +196,7 @@ int tw_segments_abandoned(const char *dir, bool (*fn)(const char *path, void *da
 
 int tw_segments_dir(char *path, size_t cap)
 {
-    const char *dir = getenv("TRACKWAY_DIR");
+    const char *dir = dir_of_environment();
     int n =
         dir && *dir ? snprintf(path, cap, "%s", dir) : snprintf(path, cap, SHM "/" PREFIX "%u", (unsigned)tw__os_uid());
     return n < 0 || (size_t)n >= cap ? TW_ERR_SPACE : n;

@@ -3,6 +3,11 @@
  * First every row of the table gets its text, then what the library itself needs is made of some of them; exporters
  * parse theirs when they open. A text that is given in tw_config.variables counts as if it stood in the environment,
  * before it.
+ *
+ * A program that has rights which whoever started it has not (setuid, setgid, capabilities of its file) is started
+ * with that other's environment, and nothing of it is read: it could name a file to write, a folder to record in, an
+ * address to send to. Rejected: to leave out only what names files; TRACKWAY_EXPORTER=file needs none, and each new
+ * setting would have to be thought of.
  */
 #include "trace/env.h"
 
@@ -11,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include <trackway/log.h>
 #include <trackway/propagate.h>
@@ -58,6 +64,11 @@ static const struct row {
 #undef ROW
 };
 
+static const char *from_environment(const char *name)
+{
+    return tw__os_is_privileged() ? NULL : getenv(name);
+}
+
 /* The value of the variable whose name is len bytes of name; NULL when it is not set. */
 static const char *variable(const struct tw_config *config, const char *name, size_t len)
 {
@@ -67,7 +78,7 @@ static const char *variable(const struct tw_config *config, const char *name, si
     if (len >= sizeof copy) return NULL;
     memcpy(copy, name, len);
     copy[len] = 0;
-    return getenv(copy);
+    return from_environment(copy);
 }
 
 static const char *row_text(const struct tw_config *config, const struct row *row)
@@ -166,6 +177,15 @@ static int read_missing(struct tw__settings *settings)
     return TW_ERR_SYNTAX;
 }
 
+/* Whether somebody has said something to us where it is not listened to. */
+static bool is_ignored(void)
+{
+    extern char **environ;
+    bool said = false;
+    for (char **at = environ; at && *at && !said; at++) said = strncmp(*at, "TRACKWAY", 8) == 0;
+    return said && tw__os_is_privileged();
+}
+
 static void read_switches(struct tw__settings *settings, const struct tw_config *config)
 {
     const char *on = row_text(config, &(struct row){rows[TW__SETTING_ON].variables, ""});
@@ -247,6 +267,7 @@ int tw__settings_read(struct tw__settings *settings, const struct tw_config *con
     int result = read_texts(settings, config, what);
     if (result < 0) return result;
     tw__diagnose_file(tw__setting(settings, TW__SETTING_DIAGNOSTICS)); /* what is wrong from here on */
+    settings->ignored = is_ignored();
     read_switches(settings, config);
     read_service(settings);
     *what = rows[TW__SETTING_LOG_LEVEL].variables;
@@ -282,7 +303,7 @@ static const char *calls_variable(const char *name)
     const struct tw_config config = {.variables = given ? given->list : NULL};
     int len = snprintf(whole, sizeof whole, "%s%s", calls_prefix, name);
     const char *text = variable(&config, whole, (size_t)len);
-    return given && text && !*text ? getenv(whole) : text;
+    return given && text && !*text ? from_environment(whole) : text;
 }
 
 static void read_calls_text(const char **field, const char *name)

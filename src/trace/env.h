@@ -1,5 +1,5 @@
 /* env: the library's configuration: tw_config where it says something, else the environment, else the defaults of
- * settings.h. The only place of the library that reads the environment. */
+ * settings.h. The only place of the library that reads the environment, but for src/ring/segments.c. */
 #ifndef TW_TRACE_ENV_H
 #define TW_TRACE_ENV_H
 
@@ -27,6 +27,7 @@ struct tw__settings {
     int log_level;                      /* enum tw_log_level */
     enum tw__missing context_missing;
     bool off, keep_file, random_trace_ids, no_tsc;
+    bool ignored; /* the environment says something, and is not to be read */
     struct tw__texts texts;
 };
 

@@ -135,6 +135,16 @@ static void begin_export(struct tw__segment *segment)
     }
 }
 
+/* What of the configuration is not used. */
+static void tell_settings(struct tw__segment *segment, bool given)
+{
+    if (state.settings.ignored)
+        notice(segment, TW_ERR_PERMISSION, "environment",
+               "TRACKWAY... is not read: the program is setuid or has capabilities", "");
+    if (tw__propagators_apply(&state.settings, given) != 0)
+        notice(segment, TW_ERR_RANGE, "propagation", "TRACKWAY_PROPAGATORS", "not all formats are known");
+}
+
 static void set_gate(void)
 {
     bool on = state.phase == NOT_BEGUN || state.phase == RECORDING;
@@ -258,8 +268,7 @@ static int begin(const struct tw_config *config)
     state.phase = RECORDING;
     tw__log_configure(state.settings.log_level);
     set_gate();
-    if (tw__propagators_apply(&state.settings, config && config->variables) != 0)
-        notice(segment, TW_ERR_RANGE, "propagation", "TRACKWAY_PROPAGATORS", "not all formats are known");
+    tell_settings(segment, config && config->variables);
     begin_export(segment);
     return 0;
 }
