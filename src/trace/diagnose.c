@@ -41,16 +41,34 @@ void tw__diagnose_file(const char *path)
 }
 
 /* Opened for each line: there are few, and descriptors are the program's. Waits for nobody. */
+static int open_file(const char *path)
+{
+    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+}
+
+/* Control bytes, and the C1 of UTF-8, which terminals obey as well: a program's name may be anybody's. */
+static void make_harmless(char *text, size_t len)
+{
+    unsigned char last = 0;
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c < 0x20 || c == 0x7f || (last == 0xc2 && c >= 0x80 && c < 0xa0)) text[i] = '?';
+        last = c;
+    }
+}
+
 static void append(const char *path, const char *text)
 {
     char line[LINE_BYTES];
-    int before = errno;
-    int len = snprintf(line, sizeof line, "trackway: %s %u: %.300s\n", tw__os_program(), tw__os_pid(), text);
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+    int before = errno, cancel = tw__os_cancel_not();
+    int len = snprintf(line, sizeof line, "trackway: %.64s %u: %.300s\n", tw__os_program(), tw__os_pid(), text);
+    int fd = len > 0 ? open_file(path) : -1;
     if (fd >= 0) {
-        if (len > 0 && (size_t)len < sizeof line && write(fd, line, (size_t)len) < 0) errno = before;
+        make_harmless(line, (size_t)len - 1);
+        if (write(fd, line, (size_t)len) < 0) errno = before;
         (void)close(fd);
     }
+    tw__os_cancel_again(cancel);
     errno = before;
 }
 
