@@ -3,13 +3,19 @@
  * A lock of its own, because the exporters' thread tells things while the runtime's lock is held by who waits for that
  * thread. The callback runs outside of it. The file is for who has not written the program, or has no callback in it: a
  * library prints nothing by itself.
+ *
+ * What it does to a program that expects nothing of it: a file is opened so that nobody waits, and closed again; a
+ * descriptor of the program's is asked first whether it has room (only another writer that fills it between question
+ * and write can make a line wait). Its mode is not changed: others may share it.
  */
 #include "trace/diagnose.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -40,6 +46,22 @@ void tw__diagnose_file(const char *path)
     pthread_mutex_unlock(&listener.lock);
 }
 
+/* The descriptor that a name in /dev or /proc means; -1: none of them. Opened anew, a plain file would be written from
+ * its beginning by the program, over our lines or under them, and a socket cannot be opened. */
+static int descriptor_of(const char *path)
+{
+    static const char *const folders[] = {"/dev/fd/", "/proc/self/fd/"};
+    if (strcmp(path, "/dev/stdout") == 0) return STDOUT_FILENO;
+    if (strcmp(path, "/dev/stderr") == 0) return STDERR_FILENO;
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        size_t len = strlen(folders[i]);
+        if (strncmp(path, folders[i], len) != 0) continue;
+        size_t digits = strspn(path + len, "0123456789");
+        if (digits > 0 && digits < 7 && !path[len + digits]) return (int)strtoul(path + len, NULL, 10);
+    }
+    return -1;
+}
+
 /* Opened for each line: there are few, and descriptors are the program's. Waits for nobody. */
 static int open_file(const char *path)
 {
@@ -57,17 +79,25 @@ static void make_harmless(char *text, size_t len)
     }
 }
 
+/* Not when that would have to wait: a descriptor of the program's keeps its mode. */
+static void write_line(int fd, const char *line, size_t len)
+{
+    struct pollfd room = {.fd = fd, .events = POLLOUT};
+    if (poll(&room, 1, 0) != 1 || !(room.revents & POLLOUT)) return;
+    if (write(fd, line, len) < 0) return; /* there is nobody to tell */
+}
+
 static void append(const char *path, const char *text)
 {
     char line[LINE_BYTES];
     int before = errno, cancel = tw__os_cancel_not();
     int len = snprintf(line, sizeof line, "trackway: %.64s %u: %.300s\n", tw__os_program(), tw__os_pid(), text);
-    int fd = len > 0 ? open_file(path) : -1;
-    if (fd >= 0) {
+    int own = descriptor_of(path), fd = own >= 0 ? own : open_file(path);
+    if (fd >= 0 && len > 0) {
         make_harmless(line, (size_t)len - 1);
-        if (write(fd, line, (size_t)len) < 0) errno = before;
-        (void)close(fd);
+        write_line(fd, line, (size_t)len);
     }
+    if (fd >= 0 && own < 0) (void)close(fd);
     tw__os_cancel_again(cancel);
     errno = before;
 }

@@ -4,7 +4,10 @@
 #include "trace/recording.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 static const char *dir;
 
@@ -52,6 +55,85 @@ static const char *text_of(const char *path)
     return text;
 }
 
+/* -- where it is written */
+
+/* The program's own lines are around those that it is told. */
+static int to_a_plain_file(void)
+{
+    static const char *const names[] = {"/dev/stderr", "/proc/self/fd/2", "/dev/fd/2"};
+    const char *notes = in_dir("notes");
+    for (size_t i = 0; i < 3; i++) {
+        int fd = open(notes, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), before = dup(STDERR_FILENO);
+        MUST(fd >= 0 && before >= 0 && dup2(fd, STDERR_FILENO) == STDERR_FILENO);
+        bool good = write(STDERR_FILENO, "one\n", 4) == 4 && tell(names[i], "pigeon") == 0 &&
+                    write(STDERR_FILENO, "two\n", 4) == 4;
+        MUST(dup2(before, STDERR_FILENO) == STDERR_FILENO && close(before) == 0 && close(fd) == 0 && good);
+        const char *said = text_of(notes), *told = strchr(said, '\n');
+        MUST(strncmp(said, "one\ntrackway: ", 14) == 0 && strstr(said, "pigeon"));
+        MUST(told && (told = strchr(told + 1, '\n')) && strcmp(told, "\ntwo\n") == 0);
+    }
+    return 0;
+}
+
+static void a_descriptor_of_the_program_is_written_where_it_stands(void **state)
+{
+    (void)state;
+    in_child(to_a_plain_file);
+}
+
+static int to_a_socket(void)
+{
+    int pair[2], before = dup(STDERR_FILENO);
+    char said[512] = "";
+    MUST(before >= 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+    MUST(dup2(pair[1], STDERR_FILENO) == STDERR_FILENO);
+    int result = tell("/dev/stderr", "pigeon"), flags = fcntl(STDERR_FILENO, F_GETFL);
+    MUST(dup2(before, STDERR_FILENO) == STDERR_FILENO && result == 0);
+    MUST(recv(pair[0], said, sizeof said - 1, MSG_DONTWAIT) > 0 && strstr(said, "pigeon"));
+    MUST(!(flags & O_NONBLOCK));
+    return 0;
+}
+
+static void a_socket_is_written_too(void **state)
+{
+    (void)state;
+    in_child(to_a_socket);
+}
+
+static int to_what_is_full(void)
+{
+    int ends[2];
+    char name[32], byte[4096] = "";
+    MUST(pipe2(ends, O_CLOEXEC) == 0 && fcntl(ends[1], F_SETFL, O_NONBLOCK) == 0);
+    while (write(ends[1], byte, sizeof byte) > 0) {
+    }
+    MUST(fcntl(ends[1], F_SETFL, 0) == 0);
+    (void)snprintf(name, sizeof name, "/dev/fd/%d", ends[1]);
+    (void)alarm(60); /* who waited would never come back */
+    return tell(name, "pigeon");
+}
+
+static void nobody_waits_for_a_pipe_that_is_full(void **state)
+{
+    (void)state;
+    in_child(to_what_is_full);
+}
+
+static int to_what_is_none(void)
+{
+    static const char *const names[] = {"/dev/fd/999", "/dev/fd/", "/dev/fd/1x", "/dev/fd/99999999999999999999", "."};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) MUST(tell(names[i], "pigeon") == 0);
+    return 0;
+}
+
+static void what_cannot_be_written_harms_nobody(void **state)
+{
+    (void)state;
+    in_child(to_what_is_none);
+}
+
+/* -- what is written */
+
 static int with_control_bytes(void)
 {
     char name[] = "na\033me\n";
@@ -94,6 +176,10 @@ static void a_program_of_a_long_name_is_told_too(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        ALONE(a_descriptor_of_the_program_is_written_where_it_stands),
+        ALONE(a_socket_is_written_too),
+        ALONE(nobody_waits_for_a_pipe_that_is_full),
+        ALONE(what_cannot_be_written_harms_nobody),
         ALONE(no_byte_of_a_line_steers_a_terminal),
         ALONE(a_program_of_a_long_name_is_told_too),
     };
