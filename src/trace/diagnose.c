@@ -6,7 +6,8 @@
  *
  * What it does to a program that expects nothing of it: a file is opened so that nobody waits, and closed again; a
  * descriptor of the program's is asked first whether it has room (only another writer that fills it between question
- * and write can make a line wait). Its mode is not changed: others may share it.
+ * and write can make a line wait). Its mode is not changed: others may share it. No link of somebody else's
+ * leads it to another file.
  */
 #include "trace/diagnose.h"
 
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/os.h"
@@ -62,10 +64,17 @@ static int descriptor_of(const char *path)
     return -1;
 }
 
-/* Opened for each line: there are few, and descriptors are the program's. Waits for nobody. */
+/* Opened for each line: there are few, and descriptors are the program's. A link is followed to a device only. */
 static int open_file(const char *path)
 {
-    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+    const int how = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    struct stat st;
+    int fd = open(path, how | O_CREAT | O_NOFOLLOW, 0600);
+    if (fd >= 0 || errno != ELOOP) return fd;
+    fd = open(path, how);
+    if (fd < 0 || (fstat(fd, &st) == 0 && S_ISCHR(st.st_mode))) return fd;
+    (void)close(fd);
+    return -1;
 }
 
 /* Control bytes, and the C1 of UTF-8, which terminals obey as well: a program's name may be anybody's. */

@@ -132,6 +132,25 @@ static void what_cannot_be_written_harms_nobody(void **state)
     in_child(to_what_is_none);
 }
 
+static int through_a_link(void)
+{
+    const char *link = in_dir("link"), *target = in_dir("target"), *full = in_dir("full");
+    FILE *file = fopen(target, "w");
+    MUST(file && fputs("precious\n", file) >= 0 && fclose(file) == 0);
+    MUST(symlink(target, link) == 0 && symlink("/dev/full", full) == 0);
+    MUST(tell(link, "pigeon") == 0);
+    MUST(strcmp(text_of(target), "precious\n") == 0);
+    MUST(unlink(target) == 0 && tell(link, "pigeon") == 0);
+    MUST(access(target, F_OK) != 0); /* nor is one made */
+    return tell(full, "pigeon");     /* a device takes what it likes */
+}
+
+static void no_link_leads_it_to_another_file(void **state)
+{
+    (void)state;
+    in_child(through_a_link);
+}
+
 /* -- what is written */
 
 static int with_control_bytes(void)
@@ -180,6 +199,7 @@ int main(void)
         ALONE(a_socket_is_written_too),
         ALONE(nobody_waits_for_a_pipe_that_is_full),
         ALONE(what_cannot_be_written_harms_nobody),
+        ALONE(no_link_leads_it_to_another_file),
         ALONE(no_byte_of_a_line_steers_a_terminal),
         ALONE(a_program_of_a_long_name_is_told_too),
     };
