@@ -6,8 +6,8 @@
  *
  * What it does to a program that expects nothing of it: a file is opened so that nobody waits, and closed again; a
  * descriptor of the program's is asked first whether it has room (only another writer that fills it between question
- * and write can make a line wait). Its mode is not changed: others may share it. No link of somebody else's
- * leads it to another file.
+ * and write can make a line wait). Its mode is not changed: others may share it. No link of somebody else's leads it to
+ * another file. Signals that a write is answered with (nobody reads, RLIMIT_FSIZE) are taken back.
  */
 #include "trace/diagnose.h"
 
@@ -15,10 +15,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/os.h"
@@ -88,12 +90,32 @@ static void make_harmless(char *text, size_t len)
     }
 }
 
+/* Whatever signal of these the write is answered with, the program never hears of it. SIGTTOU: a terminal is written to
+ * from its background. */
+static void write_unheard(int fd, const char *line, size_t len)
+{
+    static const struct timespec no_time;
+    sigset_t mask, before, pending;
+    (void)sigemptyset(&mask);
+    (void)sigaddset(&mask, SIGPIPE);
+    (void)sigaddset(&mask, SIGXFSZ);
+    (void)sigaddset(&mask, SIGTTOU);
+    if (pthread_sigmask(SIG_BLOCK, &mask, &before) != 0) return;
+    (void)sigpending(&pending);
+    int raised = write(fd, line, len) >= 0 ? 0 : errno == EPIPE ? SIGPIPE : errno == EFBIG ? SIGXFSZ : 0;
+    if (raised && sigismember(&pending, raised) == 0) {
+        (void)sigemptyset(&mask);
+        (void)sigaddset(&mask, raised);
+        (void)sigtimedwait(&mask, NULL, &no_time);
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 /* Not when that would have to wait: a descriptor of the program's keeps its mode. */
 static void write_line(int fd, const char *line, size_t len)
 {
     struct pollfd room = {.fd = fd, .events = POLLOUT};
-    if (poll(&room, 1, 0) != 1 || !(room.revents & POLLOUT)) return;
-    if (write(fd, line, len) < 0) return; /* there is nobody to tell */
+    if (poll(&room, 1, 0) == 1 && (room.revents & POLLOUT)) write_unheard(fd, line, len);
 }
 
 static void append(const char *path, const char *text)

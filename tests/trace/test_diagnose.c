@@ -5,8 +5,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 static const char *dir;
@@ -151,6 +156,94 @@ static void no_link_leads_it_to_another_file(void **state)
     in_child(through_a_link);
 }
 
+/* -- signals */
+
+static bool is_pending(int number)
+{
+    sigset_t pending;
+    return sigpending(&pending) == 0 && sigismember(&pending, number) == 1;
+}
+
+static bool is_blocked(int number)
+{
+    sigset_t now;
+    return pthread_sigmask(SIG_BLOCK, NULL, &now) == 0 && sigismember(&now, number) == 1;
+}
+
+static int where_nobody_reads(void)
+{
+    int ends[2];
+    char name[32];
+    sigset_t mask;
+    MUST(pipe2(ends, O_CLOEXEC) == 0 && close(ends[0]) == 0);
+    (void)snprintf(name, sizeof name, "/dev/fd/%d", ends[1]);
+    MUST(signal(SIGPIPE, SIG_DFL) != SIG_ERR);
+    MUST(tell(name, "pigeon") == 0);
+    MUST(!is_blocked(SIGPIPE) && !is_blocked(SIGXFSZ) && !is_blocked(SIGTTOU));
+    (void)sigemptyset(&mask);
+    (void)sigaddset(&mask, SIGPIPE);
+    MUST(pthread_sigmask(SIG_BLOCK, &mask, NULL) == 0);
+    MUST(tell(name, "pigeon") == 0 && !is_pending(SIGPIPE) && is_blocked(SIGPIPE));
+    MUST(raise(SIGPIPE) == 0); /* the program's own waits for it as before */
+    MUST(tell(name, "pigeon") == 0 && is_pending(SIGPIPE));
+    return 0;
+}
+
+static void a_pipe_that_nobody_reads_ends_no_program(void **state)
+{
+    (void)state;
+    in_child(where_nobody_reads);
+}
+
+static int beyond_the_largest_file(void)
+{
+    const struct rlimit small = {100, 100};
+    const char *notes = in_dir("notes");
+    static char bytes[100];
+    int fd = open(notes, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    struct tw_config config = small_config();
+    MUST(write(fd, bytes, sizeof bytes) == sizeof bytes && close(fd) == 0);
+    MUST(signal(SIGXFSZ, SIG_DFL) != SIG_ERR && setrlimit(RLIMIT_FSIZE, &small) == 0);
+    MUST(setenv("TRACKWAY_DIAGNOSTICS", notes, 1) == 0);
+    MUST(tw_init(&config) == TW_ERR_SPACE);
+    MUST(!is_blocked(SIGXFSZ));
+    return 0;
+}
+
+static void a_limit_on_file_sizes_ends_no_program(void **state)
+{
+    (void)state;
+    in_child(beyond_the_largest_file);
+}
+
+/* stty tostop */
+static int in_the_background(void)
+{
+    int master = posix_openpt(O_RDWR | O_CLOEXEC), status = 1;
+    char said[512] = "";
+    const char *name = master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0 ? ptsname(master) : NULL;
+    if (!name) return 77;
+    MUST(setsid() > 0);
+    int terminal = open(name, O_RDWR | O_CLOEXEC); /* of this session now */
+    struct termios mode;
+    MUST(terminal >= 0 && tcgetattr(terminal, &mode) == 0);
+    mode.c_lflag |= TOSTOP;
+    MUST(tcsetattr(terminal, TCSANOW, &mode) == 0);
+    pid_t pid = fork();
+    if (pid == 0) _exit(setpgid(0, 0) == 0 && signal(SIGTTOU, SIG_DFL) != SIG_ERR ? tell(name, "pigeon") : 1);
+    MUST(waitpid(pid, &status, WUNTRACED) == pid);
+    if (WIFSTOPPED(status)) (void)kill(pid, SIGKILL);
+    MUST(status == 0);
+    MUST(read(master, said, sizeof said - 1) > 0 && strstr(said, "pigeon"));
+    return 0;
+}
+
+static void a_terminal_stops_no_program_in_its_background(void **state)
+{
+    (void)state;
+    in_child(in_the_background);
+}
+
 /* -- what is written */
 
 static int with_control_bytes(void)
@@ -200,6 +293,9 @@ int main(void)
         ALONE(nobody_waits_for_a_pipe_that_is_full),
         ALONE(what_cannot_be_written_harms_nobody),
         ALONE(no_link_leads_it_to_another_file),
+        ALONE(a_pipe_that_nobody_reads_ends_no_program),
+        ALONE(a_limit_on_file_sizes_ends_no_program),
+        ALONE(a_terminal_stops_no_program_in_its_background),
         ALONE(no_byte_of_a_line_steers_a_terminal),
         ALONE(a_program_of_a_long_name_is_told_too),
     };
