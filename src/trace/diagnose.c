@@ -25,13 +25,13 @@
 
 #include "base/os.h"
 
-enum { PATH_BYTES = 512, LINE_BYTES = 512 };
+enum { LINE_BYTES = 512 };
 
 static struct {
     pthread_mutex_t lock;
     tw_diagnostic_fn *fn;
     void *data;
-    char file[PATH_BYTES];
+    char file[TW__DIAGNOSE_PATH_MAX];
 } listener = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 void tw__diagnose_to(tw_diagnostic_fn *fn, void *data)
@@ -42,12 +42,13 @@ void tw__diagnose_to(tw_diagnostic_fn *fn, void *data)
     pthread_mutex_unlock(&listener.lock);
 }
 
-void tw__diagnose_file(const char *path)
+int tw__diagnose_file(const char *path)
 {
-    size_t size = strlen(path) + 1;
+    bool fits = strlen(path) < sizeof listener.file;
     pthread_mutex_lock(&listener.lock);
-    memcpy(listener.file, size > sizeof listener.file ? "" : path, size > sizeof listener.file ? 1 : size);
+    memcpy(listener.file, fits ? path : "", fits ? strlen(path) + 1 : 1);
     pthread_mutex_unlock(&listener.lock);
+    return fits ? 0 : TW_ERR_RANGE;
 }
 
 /* The descriptor that a name in /dev or /proc means; -1: none of them. Opened anew, a plain file would be written from
@@ -135,7 +136,7 @@ static void append(const char *path, const char *text)
 
 void tw__diagnose(int error, const char *text)
 {
-    char file[PATH_BYTES];
+    char file[TW__DIAGNOSE_PATH_MAX];
     pthread_mutex_lock(&listener.lock);
     tw_diagnostic_fn *fn = listener.fn;
     void *data = listener.data;

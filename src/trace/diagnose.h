@@ -4,11 +4,13 @@
 
 #include <trackway/recorder.h>
 
+enum { TW__DIAGNOSE_PATH_MAX = 512 };
+
 /* Who is told from now on; NULL: nobody. */
 void tw__diagnose_to(tw_diagnostic_fn *fn, void *data);
 
-/* A file that gets it too, a line each: path is copied; empty: none. */
-void tw__diagnose_file(const char *path);
+/* A file that gets it too, a line each: path is copied; empty: none. TW_ERR_RANGE: too long, and there is none. */
+int tw__diagnose_file(const char *path);
 
 /* Tells it. Any thread, never a hot path. */
 void tw__diagnose(int error, const char *text);

@@ -260,13 +260,13 @@ int tw__settings_read(struct tw__settings *settings, const struct tw_config *con
 {
     static const struct tw_config nothing;
     if (!config) config = &nothing;
+    (void)tw__diagnose_file(row_text(config, &rows[TW__SETTING_DIAGNOSTICS])); /* first: the rest may be wrong */
     *what = "TRACKWAY_CALLS_";
     if (keep_calls(config) < 0) return TW_ERR_MEMORY;
     memset(settings, 0, offsetof(struct tw__settings, texts));
     settings->texts.used = 0;
     int result = read_texts(settings, config, what);
     if (result < 0) return result;
-    tw__diagnose_file(tw__setting(settings, TW__SETTING_DIAGNOSTICS)); /* what is wrong from here on */
     settings->ignored = is_ignored();
     read_switches(settings, config);
     read_service(settings);

@@ -246,6 +246,48 @@ static void a_terminal_stops_no_program_in_its_background(void **state)
 
 /* -- what is written */
 
+static int with_a_setting_too_long(void)
+{
+    const char *notes = in_dir("notes");
+    static char resource[60000];
+    struct tw_config config = small_config();
+    memset(resource, 'r', sizeof resource - 1);
+    MUST(setenv("TRACKWAY_RESOURCE", resource, 1) == 0 && setenv("TRACKWAY_DIAGNOSTICS", notes, 1) == 0);
+    MUST(tw_init(&config) == TW_ERR_RANGE);
+    MUST(strstr(text_of(notes), "recording is off: TRACKWAY_RESOURCE"));
+    return 0;
+}
+
+static void a_setting_that_is_too_long_is_told(void **state)
+{
+    (void)state;
+    in_child(with_a_setting_too_long);
+}
+
+static int in_a_file_of_a_long_name(void)
+{
+    char path[600], text[256];
+    struct tw_config config = small_config();
+    memset(path, '/', sizeof path);
+    for (size_t max = 511; max <= 512; max++) {
+        (void)snprintf(path + max - strlen(dir) - 6, strlen(dir) + 7, "%s/notes", dir);
+        MUST(strlen(path) == max && setenv("TRACKWAY_DIAGNOSTICS", path, 1) == 0);
+        config.exporter = max == 511 ? "pigeon" : NULL;
+        MUST(tw_init(&config) == 0);
+        int error = tw_recorder_error(text, sizeof text);
+        if (max == 511) MUST(error == TW_ERR_NOT_FOUND && strstr(text_of(path), "pigeon"));
+        if (max == 512) MUST(error == TW_ERR_RANGE && strstr(text, "TRACKWAY_DIAGNOSTICS: longer"));
+        MUST(tw_shutdown(SECOND) == 0);
+    }
+    return 0;
+}
+
+static void a_path_that_is_too_long_is_told_to_who_looks_at_the_process(void **state)
+{
+    (void)state;
+    in_child(in_a_file_of_a_long_name);
+}
+
 static int with_control_bytes(void)
 {
     char name[] = "na\033me\n";
@@ -296,6 +338,8 @@ int main(void)
         ALONE(a_pipe_that_nobody_reads_ends_no_program),
         ALONE(a_limit_on_file_sizes_ends_no_program),
         ALONE(a_terminal_stops_no_program_in_its_background),
+        ALONE(a_setting_that_is_too_long_is_told),
+        ALONE(a_path_that_is_too_long_is_told_to_who_looks_at_the_process),
         ALONE(no_byte_of_a_line_steers_a_terminal),
         ALONE(a_program_of_a_long_name_is_told_too),
     };
