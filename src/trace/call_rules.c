@@ -179,7 +179,8 @@ static enum tw_span_kind kind_of(const char *type)
     return TW_KIND_SERVER;
 }
 
-static const struct tw__paths *paths_of(const struct tw_entrypoint *entrypoint, const struct tw__call_config *config)
+static const struct tw__paths *paths_of(const struct tw_entrypoint *entrypoint, const struct tw__call_config *config,
+                                        struct trouble *t)
 {
     const char *lists[TW__CALL_NAMED_MAX + 3] = {entrypoint->sensitive, config->sensitive[0], config->sensitive[1]};
     size_t count = 3, bad;
@@ -192,10 +193,9 @@ static const struct tw__paths *paths_of(const struct tw_entrypoint *entrypoint, 
         }
     int result = tw__paths_compile(lists, count, &paths, &bad);
     if (result < 0) {
-        char what[200];
-        (void)snprintf(what, sizeof what, "%.60s: the sensitive paths \"%.80s\" hide everything",
+        t->error = result;
+        (void)snprintf(t->why, sizeof t->why, "%.60s: the sensitive paths \"%.80s\" hide everything",
                        entrypoint->name ? entrypoint->name : "?", lists[bad]);
-        tw__runtime_notice(result, what);
         return tw__paths_everything;
     }
     if (tw__paths_any(paths)) return paths;
@@ -227,7 +227,8 @@ static bool name_it(struct tw__call_rules *rules)
 }
 
 /* Under lock. */
-static const struct tw__call_rules *make(struct tw_entrypoint *entrypoint, const struct tw__call_config *config)
+static const struct tw__call_rules *make(struct tw_entrypoint *entrypoint, const struct tw__call_config *config,
+                                         struct trouble *t)
 {
     struct tw__call_rules *rules = calloc(1, sizeof *rules);
     if (!rules) return NULL;
@@ -242,7 +243,7 @@ static const struct tw__call_rules *make(struct tw_entrypoint *entrypoint, const
     rules->truncate = tw__patterns_match(config->truncate, name);
     rules->truncate_response = tw__patterns_match(config->truncate_response, name);
     rules->drop = tw__patterns_match(config->drop, name);
-    rules->paths = paths_of(entrypoint, config);
+    rules->paths = paths_of(entrypoint, config, t);
     if (!name_it(rules)) {
         free(rules);
         return NULL;
@@ -258,16 +259,17 @@ const struct tw__call_rules *tw__call_rules_of(struct tw_entrypoint *entrypoint)
     const struct tw__call_rules *rules = tw__load_acquire(&entrypoint->own); /* pairs with make */
     const struct tw__call_config *config = tw__load_acquire(&state.config);  /* pairs with configure */
     if (__builtin_expect(rules && rules->config == config, 1)) return rules;
-    struct trouble t = {0};
+    struct trouble t = {0}, own = {0};
     (void)tw__runtime_segment(); /* it knows the service */
     int cancel = tw__os_cancel_not();
     pthread_mutex_lock(&state.lock);
     config = state.config ? state.config : configure(NULL, &t);
     rules = entrypoint->own;
-    if (config && (!rules || rules->config != config)) rules = make(entrypoint, config);
+    if (config && (!rules || rules->config != config)) rules = make(entrypoint, config, &own);
     pthread_mutex_unlock(&state.lock);
     tw__os_cancel_again(cancel);
     if (t.error) tw__runtime_notice(t.error, t.why);
+    if (own.error) tw__runtime_notice(own.error, own.why);
     return config ? rules : NULL;
 }
 

@@ -1,5 +1,6 @@
 /* diagnose: see the header.
  *
+ * Whoever tells something holds no lock: a file may lie on a disk that is slow or gone, and a callback is not ours.
  * A lock of its own, because the exporters' thread tells things while the runtime's lock is held by who waits for that
  * thread. The callback runs outside of it. The file is for who has not written the program, or has no callback in it: a
  * library prints nothing by itself.

@@ -12,7 +12,7 @@ void tw__diagnose_to(tw_diagnostic_fn *fn, void *data);
 /* A file that gets it too, a line each: path is copied; empty: none. TW_ERR_RANGE: too long, and there is none. */
 int tw__diagnose_file(const char *path);
 
-/* Tells it. Any thread, never a hot path. */
+/* Tells it. Any thread, with no lock held, never a hot path. */
 void tw__diagnose(int error, const char *text);
 
 /* In a forked child: whoever held the lock is in the parent. */

@@ -37,6 +37,13 @@ struct tw__runtime tw__runtime;
 
 enum phase { NOT_BEGUN, RECORDING, FAILED, ENDED };
 
+enum { TEXT_MAX = 256, NEWS_MAX = 5 }; /* one beginning has five at most */
+
+struct news {
+    int error;
+    char text[TEXT_MAX];
+};
+
 /* Under lock. */
 static struct {
     pthread_mutex_t lock;
@@ -48,7 +55,9 @@ static struct {
     struct tw__segment *previous; /* ended, or the parent's: its dictionary goes on in the next */
     struct tw__settings settings;
     int error;
-    char error_text[256];
+    char error_text[TEXT_MAX];
+    unsigned news_count; /* is told when the lock is free: who writes a line may wait for a disk */
+    struct news news[NEWS_MAX];
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* A thread that is cancelled while it opens a file would take the lock along. */
@@ -61,48 +70,55 @@ static void lock_state(void)
 
 static void unlock_state(void)
 {
+    struct news news[NEWS_MAX];
+    unsigned count = state.news_count;
     int before = state.cancel;
+    memcpy(news, state.news, count * sizeof *news);
+    state.news_count = 0;
     pthread_mutex_unlock(&state.lock);
+    for (unsigned i = 0; i < count; i++) tw__diagnose(news[i].error, news[i].text);
     tw__os_cancel_again(before);
+}
+
+/* Under lock. Told once, until something else is wrong. */
+static void is_wrong(int error, const char text[TEXT_MAX])
+{
+    if (strcmp(text, state.error_text) == 0) return;
+    state.error = error;
+    memcpy(state.error_text, text, TEXT_MAX);
+    if (state.news_count == NEWS_MAX) return;
+    struct news *news = &state.news[state.news_count++];
+    news->error = error;
+    memcpy(news->text, text, TEXT_MAX);
 }
 
 /* dir: the folder that was configured; empty: none, or it has nothing to do with it. */
 static void problem(int error, const char *what, const char *dir)
 {
-    char text[sizeof state.error_text];
+    char text[TEXT_MAX];
     if (error == TW_ERR_OFF)
         (void)snprintf(text, sizeof text, "recording is off: %s", what);
     else
         (void)snprintf(text, sizeof text, "recording is off: %s%s%.150s: %s", what, *dir ? " in " : "", dir,
                        tw_err_text(error));
-    if (state.error == error && strcmp(text, state.error_text) == 0) return;
-    state.error = error;
-    memcpy(state.error_text, text, sizeof text);
-    tw__diagnose(error, state.error_text);
+    is_wrong(error, text);
 }
 
 /* Recording is on, but something else that was asked for is not. */
 static void notice(struct tw__segment *segment, int error, const char *area, const char *what, const char *reason)
 {
-    char text[sizeof state.error_text];
+    char text[TEXT_MAX];
     (void)snprintf(text, sizeof text, "%s: %s%s%s", area, what, *reason ? ": " : "", reason);
     tw__control_notice(segment, text + strlen(area) + 2);
-    if (strcmp(text, state.error_text) == 0) return;
-    state.error = error;
-    memcpy(state.error_text, text, sizeof text);
-    tw__diagnose(error, state.error_text);
+    is_wrong(error, text);
 }
 
 void tw__runtime_notice(int error, const char *what)
 {
-    char text[sizeof state.error_text];
+    char text[TEXT_MAX];
     (void)snprintf(text, sizeof text, "calls: %.120s: %s", what, tw_err_text(error));
     lock_state();
-    if (strcmp(text, state.error_text) != 0) {
-        state.error = error;
-        memcpy(state.error_text, text, sizeof text);
-        tw__diagnose(error, state.error_text);
-    }
+    is_wrong(error, text);
     unlock_state();
 }
 
@@ -174,6 +190,7 @@ static void forget_parent(void)
     struct tw__segment *segment = tw__runtime.segment;
     for (struct tw__segment *s = state.newest; s; s = s->older) tw__segment_forget(s);
     if (segment) state.previous = segment;
+    state.news_count = 0; /* the parent tells them */
     tw__diagnose_after_fork();
     tw__export_forget();
     tw__live_own_forget();

@@ -244,6 +244,64 @@ static void a_terminal_stops_no_program_in_its_background(void **state)
     in_child(in_the_background);
 }
 
+/* -- locks */
+
+static unsigned told;
+
+/* Would wait for ever if it were told under the lock that other threads' first spans wait for. */
+static void ask_back(void *data, int error, const char *text)
+{
+    char again[256];
+    (void)data;
+    (void)text;
+    told += tw_recorder_error(again, sizeof again) == error;
+}
+
+static int with_a_callback_that_asks(void)
+{
+    static const char *const none[] = {"TRACKWAY_PROPAGATORS=pigeon", NULL};
+    struct tw_config config = small_config();
+    (void)alarm(60);
+    config.diagnostic = ask_back;
+    config.dir = "/proc/nonexistent/folder";
+    MUST(tw_init(&config) == TW_ERR_SYSTEM && told == 1);
+    config.dir = dir;
+    config.variables = none;
+    MUST(tw_init(&config) == 0 && told == 2);
+    config.exporter = "pigeon";
+    MUST(tw_shutdown(SECOND) == 0);
+    MUST(tw_init(&config) == 0 && told >= 3);
+    return 0;
+}
+
+static void ask_rules(void *data, int error, const char *text)
+{
+    (void)data;
+    (void)error;
+    told += strstr(text, "hide everything") && tw_calls_configure(&(struct tw_calls_config){0}, NULL) == 0;
+}
+
+static int with_a_callback_that_configures(void)
+{
+    static struct tw_entrypoint bad = {.name = "bad", .sensitive = "a..b"};
+    struct tw_config config = small_config();
+    struct tw_call call;
+    (void)alarm(60);
+    config.diagnostic = ask_rules;
+    MUST(tw_init(&config) == 0);
+    tw_call_begin(&call, &bad, &(struct tw_call_input){0});
+    tw_call_fail(&call, &(struct tw_failure){.type = "of no interest"});
+    MUST(told == 1);
+    return tw_shutdown(SECOND);
+}
+
+static void it_is_told_when_no_lock_is_held(void **state)
+{
+    (void)state;
+    in_child(with_a_callback_that_asks);
+    in_child(with_a_callback_that_configures);
+}
+
 /* -- what is written */
 
 static int with_a_setting_too_long(void)
@@ -340,6 +398,7 @@ int main(void)
         ALONE(a_terminal_stops_no_program_in_its_background),
         ALONE(a_setting_that_is_too_long_is_told),
         ALONE(a_path_that_is_too_long_is_told_to_who_looks_at_the_process),
+        ALONE(it_is_told_when_no_lock_is_held),
         ALONE(no_byte_of_a_line_steers_a_terminal),
         ALONE(a_program_of_a_long_name_is_told_too),
     };
