@@ -1,9 +1,9 @@
 /* diagnose: see the header.
  *
- * Whoever tells something holds no lock: a file may lie on a disk that is slow or gone, and a callback is not ours.
  * A lock of its own, because the exporters' thread tells things while the runtime's lock is held by who waits for that
- * thread. The callback runs outside of it. The file is for who has not written the program, or has no callback in it: a
- * library prints nothing by itself.
+ * thread. File and callback get theirs outside of it, and whoever tells holds no other: a disk may be slow or gone, and
+ * a callback is not ours. The file is for who has not written the program, or has no callback in it: a library prints
+ * nothing by itself.
  *
  * What it does to a program that expects nothing of it: a file is opened so that nobody waits, and closed again; a
  * descriptor of the program's is asked first whether it has room (only another writer that fills it between question
