@@ -114,7 +114,7 @@ struct tw_stats {
     uint64_t records;       /* in the arena now */
     struct tw_process process;
 };
-/* Everything counted. Returns 0 or TW_ERR_OFF. Cost: one pass over the arena. */
+/* Everything counted; the texts of process are empty. Returns 0 or TW_ERR_OFF. Cost: one pass over the arena. */
 int tw_recorder_stats(struct tw_stats *out);
 
 #ifdef __cplusplus

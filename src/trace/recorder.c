@@ -238,6 +238,8 @@ int tw_recorder_stats(struct tw_stats *out)
     memset(&out->process.command, 0, sizeof out->process.command);
     memset(&out->process.host, 0, sizeof out->process.host);
     memset(&out->process.path, 0, sizeof out->process.path);
+    memset(&out->process.sampler, 0, sizeof out->process.sampler);
+    memset(&out->process.notice, 0, sizeof out->process.notice);
     tw_reader_close(reader);
     return result;
 }

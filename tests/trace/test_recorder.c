@@ -37,6 +37,8 @@ static struct tw_stats stats(void)
 {
     struct tw_stats s;
     assert_int_equal(tw_recorder_stats(&s), 0);
+    assert_null(s.process.sampler.ptr); /* its reader has gone */
+    assert_null(s.process.notice.ptr);
     return s;
 }
 
