@@ -20,10 +20,12 @@ enum { STRIDE = 4096 };
 
 /* -- views */
 
+/* A day stands after its last hour: what is in it was written later. */
 static int by_time(const void *a, const void *b)
 {
     const struct tw__part *one = *(struct tw__part *const *)a, *two = *(struct tw__part *const *)b;
     if (one->name.until_ns != two->name.until_ns) return one->name.until_ns < two->name.until_ns ? -1 : 1;
+    if (one->name.from_ns != two->name.from_ns) return one->name.from_ns > two->name.from_ns ? -1 : 1;
     return strcmp(one->name.text, two->name.text);
 }
 

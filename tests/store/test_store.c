@@ -269,6 +269,37 @@ static void times_decide_the_partition_and_absurd_ones_have_their_own(void **sta
     made_remove(folder);
 }
 
+/* What is open for longer than a day goes on in the partition of the day. */
+static void a_copy_in_the_partition_of_the_day_is_later_than_one_of_its_last_hour(void **state)
+{
+    (void)state;
+    const char *folder = made_folder();
+    struct tw__store_options options = options_of(folder);
+    static const char *const names[] = {"of the hour", "of the day"};
+    for (int i = 0; i < 2; i++) {
+        struct tw__spans in = {0};
+        now_ns = (UINT64_C(1795823940) + (uint64_t)i * 90000) * 1000000000; /* 23:59 UTC; 25 hours later */
+        struct tw__store *store = made_open(&options);
+        struct tw__span *span = made_span(&in, "cart", names[i], 1, 1, 0, 0);
+        span->start_ns = UINT64_C(1795823940000000000);
+        span->end_ns = 0;
+        span->open = true;
+        assert_int_equal(tw__store_write(store, &in), 0);
+        tw__spans_fini(&in);
+        tw__store_close(store);
+    }
+    assert_true(has_part(folder, "2026-11-27T23") && has_part(folder, "2026-11-27"));
+    struct tw__store *store = made_open(&options);
+    struct tw__spans out = {0};
+    const uint8_t id[16] = {[15] = 1};
+    assert_int_equal(tw__store_trace(store, id, 0, &out), 0);
+    assert_memory_equal(out.items[0].name.ptr, names[1], strlen(names[1]));
+    tw__spans_fini(&out);
+    tw__store_close(store);
+    made_remove(folder);
+    now_ns = MADE_EPOCH_NS;
+}
+
 static void late_spans_join_their_trace(void **state)
 {
     (void)state;
@@ -585,6 +616,7 @@ int main(void)
         cmocka_unit_test(an_open_span_is_as_hot_as_it_is_known_to_be_long),
         cmocka_unit_test(spans_without_an_id_are_never_taken_for_copies),
         cmocka_unit_test(times_decide_the_partition_and_absurd_ones_have_their_own),
+        cmocka_unit_test(a_copy_in_the_partition_of_the_day_is_later_than_one_of_its_last_hour),
         cmocka_unit_test(late_spans_join_their_trace),
         cmocka_unit_test(memory_that_is_used_again_and_again_does_not_grow),
         cmocka_unit_test(what_is_older_than_it_may_be_goes_by_the_hour),
