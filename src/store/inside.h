@@ -173,5 +173,7 @@ bool tw__value_is(unsigned type, uint64_t number, const struct tw_text *strings,
 
 /* Folds copies of spans from index first on: the later in the batch counts more. Sorts by begin. */
 int tw__spans_fold(struct tw__spans *spans, size_t first);
+/* The same without sorting. written: they stand in the order of writing; else only an open one gives way. */
+int tw__spans_drop_copies(struct tw__spans *spans, size_t first, bool written);
 
 #endif
