@@ -142,7 +142,7 @@ struct tw__hits {
     const struct tw__part_block *block;
     const struct tw__head *head;
     const struct tw__table *table;
-    size_t table_index;
+    size_t index; /* of part or table in the view */
     const uint32_t *rows;
     size_t count;
     struct tw__pool *scratch; /* emptied after each call */
@@ -173,7 +173,8 @@ bool tw__value_is(unsigned type, uint64_t number, const struct tw_text *strings,
 
 /* Folds copies of spans from index first on: the later in the batch counts more. Sorts by begin. */
 int tw__spans_fold(struct tw__spans *spans, size_t first);
-/* The same without sorting. written: they stand in the order of writing; else only an open one gives way. */
-int tw__spans_drop_copies(struct tw__spans *spans, size_t first, bool written);
+/* The same without sorting: each span stands where its first copy stood. from: of each that stays, which it was, from
+ * first on; may be NULL. */
+int tw__spans_drop_copies(struct tw__spans *spans, size_t first, uint32_t *from);
 
 #endif

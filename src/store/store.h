@@ -11,9 +11,10 @@
  * be another. All that is asked is asked in terms of spans; what a search means for traces is src/query's.
  *
  * The same span twice: spans of one trace with the same span id (not zero) are one span. A finished one counts before
- * an open one, then the one written later. trace and find hand out the one that counts. Scans, heat maps, edges and
- * counts see what is stored: two copies, when they were written far apart, until compaction has folded them, which
- * happens in the background: store_keep.c says when.
+ * an open one, then the one written later. trace hands out the one that counts; find the one that counts of those that
+ * match, but for one that is too short for the slowest, or began too early for the newest, to be looked at. Scans, heat
+ * maps, edges and counts see what is stored: two copies, when they were written far apart, until compaction has folded
+ * them, which happens in the background: store_keep.c says when.
  *
  * Threads  [any thread] all calls but open and close; writers and readers do not wait for each other. */
 #ifndef TW_STORE_STORE_H

@@ -9,15 +9,16 @@
 #include "store/inside.h"
 
 struct place {
-    uint64_t key;          /* larger is better */
-    uint64_t seq;          /* of copies the larger one was written later */
-    struct tw__part *part; /* NULL: of a table */
+    uint64_t key; /* larger is better */
+    uint64_t seq;
     int64_t block;
-    uint32_t table, row, out;
+    uint32_t at; /* in the view: of partitions by time, then of tables by age */
+    uint32_t row, out;
 };
 
 struct finding {
     const struct tw__store_query *query;
+    const struct tw__view *view;
     struct place *heap; /* the worst on top */
     size_t count, limit;
     bool moved; /* a block was removed or compacted while places were read */
@@ -76,10 +77,9 @@ static int find_hits(void *data, struct tw__hits *hits)
     if (hits->table) (void)pthread_mutex_lock(&hits->store->lock);
     for (size_t i = 0; i < hits->count; i++) {
         struct place place = {.key = key_of_row(finding, hits, hits->rows[i]),
-                              .seq = hits->part ? hits->block->seq : UINT64_MAX,
-                              .part = hits->part,
+                              .seq = hits->part ? hits->block->seq : 0,
                               .block = hits->part ? hits->block->id : 0,
-                              .table = (uint32_t)hits->table_index,
+                              .at = (uint32_t)(hits->index + (hits->part ? 0 : finding->view->part_count)),
                               .row = hits->rows[i]};
         offer(finding, &place);
     }
@@ -105,21 +105,20 @@ static bool find_wants(void *data, const struct tw__part_block *block)
     return false;
 }
 
-static int by_place(const void *a, const void *b)
+/* Of copies the one that stands later was written later. */
+static int by_writing(const void *a, const void *b)
 {
     const struct place *one = a, *two = b;
-    if (one->part != two->part) return (uintptr_t)one->part < (uintptr_t)two->part ? -1 : 1;
+    if (one->at != two->at) return one->at < two->at ? -1 : 1;
+    if (one->seq != two->seq) return one->seq < two->seq ? -1 : 1;
     if (one->block != two->block) return one->block < two->block ? -1 : 1;
-    if (one->table != two->table) return one->table < two->table ? -1 : 1;
     return one->row < two->row ? -1 : one->row > two->row;
 }
 
-/* Of one key in the order of writing: of open copies the last counts. */
 static int by_key(const void *a, const void *b)
 {
     const struct place *one = a, *two = b;
     if (one->key != two->key) return one->key > two->key ? -1 : 1;
-    if (one->seq != two->seq) return one->seq < two->seq ? -1 : 1;
     return one->out < two->out ? -1 : one->out > two->out;
 }
 
@@ -136,66 +135,80 @@ static int read_group(struct tw__view *view, const struct place *places, size_t 
     uint32_t *rows = tw__pool_take(scratch, count * sizeof *rows, 4);
     if (!rows) return TW_ERR_MEMORY;
     for (size_t i = 0; i < count; i++) rows[i] = places[i].row;
-    struct tw__hits hits = {
-        .store = view->store, .part = places->part, .rows = rows, .count = count, .scratch = scratch};
-    if (!places->part) {
-        hits.table = view->tables[places->table];
+    struct tw__hits hits = {.store = view->store, .rows = rows, .count = count, .scratch = scratch};
+    if (places->at >= view->part_count) {
+        hits.table = view->tables[places->at - view->part_count];
         return tw__hits_read(&hits, parts, NULL, 0, out);
     }
     bool there;
-    int error = tw__view_lock(view, places->part, &there);
+    struct tw__part *part = view->parts[places->at];
+    int error = tw__view_lock(view, part, &there);
     if (error || !there) return error ? error : TW_ERR_NOT_FOUND;
     struct tw__part_block block = {.id = places->block};
-    if (!bsearch(&block, places->part->blocks, places->part->block_count, sizeof block, by_block)) {
-        tw__part_unlock(places->part);
+    if (!bsearch(&block, part->blocks, part->block_count, sizeof block, by_block)) {
+        tw__part_unlock(part);
         return TW_ERR_NOT_FOUND;
     }
     struct tw__head head;
     const void *bytes;
     size_t len;
+    hits.part = part;
     hits.block = &block;
     hits.head = &head;
-    error = tw__part_head(places->part, block.id, &bytes, &len);
+    error = tw__part_head(part, block.id, &bytes, &len);
     if (!error) error = tw__head_read(bytes, len, TW__HEAD_ALL, scratch, &head);
     if (!error && places[count - 1].row >= head.rows) error = TW_ERR_CORRUPT;
     if (!error) error = tw__hits_read(&hits, parts, NULL, 0, out);
-    tw__part_unlock(places->part);
+    tw__part_unlock(part);
     return error;
 }
 
-/* Spans of all places, in their order. */
+/* Spans of all places, in the order of writing; both without those that are not there any more. */
 static int read_places(struct tw__view *view, struct finding *finding, unsigned parts, struct tw__spans *out)
 {
     struct place *places = finding->heap;
-    size_t first = out->count, n = 0;
+    size_t n = 0;
     struct tw__pool scratch = {.limit_bytes = (size_t)1 << 30};
     int error = 0;
-    if (finding->count) qsort(places, finding->count, sizeof *places, by_place);
+    if (finding->count) qsort(places, finding->count, sizeof *places, by_writing);
     for (size_t from = 0, to; from < finding->count && !error; from = to) {
-        for (to = from + 1; to < finding->count && places[to].part == places[from].part &&
-                            places[to].block == places[from].block && places[to].table == places[from].table;)
+        for (to = from + 1;
+             to < finding->count && places[to].at == places[from].at && places[to].block == places[from].block;)
             to++;
         error = read_group(view, places + from, to - from, parts, &scratch, out);
         tw__pool_reset(&scratch);
         /* Removed or compacted meanwhile, or damaged. */
         bool lost = error == TW_ERR_CORRUPT || error == TW_ERR_NOT_FOUND;
         finding->moved |= error == TW_ERR_NOT_FOUND;
-        for (size_t i = from; i < to && !error; i++) {
-            places[n] = places[i];
-            places[n].out = (uint32_t)n;
-            n++;
-        }
+        for (size_t i = from; i < to && !error; i++) places[n++] = places[i];
         if (lost) error = 0;
     }
     tw__pool_fini(&scratch);
-    if (error) return error;
-    if (n) qsort(places, n, sizeof *places, by_key);
-    struct tw__span *sorted = malloc((n + 1) * sizeof *sorted);
-    if (!sorted) return TW_ERR_MEMORY;
-    for (size_t i = 0; i < n; i++) sorted[i] = out->items[first + places[i].out];
-    if (n) memcpy(out->items + first, sorted, n * sizeof *sorted);
+    finding->count = n;
+    return error;
+}
+
+/* Of spans and places in the order of writing: copies are dropped, then the best stand first. */
+static int arrange(struct finding *finding, struct tw__spans *out, size_t first)
+{
+    struct place *places = finding->heap;
+    size_t count = finding->count;
+    uint32_t *from = malloc((count + 1) * sizeof *from);
+    struct tw__span *sorted = malloc((count + 1) * sizeof *sorted);
+    int error = from && sorted ? tw__spans_drop_copies(out, first, from) : TW_ERR_MEMORY;
+    count = out->count - first;
+    if (!error && count) {
+        for (size_t i = 0; i < count; i++) {
+            places[i] = places[from[i]];
+            places[i].out = (uint32_t)i;
+        }
+        qsort(places, count, sizeof *places, by_key);
+        for (size_t i = 0; i < count; i++) sorted[i] = out->items[first + places[i].out];
+        memcpy(out->items + first, sorted, count * sizeof *sorted);
+    }
+    free(from);
     free(sorted);
-    return 0;
+    return error;
 }
 
 int tw__store_find(struct tw__store *store, const struct tw__store_query *query, unsigned parts, struct tw__spans *out)
@@ -214,12 +227,14 @@ int tw__store_find(struct tw__store *store, const struct tw__store_query *query,
         finding.moved = false;
         error = tw__view_open(store, query->since_ns, query->until_ns, &view);
         if (error) break;
+        finding.view = &view;
         struct tw__walk walk = {
             .view = &view, .query = query, .times = true, .fn = find_hits, .wanted = find_wants, .data = &finding};
         error = tw__walk(&walk);
         if (!error) error = read_places(&view, &finding, parts, out);
+        if (!error) error = arrange(&finding, out, first);
         tw__view_close(&view);
     }
     free(finding.heap);
-    return error ? error : tw__spans_drop_copies(out, first, false);
+    return error;
 }

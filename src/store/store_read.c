@@ -16,9 +16,8 @@ static int by_begin(const void *a, const void *b)
     return memcmp(one->span_id, two->span_id, sizeof one->span_id);
 }
 
-/* Replaces copies in place; returns how many spans are left. slots: mask + 1 zeros. written: they stand in the order of
- * writing; else only an open one gives way. */
-static size_t fold(struct tw__span *items, size_t count, uint32_t *slots, size_t mask, bool written)
+/* Replaces copies in place; returns how many spans are left. slots: mask + 1 zeros. */
+static size_t fold(struct tw__span *items, size_t count, uint32_t *slots, size_t mask, uint32_t *from)
 {
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
@@ -31,10 +30,13 @@ static size_t fold(struct tw__span *items, size_t count, uint32_t *slots, size_t
             at = (at + 1) & mask;
         if (!none && slots[at]) {
             struct tw__span *there = &items[slots[at] - 1];
-            if (tw__later_counts(there->open, span->open) && (written || there->open)) *there = *span;
+            if (!tw__later_counts(there->open, span->open)) continue;
+            *there = *span;
+            if (from) from[slots[at] - 1] = (uint32_t)i;
             continue;
         }
         items[kept] = *span;
+        if (from) from[kept] = (uint32_t)i;
         if (!none)
             slots[at] = (uint32_t)++kept;
         else
@@ -43,21 +45,22 @@ static size_t fold(struct tw__span *items, size_t count, uint32_t *slots, size_t
     return kept;
 }
 
-int tw__spans_drop_copies(struct tw__spans *spans, size_t first, bool written)
+int tw__spans_drop_copies(struct tw__spans *spans, size_t first, uint32_t *from)
 {
     size_t count = spans->count - first, cap = 16;
+    if (from && count) from[0] = 0;
     if (count < 2) return 0;
     while (cap < 2 * count) cap *= 2;
     uint32_t *slots = calloc(cap, sizeof *slots);
     if (!slots) return TW_ERR_MEMORY;
-    spans->count = first + fold(spans->items + first, count, slots, cap - 1, written);
+    spans->count = first + fold(spans->items + first, count, slots, cap - 1, from);
     free(slots);
     return 0;
 }
 
 int tw__spans_fold(struct tw__spans *spans, size_t first)
 {
-    int error = tw__spans_drop_copies(spans, first, true);
+    int error = tw__spans_drop_copies(spans, first, NULL);
     if (!error && spans->count - first > 1)
         qsort(spans->items + first, spans->count - first, sizeof *spans->items, by_begin);
     return error;

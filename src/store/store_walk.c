@@ -227,9 +227,9 @@ static int match_filter(const struct tw__store_query *query, struct tw__hits *hi
     return error;
 }
 
-static int walk_block(struct tw__walk *walk, struct tw__part *part, const struct tw__part_block *block,
-                      struct tw__pool *scratch)
+static int walk_block(struct tw__walk *walk, size_t index, const struct tw__part_block *block, struct tw__pool *scratch)
 {
+    struct tw__part *part = walk->view->parts[index];
     const struct tw__store_query *query = walk->query;
     const void *bytes;
     size_t len;
@@ -239,8 +239,13 @@ static int walk_block(struct tw__walk *walk, struct tw__part *part, const struct
                  query->max_duration_ns || query->filter.match;
     bool texts = walk->texts || query->name.ptr || query->filter.match;
     if (!rows) return TW_ERR_MEMORY;
-    struct tw__hits hits = {
-        .store = walk->view->store, .part = part, .block = block, .head = &head, .rows = rows, .scratch = scratch};
+    struct tw__hits hits = {.store = walk->view->store,
+                            .part = part,
+                            .index = index,
+                            .block = block,
+                            .head = &head,
+                            .rows = rows,
+                            .scratch = scratch};
     int error = tw__part_head(part, block->id, &bytes, &len);
     if (!error)
         error =
@@ -257,8 +262,9 @@ static int walk_block(struct tw__walk *walk, struct tw__part *part, const struct
     return walk->fn(walk->data, &hits);
 }
 
-static int walk_part(struct tw__walk *walk, struct tw__part *part)
+static int walk_part(struct tw__walk *walk, size_t index)
 {
+    struct tw__part *part = walk->view->parts[index];
     bool there;
     int error = tw__view_lock(walk->view, part, &there);
     if (error || !there) return error;
@@ -268,7 +274,7 @@ static int walk_part(struct tw__walk *walk, struct tw__part *part)
         const struct tw__part_block *block = &part->blocks[i];
         if (block->seq >= walk->view->before_seq || !may_match(walk->query, block)) continue;
         if (walk->wanted && !walk->wanted(walk->data, block)) continue;
-        error = walk_block(walk, part, block, &scratch);
+        error = walk_block(walk, index, block, &scratch);
         tw__pool_reset(&scratch);
         /* A block that cannot be read hides itself and nothing else. */
         if (error == TW_ERR_CORRUPT) {
@@ -331,8 +337,7 @@ static int walk_table(struct tw__walk *walk, size_t index)
     int error = rows ? 0 : TW_ERR_MEMORY;
     bool more = true;
     for (size_t from = 0; more && !error; from += STRIDE) {
-        struct tw__hits hits = {
-            .store = store, .table = table, .table_index = index, .rows = rows, .scratch = &scratch};
+        struct tw__hits hits = {.store = store, .table = table, .index = index, .rows = rows, .scratch = &scratch};
         (void)pthread_mutex_lock(&store->lock);
         size_t count = table->recent.count.rows;
         for (size_t i = from; i < count && i < from + STRIDE; i++)
@@ -353,7 +358,7 @@ int tw__walk(struct tw__walk *walk)
 {
     int error = 0;
     for (size_t i = walk->view->table_count; i-- > 0 && error == 0;) error = walk_table(walk, i);
-    for (size_t i = walk->view->part_count; i-- > 0 && error == 0;) error = walk_part(walk, walk->view->parts[i]);
+    for (size_t i = walk->view->part_count; i-- > 0 && error == 0;) error = walk_part(walk, i);
     return error > 0 ? 0 : error;
 }
 

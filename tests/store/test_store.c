@@ -154,33 +154,6 @@ static void a_finished_span_counts_before_an_open_one_and_then_the_later(void **
     made_remove(folder);
 }
 
-/* What is open in a live process comes again and again, at last with what became of it. */
-static void of_open_copies_a_search_finds_the_last(void **state)
-{
-    (void)state;
-    const char *folder = made_folder();
-    struct tw__store_options options = options_of(folder);
-    struct tw__spans in = {0};
-    struct tw__store *store = made_open(&options);
-    static const char *const names[] = {"first", "second", "third", "fourth"};
-    for (size_t i = 0; i < 4; i++) {
-        struct tw__spans out = {0};
-        const struct tw__store_query query = {.order = TW__ORDER_NEWEST};
-        tw__spans_reset(&in);
-        made_span(&in, "cart", names[i], 1, 1, 1, 10)->open = true;
-        assert_int_equal(tw__store_write(store, &in), 0);
-        assert_int_equal(tw__store_find(store, &query, TW__PART_ALL, &out), 0);
-        assert_int_equal(out.count, 1);
-        assert_int_equal(out.items[0].name.len, strlen(names[i]));
-        assert_memory_equal(out.items[0].name.ptr, names[i], strlen(names[i]));
-        tw__spans_fini(&out);
-        if (i < 2) assert_int_equal(tw__store_flush(store), 0);
-    }
-    tw__spans_fini(&in);
-    tw__store_close(store);
-    made_remove(folder);
-}
-
 static void an_open_span_is_as_hot_as_it_is_known_to_be_long(void **state)
 {
     (void)state;
@@ -612,7 +585,6 @@ int main(void)
         cmocka_unit_test(many_blocks_hold_what_was_written),
         cmocka_unit_test(a_span_sent_twice_is_one_in_one_batch_in_one_journal_and_in_different_blocks),
         cmocka_unit_test(a_finished_span_counts_before_an_open_one_and_then_the_later),
-        cmocka_unit_test(of_open_copies_a_search_finds_the_last),
         cmocka_unit_test(an_open_span_is_as_hot_as_it_is_known_to_be_long),
         cmocka_unit_test(spans_without_an_id_are_never_taken_for_copies),
         cmocka_unit_test(times_decide_the_partition_and_absurd_ones_have_their_own),
