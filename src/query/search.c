@@ -405,7 +405,7 @@ int tw__query_search(struct tw__store *store, const struct tw__search *search, s
         }
         summaries.more = false;
         if (!error) error = take_traces(store, search, limit, &found, &seen, pool, &summaries);
-        /* Copies that were folded make less of the limit: half of it means that there was no more. */
+        /* What could not be read makes less of the limit: half of it means that there was no more. */
         bool all = found.count < query.limit / 2 + 1;
         if (error || all || summaries.more || summaries.count == limit || query.limit >= SPANS_MAX) {
             summaries.more |= !all && summaries.count < limit;
