@@ -100,7 +100,8 @@ const struct tw__command tw__commands[] = {
     {act, "run", "COMMAND...", "a span around a command",
      "Runs a command inside a span and hands it the context (TRACEPARENT and what else came in), so that what it "
      "calls joins the trace; inside another run, or with TRACEPARENT set, the span is a child. The span tells the "
-     "command line and how it ended. The exit code is the command's. The recording stays until trackway clean.",
+     "command line and how it ended. The exit code is the command's. The recording stays until trackway clean, or "
+     "until 16 newer ones are there.",
      "trackway run --name build -- make -j2\ntrackway run ./nightly.sh && trackway traces --service run\n",
      TW__OPT_SPAN_NAME | TW__OPT_SERVICE_NAME | TW__OPT_DIR | TW__OPT_HELP, tw__cmd_run},
     {collect, "serve", NULL, "the collector: spans in by every door, one store, answers out",

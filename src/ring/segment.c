@@ -19,6 +19,7 @@
 #include "base/atomics.h"
 #include "base/clock.h"
 #include "base/os.h"
+#include "ring/dead.h"
 
 __extension__ typedef unsigned __int128 wide;
 
@@ -220,16 +221,19 @@ int tw__segment_open(struct tw__segment *segment, const struct tw__segment_optio
     if (arena < TW__ARENA_MIN || arena > TW__ARENA_MAX) return TW_ERR_RANGE;
     for (int spare = options->force_spare; spare < 2 && (result == TW_ERR_SYSTEM || result == TW_ERR_PERMISSION);
          spare++) {
-        memset(segment, 0, sizeof *segment);
-        segment->backing.fd = -1;
-        segment->keep_file = options->keep_file;
-        segment->tsc = !options->force_monotonic && tw__clock_tsc_trusted();
         *what = "folder of the segment";
-        result = make_path(segment, options, dir);
-        if (result == TW_ERR_PERMISSION) *what = "folder of the segment (yours, for nobody else to write)";
-        if (result < 0) return result;
-        result = make(segment, options, dir, spare, what);
+        do {
+            memset(segment, 0, sizeof *segment);
+            segment->backing.fd = -1;
+            segment->keep_file = options->keep_file;
+            segment->tsc = !options->force_monotonic && tw__clock_tsc_trusted();
+            result = make_path(segment, options, dir);
+            if (result == TW_ERR_PERMISSION) *what = "folder of the segment (yours, for nobody else to write)";
+            if (result < 0) return result;
+            result = make(segment, options, dir, spare, what);
+        } while (result == TW_ERR_SPACE && options->keep_dead && tw__dead_remove(dir, 1, 1) > 0);
     }
+    if (result == 0 && options->keep_dead) (void)tw__dead_remove(dir, options->keep_dead, SIZE_MAX);
     return result;
 }
 

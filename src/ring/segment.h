@@ -60,6 +60,7 @@ struct tw__segment_options {
     size_t arena_bytes;
     size_t payload_max;
     bool keep_file;
+    size_t keep_dead; /* recordings of dead processes that stay in the folder; 0: all of them */
     const struct tw__segment *previous; /* NULL, or one whose dictionary ids stay valid: sites remember theirs */
     bool force_monotonic; /* tests: behave as on a machine without a trusted TSC */
     bool force_spare;     /* tests: behave as on a file system that has no files without a name */
@@ -71,8 +72,9 @@ enum {
 };
 #define TW__ARENA_MAX ((size_t)4 << 30)
 
-/* Makes the file, gives it memory, fills the header, and only then gives it its name: see base/backing.h. On error
- * nothing is left behind and *segment is unusable; what says which step failed (a static text). About 0.6 ms a MiB.
+/* Makes the file, gives it memory, fills the header, and only then gives it its name: see base/backing.h. Where there
+ * is no memory the oldest recordings of dead processes make room, but for the newest. On error nothing is left behind
+ * and *segment is unusable; what says which step failed (a static text). About 0.6 ms a MiB.
  * Errors  TW_ERR_SPACE, TW_ERR_PERMISSION, TW_ERR_SYSTEM, TW_ERR_RANGE. */
 int tw__segment_open(struct tw__segment *segment, const struct tw__segment_options *options, const char **what);
 

@@ -283,6 +283,8 @@ int tw__settings_read(struct tw__settings *settings, const struct tw_config *con
     result = read_bytes(settings, config->payload_max, TW__SETTING_PAYLOAD, &settings->payload_max, what);
     if (result < 0) return result;
     if (settings->payload_max > TW_TEXT_MAX) settings->payload_max = TW_TEXT_MAX;
+    result = read_bytes(settings, 0, TW__SETTING_KEEP_DEAD, &settings->keep_dead, what);
+    if (result < 0) return result;
     result = read_sampler(settings, config, what);
     if (result < 0) return result;
     const char *layout = tw__setting(settings, TW__SETTING_FDB_LAYOUT);

@@ -21,6 +21,7 @@ struct tw__settings {
     char service[TW__SERVICE_MAX];
     size_t arena_bytes;
     size_t payload_max;
+    size_t keep_dead; /* recordings; 0: all */
     char sampler[TW__SAMPLER_TEXT_MAX]; /* see src/sample/sampler.h; "" everything */
     size_t file_max_bytes;              /* rotate beyond; 0 never */
     unsigned fdb_layout;                /* elements: 7, 8 or 12 */

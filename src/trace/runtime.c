@@ -258,6 +258,7 @@ static int begin(const struct tw_config *config)
             .arena_bytes = state.settings.arena_bytes,
             .payload_max = state.settings.payload_max,
             .keep_file = state.settings.keep_file,
+            .keep_dead = state.settings.keep_dead,
             .previous = state.previous,
             .force_monotonic = state.settings.no_tsc,
         };

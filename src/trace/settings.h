@@ -24,6 +24,7 @@
     X(ARENA, "TRACKWAY_ARENA", "16M", "arena_bytes", "memory for records, with K, M or G; 512K to 4G") \
     X(DIR, "TRACKWAY_DIR", "", "dir", "folder of the segment; default /dev/shm/trackway-UID") \
     X(KEEP, "TRACKWAY_KEEP", "off", "keep_file", "on: keep the segment's file on a clean exit") \
+    X(KEEP_DEAD, "TRACKWAY_KEEP_DEAD", "16", "", "recordings of dead processes that stay in the folder: when a process begins one, the oldest beyond that go; 0: all stay") \
     X(DIAGNOSTICS, "TRACKWAY_DIAGNOSTICS", "", "", "file to which is appended what cannot be used, and why nothing is recorded; /dev/stderr, /dev/stdout and /dev/fd/N are the descriptor itself; no symbolic link but to a device, at most 511 bytes; default nowhere") \
     X(PAYLOAD, "TRACKWAY_PAYLOAD", "0", "payload_max", "bytes of each message to keep") \
     X(TSC, "TRACKWAY_TSC", "on", "", "off: read the kernel's clock even where the TSC can be trusted") \

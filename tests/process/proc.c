@@ -27,6 +27,7 @@ int proc_setup(void **state)
     (void)snprintf(folder, sizeof folder, "%s/test-XXXXXX", outer);
     if (!mkdtemp(folder)) return -1;
     segment_count = 0;
+    if (setenv("TRACKWAY_KEEP_DEAD", "0", 1) != 0) return -1; /* a test may leave many */
     return setenv("TRACKWAY_DIR", folder, 1);
 }
 
