@@ -43,7 +43,8 @@ const struct tw__command tw__commands[] = {
      TW__OPTS_SOURCE | TW__OPTS_SERVER | TW__OPT_ALL | TW__OPT_BRIEF, tw__cmd_show},
     {look, "open", NULL, "spans in progress, or in progress at death",
      "Lists the spans that are open right now, and those that were open when their process died, the oldest first: "
-     "what is it doing, what was it doing.",
+     "what is it doing, what was it doing. Nobody writes down when a process dies: of the dead, > and the age are what "
+     "the last record proves. A collector that watched them knows better (--server).",
      "trackway open\ntrackway open --pid 4711\n",
      TW__OPTS_SOURCE | TW__OPTS_SERVER | TW__OPTS_FILTER | TW__OPT_WHERE | TW__OPT_LIMIT, tw__cmd_open},
     {look, "tail", NULL, "finished requests as they happen",
