@@ -406,6 +406,10 @@ int tw__traceql_parse(const char *text, size_t len, struct tw__traceql *out, str
     *out = (struct tw__traceql){.filter_count = 0};
     *refusal = (struct tw__refusal){0};
     struct tw__traceql_reader r = {.text = text, .len = len, .out = out, .refusal = refusal};
+    if (len > TW__FILTER_TEXT_MAX) {
+        (void)tw__refuse(refusal, TW_ERR_SPACE, TW__FILTER_TEXT_MAX, "longer than %d bytes", TW__FILTER_TEXT_MAX);
+        return TW_ERR_SPACE;
+    }
     tw__traceql_space(&r);
     int code = r.at == len ? add_all(&r) : read_query(&r);
     if (code == 0 && (out->named.failed || r.word.failed)) code = TW_ERR_MEMORY;

@@ -8,7 +8,7 @@
  * there is instead: an answer to another question would be worse.
  * && and || bind equally and to the left, as in Tempo's grammar, between conditions and between spansets; what asks for
  * structure (>, >>, ~ ..) binds stronger.
- * Limits: the enum below. No recursion.
+ * Limits: the enum below; TW__FILTER_TEXT_MAX bytes of text. No recursion.
  * Source   grafana/tempo docs, TraceQL. */
 #ifndef TW_QUERY_TRACEQL_H
 #define TW_QUERY_TRACEQL_H

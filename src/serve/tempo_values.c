@@ -7,7 +7,8 @@
  *
  * The lists have no types, since they need none but here. So for each way of writing a value (digits; a fraction; true)
  * one span is asked for: a key nearly always has one type. Words are strings without asking.
- * Limits: LOOKED_MAX matching spans are looked at; of conditions on whole traces only what a span tells by itself.
+ * Limits: LOOKED_MAX matching spans are looked at; of conditions on whole traces only what a span tells by itself. q is
+ * read TRIES_MAX times, each time less of it; after that, as if it were not there.
  * Source   grafana/tempo docs, api, "Search tag values V2".
  */
 #include "serve/tempo_values.h"
@@ -17,13 +18,20 @@
 
 #include "base/number.h"
 #include "base/os.h"
+#include "filter/filter.h"
 #include "model/span_fields.h"
 #include "model/text.h"
 #include "query/traceql.h"
 #include "store/hash.h"
 #include "wire/value.h"
 
-enum { LOOKED_MAX = 100000, VALUES_MAX = 5000, SLOTS = 16384, SCOPES_SPAN = TW__SCOPE_SPAN | TW__SCOPE_RESOURCE };
+enum {
+    LOOKED_MAX = 100000,
+    VALUES_MAX = 5000,
+    SLOTS = 16384,
+    TRIES_MAX = 12,
+    SCOPES_SPAN = TW__SCOPE_SPAN | TW__SCOPE_RESOURCE
+};
 
 enum form { FORM_WHOLE, FORM_FRACTION, FORM_BOOL, FORM_WORD };
 
@@ -180,27 +188,37 @@ static size_t last_and(const char *text, size_t end)
     return found;
 }
 
+/* How much of q, of which len bytes were refused, is tried next. A filter that is too large is halved; elsewhere all
+ * that stands before what was not understood may be right. */
+static size_t cut(const char *q, size_t len, int code, size_t refused_at)
+{
+    return last_and(q, code == TW_ERR_SPACE ? len / 2 : refused_at < len ? refused_at : len);
+}
+
 /* Makes a search of q, or of as much of its beginning as can be read. false: there is nothing to narrow by. */
 static bool read_rest(struct tw__ask *ask, const char *q, struct tw__search *search)
 {
     struct tw__buf text = {0};
     bool read = false;
-    for (size_t len = strlen(q); len && !read;) {
+    size_t len = strlen(q);
+    for (unsigned tries = 0; len && tries < TRIES_MAX && !ask->failed; tries++) {
         struct tw__traceql traceql = {0};
         struct tw__refusal refusal;
         int code = tw__traceql_parse(text.len ? text.ptr : q, text.len ? text.len : len, &traceql, &refusal);
+        size_t at = refusal.at;
         /* Of several spansets nobody knows which one is being typed. */
-        if (code == 0 && tw__traceql_is_filter(&traceql) && traceql.filters[0].len)
+        if (code == 0 && tw__traceql_is_filter(&traceql) && traceql.filters[0].len) {
             code = tw__where_new(traceql.filters[0].ptr, traceql.filters[0].len, &ask->where, &refusal);
+            at = len; /* where in our form of the query tells nothing */
+        }
         tw__traceql_fini(&traceql);
         read = code == 0;
         if (read) break;
-        len = last_and(q, len);
+        len = len > TW__FILTER_TEXT_MAX ? last_and(q, TW__FILTER_TEXT_MAX) : cut(q, len, code, at);
         tw__buf_reset(&text);
         tw__buf_add(&text, q, len);
         tw__buf_cstr(&text, "}");
         if (code == TW_ERR_MEMORY || text.failed) (void)tw__ask_failed(ask, TW_ERR_MEMORY);
-        if (ask->failed) break;
     }
     tw__buf_fini(&text);
     if (read && ask->where) tw__where_apply(ask->where, search);

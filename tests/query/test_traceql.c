@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "filter/filter.h"
 #include "query/spansets.h"
 
 #define EPOCH_NS UINT64_C(1795800000000000000)
@@ -455,6 +456,22 @@ static void the_limits_hold_on_both_sides(void **state)
     limit("{ .a = 0.", "1", " }", 62);
 }
 
+static void a_query_longer_than_a_filter_is_not_even_begun(void **state)
+{
+    (void)state;
+    for (size_t more = 0; more < 2; more++) {
+        struct tw__buf query = {0};
+        struct tw__traceql traceql;
+        struct tw__refusal why;
+        tw__buf_cstr(&query, "{}");
+        tw__buf_fill(&query, ' ', TW__FILTER_TEXT_MAX - 2 + more);
+        assert_int_equal(tw__traceql_parse(query.ptr, query.len, &traceql, &why), more ? TW_ERR_SPACE : 0);
+        assert_int_equal(why.at, more ? TW__FILTER_TEXT_MAX : 0);
+        tw__traceql_fini(&traceql);
+        tw__buf_fini(&query);
+    }
+}
+
 static int set_up(void **state)
 {
     char why[TW_WHY_MAX];
@@ -486,6 +503,7 @@ int main(void)
         cmocka_unit_test(what_is_not_there_is_told_with_its_place_and_what_is_instead),
         cmocka_unit_test(metrics_are_read_with_all_that_they_are_of),
         cmocka_unit_test(the_limits_hold_on_both_sides),
+        cmocka_unit_test(a_query_longer_than_a_filter_is_not_even_begun),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -172,6 +172,10 @@ def values_have_types_and_are_those_that_the_query_leaves(folder):
         # What is being typed counts as far as it goes.
         for typed in ('{ resource.service.name = "front" && name = ', '{resource.service.name="front" && name=}', '{resource.service.name="front" && (name="'):
             assert values("name", q=typed) == [("string", "GET /cart"), ("string", "call back")], typed
+        # However much it is: what is too much for a filter narrows as far as a filter goes.
+        for terms in (100, 3600):
+            typed = '{ resource.service.name = "front" && ' + "".join(f".k{i % 10}=nil && " for i in range(terms)) + "name = "
+            assert values("name", q=typed) == [("string", "GET /cart"), ("string", "call back")], terms
         assert len(values("name", q="{ name = ")) == 7 and len(values("name", q="{}")) == 7 and len(values("name", limit=2)) == 2
         assert len(values("name", q='{ kind = nonsense && name = "x" }')) == 7
         for attribute, labels in (("span.http.status_code", [{"intValue": "500"}]), ("span.vip", [{"boolValue": False}, {"boolValue": True}]),
