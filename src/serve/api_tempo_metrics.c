@@ -264,8 +264,10 @@ static void metrics(void *context, const struct tw__request *request, struct tw_
                        "histogram_over_time(), min_, max_, avg_, sum_over_time() or compare()");
     read_range(&ask, instant, &list);
     if (!ask.failed) read_spans(&ask, &traceql, &spansets, &search);
-    tw__json_open(&ask.json, NULL, '{');
-    tw__json_open(&ask.json, "series", '[');
+    if (!ask.failed) {
+        tw__json_open(&ask.json, NULL, '{');
+        tw__json_open(&ask.json, "series", '[');
+    }
     if (!ask.failed && traceql.metric.function == TW__TRACEQL_COMPARE)
         tw__tempo_compare(&ask, &search, &list, instant);
     else if (!ask.failed)

@@ -247,7 +247,12 @@ def metrics_are_counts_over_time(folder):
         assert one[0]["promLabels"] == '{__name__="count_over_time"}' and one[0]["exemplars"] == [], one
         assert quantiles[1]["promLabels"] == '{__name__="quantile_over_time", p="0.99"}', quantiles
         assert collector.ask("/ready") == (200, b"ready\n")
-        assert collector.ask("/api/metrics/query_range?" + quoted(q="{}"))[0] == 400
+        # An error is one object of JSON and nothing behind it.
+        for what in ({"q": "{}"}, {"q": "{"}, {"q": "{} | rate()", "step": "1ms"}, {"q": "{} | rate()", "start": 20, "end": 10}, {"q": "{} | rate()", "step": "x"},
+                     {"q": "{ duration > 5 } | rate()"}, {"q": "{ rootName = `a` } | compare({ true })"}, {"q": "{} | compare({ rootName = `a` })"}):
+            for path in ("query_range", "query"):
+                status, text = collector.ask(f"/api/metrics/{path}?" + quoted(**what))
+                assert (path, what.get("step")) == ("query", "1ms") or status == 400 and json.loads(text)["error"], (what, status, text)
 
 
 def metrics_are_apart_by_several_attributes_and_of_any_number(folder):
