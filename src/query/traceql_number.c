@@ -109,13 +109,17 @@ int tw__traceql_read_number(struct tw__traceql_reader *r, struct tw__traceql_num
 {
     struct stacks s = {.value_count = 0};
     struct tw_text text = {NULL, 0};
-    unsigned numbers = 0, open = 0;
+    unsigned numbers = 0, open = 0, minuses = 0;
     tw__traceql_space(r);
-    size_t begin = r->at;
+    size_t begin = r->at, literal = begin;
     for (;;) {
         unsigned before = s.sign_count;
         int code = read_front(r, &s);
-        for (unsigned i = before; i < s.sign_count; i++) open += s.signs[i] == '(';
+        for (unsigned i = before; i < s.sign_count; i++) {
+            open += s.signs[i] == '(';
+            minuses += s.signs[i] == 'n';
+        }
+        literal = r->at;
         if (code == 0) code = read_literal(r, &s, &text);
         if (code < 0) return code;
         numbers++;
@@ -129,13 +133,13 @@ int tw__traceql_read_number(struct tw__traceql_reader *r, struct tw__traceql_num
         r->at++;
     }
     if (open) return tw__traceql_refuse(r, r->at, ") is expected");
-    bool alone = numbers == 1 && (s.sign_count == 0 || (s.sign_count == 1 && r->text[begin] == '-'));
-    bool minus = alone && s.sign_count == 1;
     while (s.sign_count) apply(&s);
     if (!isfinite(s.values[0])) return tw__traceql_refuse(r, begin, "this is no number");
     *out = (struct tw__traceql_number){s.values[0], s.units[0], {NULL, 0}};
-    /* A minus and its number are one text when nothing stands between them. */
-    if (alone && !minus) out->plain = text;
-    if (minus && text.ptr == r->text + begin + 1) out->plain = (struct tw_text){text.ptr - 1, text.len + 1};
+    /* A minus and its number are one text when nothing stands between them. Behind more than one minus it is only
+     * computed. */
+    if (numbers == 1 && minuses == 0) out->plain = text;
+    if (numbers == 1 && minuses == 1 && text.ptr == r->text + literal && r->text[literal - 1] == '-')
+        out->plain = (struct tw_text){text.ptr - 1, text.len + 1};
     return 0;
 }
