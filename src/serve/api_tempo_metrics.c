@@ -7,6 +7,8 @@
  *
  * query/series.h collects; of each of its series a line is made for each quantile or bucket, topk() chooses among the
  * lines at each moment, as in Tempo. Quantiles and buckets are those of the store's bins, four a power of two.
+ * Limits: SAMPLES_MAX samples, and TW__TEMPO_SERIES_BYTES of text; series that would go beyond are left out, and the
+ * answer says so.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -21,7 +23,7 @@
 #include "serve/tempo_compare.h"
 #include "serve/tempo_labels.h"
 
-enum { STEPS_MAX = 1000, STEPS_USUAL = 60 };
+enum { STEPS_MAX = 1000, STEPS_USUAL = 60, SAMPLES_MAX = 1000000 };
 
 /* What is drawn as one. NAN: no sample. */
 struct line {
@@ -34,11 +36,15 @@ struct line {
 struct lines {
     struct line *items;
     size_t count, cap;
+    bool more; /* there were more than are answered */
 };
 
+/* NULL: no more of them, or no memory. */
 static struct line *add_line(struct tw__ask *ask, struct lines *lines, const struct tw__series_list *list,
                              struct line line)
 {
+    lines->more |= (lines->count + 1) * list->steps > SAMPLES_MAX;
+    if (lines->more) return NULL;
     line.values = tw__pool_take(&ask->pool, list->steps * sizeof *line.values, 8);
     if (!line.values || tw__pool_grow(&ask->pool, &lines->items, lines->count, &lines->cap, sizeof line) < 0) {
         (void)tw__ask_failed(ask, TW_ERR_MEMORY);
@@ -106,10 +112,12 @@ static void add_buckets(struct tw__ask *ask, const struct tw__series_list *list,
     }
 }
 
+/* All lines of a series, or none. */
 static void make_lines(struct tw__ask *ask, const struct tw__series_list *list, struct lines *lines)
 {
-    for (size_t s = 0; s < list->count && !ask->failed; s++) {
+    for (size_t s = 0; s < list->count && !ask->failed && !lines->more; s++) {
         const struct tw__series *series = &list->items[s];
+        size_t before = lines->count;
         if (list->traceql->metric.function == TW__TRACEQL_QUANTILE) {
             add_quantiles(ask, list, series, lines);
         } else if (list->traceql->metric.function == TW__TRACEQL_HISTOGRAM) {
@@ -118,6 +126,7 @@ static void make_lines(struct tw__ask *ask, const struct tw__series_list *list, 
             struct line *line = add_line(ask, lines, list, (struct line){series, NULL, 0, NULL});
             for (size_t i = 0; line && i < list->steps; i++) line->values[i] = value_of(list, &series->cells[i]);
         }
+        if (lines->more) lines->count = before;
     }
 }
 
@@ -241,8 +250,11 @@ static void put_series(struct tw__ask *ask, struct tw__search *search, struct tw
     for (size_t l = 0; l < lines.count && !ask->failed; l++) {
         bool any = !list->traceql->metric.keep;
         for (size_t i = 0; i < list->steps && !any; i++) any = !isnan(lines.items[l].values[i]);
-        if (any) put_line(ask, list, &lines.items[l], instant);
+        bool fits = ask->reply->body.len < TW__TEMPO_SERIES_BYTES;
+        if (any && fits) put_line(ask, list, &lines.items[l], instant);
+        lines.more |= any && !fits;
     }
+    list->more |= lines.more;
 }
 
 static void metrics(void *context, const struct tw__request *request, struct tw__reply *reply, bool instant)
@@ -278,8 +290,10 @@ static void metrics(void *context, const struct tw__request *request, struct tw_
         tw__json_close(&ask.json, '}');
         if (list.more) {
             tw__json_cstr(&ask.json, "status", "PARTIAL");
-            tw__json_cstr(&ask.json, "message",
-                          "more series than are kept: some are left out; ask for fewer by a filter");
+            tw__json_cstr(
+                &ask.json, "message",
+                "more series than are answered: some are left out; ask for fewer by a filter, or for a larger "
+                "step");
         }
         tw__json_close(&ask.json, '}');
     }

@@ -40,19 +40,24 @@ static void put(struct tw__ask *ask, const struct tw__comparison *comparison, co
     tw__buf_fini(&name);
 }
 
+static bool is_full(const struct tw__ask *ask)
+{
+    return ask->reply->body.len >= TW__TEMPO_SERIES_BYTES;
+}
+
 /* The values of one attribute, which lie from first to end. */
 static void put_values(struct tw__ask *ask, const struct tw__comparison *comparison, size_t first, size_t end,
                        enum tw__compare_side side, bool instant)
 {
     uint64_t put_already = 0, most = comparison->traceql->metric.most;
     /* They come by the spans of both sides; of one side the next largest is looked for. */
-    for (uint64_t below = UINT64_MAX; put_already < most && below;) {
+    for (uint64_t below = UINT64_MAX; put_already < most && below && !is_full(ask);) {
         uint64_t largest = 0;
         for (size_t v = first; v < end; v++) {
             uint64_t total = comparison->values[v].total[side];
             if (total < below && total > largest) largest = total;
         }
-        for (size_t v = first; v < end && put_already < most && largest; v++) {
+        for (size_t v = first; v < end && put_already < most && largest && !is_full(ask); v++) {
             const struct tw__compared_value *value = &comparison->values[v];
             if (value->total[side] != largest) continue;
             put(ask, comparison, sides[side], &comparison->attributes[value->attribute], &value->value,
@@ -97,11 +102,11 @@ void tw__tempo_compare(struct tw__ask *ask, struct tw__search *search, struct tw
     if (!ask->failed &&
         !tw__ask_failed(ask, tw__compare(ask->api->store, search, &selection.spans.filter, &ask->pool, &comparison))) {
         size_t first = 0, end;
-        for (uint32_t a = 0; a < comparison.attribute_count; a++, first = end) {
+        for (uint32_t a = 0; a < comparison.attribute_count && !is_full(ask); a++, first = end) {
             for (end = first; end < comparison.value_count && comparison.values[end].attribute == a;) end++;
             put_attribute(ask, &comparison, a, first, end, instant);
         }
-        list->more = comparison.more;
+        list->more = comparison.more || is_full(ask);
     }
     tw__where_free(where);
 }

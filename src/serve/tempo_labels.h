@@ -11,6 +11,9 @@
 #include "base/field.h"
 #include "wire/json.h"
 
+/* Text of an answer beyond which no further series is begun. */
+enum { TW__TEMPO_SERIES_BYTES = 64 << 20 };
+
 /* {"key":"..","value":{"intValue":"17"}}. A value of the type NONE is the text nil. */
 void tw__tempo_attribute(struct tw__json *json, struct tw_text key, const struct tw__field *value);
 

@@ -255,6 +255,20 @@ def metrics_are_counts_over_time(folder):
                 assert (path, what.get("step")) == ("query", "1ms") or status == 400 and json.loads(text)["error"], (what, status, text)
 
 
+def metrics_have_a_limit_and_say_when_they_reach_it(folder):
+    """100 names with 12 buckets each, in 968 steps, are more than a million samples."""
+    with Collector(folder) as collector:
+        collector.send({"resourceSpans": [resource("many", *(span(100 + i, 0, f"name {i // 12:03}", i, i + 2 ** (i % 12), 1) for i in range(1200)))]})
+        asked = "/api/metrics/query_range?" + quoted(q="{} | histogram_over_time(duration) by(name)", start=SECOND - 484, end=SECOND + 484, step="1s")
+        status, text = collector.ask(asked)
+        assert status == 200 and len(text) < 80e6, (status, len(text))
+        answer = json.loads(text)
+        assert answer["status"] == "PARTIAL" and "larger step" in answer["message"], answer["message"]
+        names = [one["labels"][0]["value"]["stringValue"] for one in answer["series"]]
+        assert {names.count(name) for name in names} == {12} and 960 < len(names) <= 1000000 // 968, names
+        assert "status" not in collector.get(asked.replace("step=1s", "step=2s"))
+
+
 def metrics_are_apart_by_several_attributes_and_of_any_number(folder):
     """What is expected was computed here from what was sent."""
     with Collector(folder) as collector:
@@ -312,4 +326,4 @@ if __name__ == "__main__":
     sys.exit(run_tests(a_trace_by_id_is_protobuf_or_json, searches_of_grafana_find_by_traceql,
                        what_grafana_asks_of_the_structure_and_of_events_is_answered, every_example_of_the_docs_is_answered_or_refused, tags_and_values_complete_a_query, values_have_types_and_are_those_that_the_query_leaves,
                        doubles_that_json_has_no_numbers_for_are_told, spans_of_no_kind_and_traces_in_every_form_are_found,
-                       metrics_are_counts_over_time, metrics_are_apart_by_several_attributes_and_of_any_number))
+                       metrics_are_counts_over_time, metrics_have_a_limit_and_say_when_they_reach_it, metrics_are_apart_by_several_attributes_and_of_any_number))
