@@ -77,7 +77,8 @@ enum { TW__MATCHED_USUAL = 8, TW__MATCHED_SETS = 50 };
 struct tw__summaries {
     struct tw__summary *items;
     size_t count;
-    bool more; /* the search stopped at a limit: there may be more */
+    bool more;    /* the search stopped at a limit: there may be more */
+    bool partial; /* before it had as many as were asked for: it had looked at too much */
 };
 int tw__query_search(struct tw__store *store, const struct tw__search *search, struct tw__pool *pool,
                      struct tw__summaries *out);

@@ -1,11 +1,13 @@
 /* search: traces by one of their spans.
  *
  *     find spans -> their traces, in the order of the first span of each -> summary of each whole trace
- *         -> conditions on it
+ *         -> conditions on it -> the next page of spans, of other traces, until there are enough
  *
- * As many spans are asked for as are likely to be needed, and more if that was wrong, up to what the store gives at
- * once.
- * Limits: WHOLE_MAX traces are looked at, whatever rejects them.
+ * A page is as many spans as are likely to be needed, each further one larger, up to what the store gives at once. Of a
+ * trace with spans that may lie behind the page, those that match are looked for in the whole trace: so that all of
+ * them count.
+ * Limits: WHOLE_MAX traces are looked at, whatever rejects them, or SPANS_READ_MAX spans of theirs; what a trace takes
+ * is freed before the next.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,80 +17,12 @@
 #include "model/span_fields.h"
 #include "model/text.h"
 #include "query/query.h"
+#include "wire/value.h"
 
 enum { WHOLE_MAX = 4000, LIMIT_DEFAULT = 20, LIMIT_MAX = 1000, SPANS_A_TRACE = 8, SPANS_MIN = 128, SPANS_MAX = 20000 };
+enum { SPANS_READ_MAX = 4000000 };
 
-/* -- summaries */
-
-static int by_service(const void *a, const void *b)
-{
-    const struct tw__summary_service *one = a, *two = b;
-    return tw__text_order(one->name, two->name);
-}
-
-static int count_services(const struct tw__spans *spans, struct tw__pool *pool, struct tw__summary *out)
-{
-    struct tw__summary_service *services = tw__pool_zeroed(pool, spans->resource_count + 1, sizeof *services);
-    uint32_t *of = tw__pool_take(pool, (spans->resource_count + 1) * sizeof *of, 4), count = 0;
-    if (!services || !of) return TW_ERR_MEMORY;
-    for (size_t r = 0; r < spans->resource_count; r++) {
-        struct tw_text name = spans->resources[r].service;
-        uint32_t at = 0;
-        while (at < count && !tw__text_same(services[at].name, name)) at++;
-        if (at == count) {
-            services[at].name = (struct tw_text){tw__pool_copy(pool, name.ptr, name.len), name.len};
-            if (!services[at].name.ptr) return TW_ERR_MEMORY;
-            count++;
-        }
-        of[r] = at;
-    }
-    for (size_t i = 0; i < spans->count; i++) {
-        struct tw__summary_service *service = &services[of[spans->items[i].resource]];
-        service->spans++;
-        service->errors += spans->items[i].status == TW_STATUS_ERROR;
-    }
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < count; i++)
-        if (services[i].spans) services[kept++] = services[i];
-    if (kept) qsort(services, kept, sizeof *services, by_service);
-    out->services = services;
-    out->service_count = kept;
-    return 0;
-}
-
-int tw__query_summary(const struct tw__spans *spans, struct tw__pool *pool, struct tw__summary *out)
-{
-    struct tw__summary summary = {.start_ns = UINT64_MAX, .rootless = true};
-    const struct tw__span *root = NULL;
-    uint64_t end_ns = 0;
-    if (spans->count == 0) return TW_ERR_NOT_FOUND;
-    for (size_t i = 0; i < spans->count; i++) {
-        const struct tw__span *span = &spans->items[i];
-        uint64_t end = tw__span_until_ns(span, 0);
-        bool parentless = tw__all_zero(span->parent_id, sizeof span->parent_id);
-        if (span->start_ns < summary.start_ns) summary.start_ns = span->start_ns;
-        if (end > end_ns) end_ns = end;
-        summary.error_count += span->status == TW_STATUS_ERROR;
-        summary.open_count += span->open;
-        bool better = !root || (parentless && summary.rootless) ||
-                      (parentless != summary.rootless && span->start_ns < root->start_ns);
-        if (!better) continue;
-        root = span;
-        summary.rootless = !parentless;
-    }
-    summary.span_count = (uint32_t)spans->count;
-    summary.duration_ns = end_ns - summary.start_ns;
-    memcpy(summary.trace_id, root->trace_id, sizeof summary.trace_id);
-    struct tw_text service = spans->resources[root->resource].service;
-    summary.root_service = (struct tw_text){tw__pool_copy(pool, service.ptr, service.len), service.len};
-    summary.root_name = (struct tw_text){tw__pool_copy(pool, root->name.ptr, root->name.len), root->name.len};
-    if (!summary.root_service.ptr || !summary.root_name.ptr || count_services(spans, pool, &summary) < 0)
-        return TW_ERR_MEMORY;
-    *out = summary;
-    return 0;
-}
-
-/* -- the search */
+static const size_t trace_bytes_max = (size_t)1 << 30;
 
 static bool same_trace(const uint8_t *a, const uint8_t *b)
 {
@@ -206,6 +140,25 @@ static bool equal_text(struct tw_text wanted, struct tw_text text)
     return !wanted.ptr || tw__text_same(wanted, text);
 }
 
+static bool has_tag(const struct tw_tag_value *tags, size_t count, const struct tw__store_equal *equal)
+{
+    char scratch[TW__NUMBER_MAX];
+    for (size_t i = 0; i < count; i++)
+        if (tw__text_same(tags[i].key, equal->key) && tw__text_same(tw__value_text(&tags[i], scratch), equal->value))
+            return true;
+    return false;
+}
+
+static bool has_tags(const struct tw__store_query *query, const struct tw__spans *trace, const struct tw__span *span)
+{
+    const struct tw__resource *resource = &trace->resources[span->resource];
+    for (size_t e = 0; e < query->equal_count; e++)
+        if (!has_tag(span->tags, span->tag_count, &query->equals[e]) &&
+            !has_tag(resource->tags, resource->tag_count, &query->equals[e]))
+            return false;
+    return true;
+}
+
 /* The conditions of the query but its filter, which is asked as a whole. */
 static bool fits(const struct tw__search *search, const struct tw__spans *trace, const struct tw__span *span)
 {
@@ -219,6 +172,8 @@ static bool fits(const struct tw__search *search, const struct tw__spans *trace,
     if (query->statuses && !(query->statuses & 1u << (span->status & 31))) return false;
     if (duration_ns < query->min_duration_ns) return false;
     if (query->max_duration_ns && duration_ns > query->max_duration_ns) return false;
+    if (!search->whole.needed && (span->start_ns < query->since_ns || !has_tags(query, trace, span))) return false;
+    if (!search->whole.needed && query->until_ns && span->start_ns >= query->until_ns) return false;
     return !query->roots || search->whole.by_root || tw__all_zero(span->parent_id, sizeof span->parent_id);
 }
 
@@ -289,10 +244,12 @@ static int choose(const struct tw__search *search, const struct tw__spans *from,
     return (int)count;
 }
 
-/* The spans of the trace that match. */
-static int take_matched(const struct tw__search *search, const struct tw__spans *from, bool whole,
+/* The spans of the trace that match: of those found, or of all of it. With them the summary, which is in scratch until
+ * now, is made anew in the pool. */
+static int take_matched(const struct tw__search *search, const struct tw__spans *trace, const struct tw__spans *from,
                         struct tw__pool *pool, struct tw__pool *scratch, struct tw__summary *summary)
 {
+    bool whole = from == trace;
     size_t most = search->matched_max ? search->matched_max : TW__MATCHED_USUAL;
     struct taken taken[TW__MATCHED_SETS];
     int error;
@@ -300,6 +257,10 @@ static int take_matched(const struct tw__search *search, const struct tw__spans 
     int count = numbers ? choose(search, from, numbers, most, scratch, taken, summary) : error;
     if (count <= 0) return count;
     struct matched matched = {0};
+    uint32_t matched_count = summary->matched_count;
+    error = tw__query_summary(trace, pool, summary);
+    if (error) return error;
+    summary->matched_count = matched_count;
     struct tw__matched_set *sets = tw__pool_zeroed(pool, (size_t)count, sizeof *sets);
     for (int s = 0; s < count; s++) matched.count += taken[s].kept;
     matched.items = tw__pool_zeroed(pool, matched.count, sizeof *matched.items);
@@ -329,23 +290,53 @@ static bool is_wanted(const struct tw__search *search, const struct tw__summary 
     return !whole || summary->matched_count;
 }
 
+/* Spans found, the newest or slowest of traces not yet seen. */
+struct page {
+    struct tw__spans found;
+    bool last; /* there are no more */
+};
+
+/* All spans of the trace that match are among those found: it began behind the oldest of them. */
+static bool is_all_found(const struct tw__search *search, const struct page *page, const struct tw__summary *summary)
+{
+    const struct tw__span *oldest = &page->found.items[page->found.count - 1];
+    return page->last || (search->spans.order == TW__ORDER_NEWEST && summary->start_ns > oldest->start_ns);
+}
+
+static int read_trace(struct tw__store *store, const uint8_t trace_id[16], unsigned parts, struct tw__spans *trace)
+{
+    tw__spans_reset(trace);
+    int error = tw__store_trace(store, trace_id, parts, trace);
+    return error == TW_ERR_NOT_FOUND || error == TW_ERR_CORRUPT ? 0 : error;
+}
+
 /* One trace. *wanted: it meets the conditions. */
-static int take_trace(struct tw__store *store, const struct tw__search *search, const struct tw__spans *found,
+static int take_trace(struct tw__store *store, const struct tw__search *search, const struct page *page,
                       struct tw__spans *trace, struct tw__pool *pool, struct tw__summary *summary, bool *wanted)
 {
-    bool whole = search->whole.needed;
-    struct tw__pool scratch = {0};
+    bool whole = search->whole.needed, again = false;
+    struct tw__pool scratch = {.limit_bytes = trace_bytes_max};
     unsigned parts = whole ? search->whole.parts | search->matched_parts : 0;
+    uint8_t trace_id[16];
     *wanted = false;
-    tw__spans_reset(trace);
-    int error = tw__store_trace(store, summary->trace_id, parts, trace);
-    if (error == TW_ERR_NOT_FOUND || error == TW_ERR_CORRUPT) error = 0;
+    memcpy(trace_id, summary->trace_id, sizeof trace_id);
+    int error = read_trace(store, trace_id, parts, trace);
     if (error || trace->count == 0) return error;
-    error = tw__query_summary(trace, pool, summary);
-    if (error || !is_wanted(search, summary, false)) return error;
-    error = take_matched(search, whole ? trace : found, whole, pool, &scratch, summary);
-    tw__pool_fini(&scratch);
+    error = tw__query_summary(trace, &scratch, summary);
+    if (error || !is_wanted(search, summary, false)) goto end;
+    if (!whole && !is_all_found(search, page, summary)) {
+        whole = again = true;
+        parts = search->matched_parts | search->whole.parts | TW__PART_TAGS | TW__PART_RESOURCES;
+        error = read_trace(store, trace_id, parts, trace);
+        if (error || trace->count == 0) goto end;
+    }
+    error = take_matched(search, trace, whole ? trace : &page->found, pool, &scratch, summary);
+    /* What the store found by a text that only it takes for equal, as 1.50 for 1.5, stays found. */
+    if (!error && again && summary->matched_count == 0)
+        error = take_matched(search, trace, &page->found, pool, &scratch, summary);
     *wanted = !error && is_wanted(search, summary, whole);
+end:
+    tw__pool_fini(&scratch);
     return error;
 }
 
@@ -358,27 +349,53 @@ static bool seen_before(struct tw__map *seen, const uint8_t trace_id[16])
     return before;
 }
 
-/* One trace after the other, but for those that were seen, until there are enough. */
-static int take_traces(struct tw__store *store, const struct tw__search *search, size_t limit,
-                       const struct tw__spans *found, struct tw__map *seen, struct tw__pool *pool,
-                       struct tw__summaries *out)
+/* The search's filter, for spans of traces that were not yet seen. */
+struct looking {
+    struct tw__store_filter asked;
+    struct tw__map seen;
+    uint64_t spans; /* of traces that were read */
+};
+
+static bool is_new(void *data, const struct tw__spans *spans, size_t index)
 {
-    struct tw__spans trace = {0};
+    const struct looking *looking = data;
+    struct tw__map_key key = {{0}};
+    memcpy(key.word, spans->items[index].trace_id, 16);
+    if (tw__map_get(&looking->seen, &key)) return false;
+    return !looking->asked.match || looking->asked.match(looking->asked.data, spans, index);
+}
+
+/* One trace after the other, but for those that were seen, until there are enough or it has been too much. */
+static int take_traces(struct tw__store *store, const struct tw__search *search, size_t limit, const struct page *page,
+                       struct looking *looking, struct tw__pool *pool, struct tw__summaries *out)
+{
+    struct tw__spans trace = {.pool.limit_bytes = trace_bytes_max};
     int error = 0;
-    for (size_t i = 0; i < found->count && !error; i++) {
+    for (size_t i = 0; i < page->found.count && !error && !out->more; i++) {
         struct tw__summary summary;
         bool wanted;
-        if (seen_before(seen, found->items[i].trace_id)) continue;
-        if (out->count == limit || seen->count > WHOLE_MAX) {
-            out->more = true;
-            break;
-        }
-        memcpy(summary.trace_id, found->items[i].trace_id, sizeof summary.trace_id);
-        error = take_trace(store, search, found, &trace, pool, &summary, &wanted);
+        if (seen_before(&looking->seen, page->found.items[i].trace_id)) continue;
+        out->partial = looking->seen.count > WHOLE_MAX || looking->spans > SPANS_READ_MAX;
+        out->more = out->count == limit || out->partial;
+        if (out->more) break;
+        memcpy(summary.trace_id, page->found.items[i].trace_id, sizeof summary.trace_id);
+        error = take_trace(store, search, page, &trace, pool, &summary, &wanted);
+        looking->spans += trace.count;
         if (!error && wanted) out->items[out->count++] = summary;
     }
+    out->partial &= out->count < limit;
     tw__spans_fini(&trace);
     return error;
+}
+
+/* The next page: from the oldest span on, of traces that were not yet seen. */
+static void turn(struct tw__store_query *query, const struct page *page, struct looking *looking)
+{
+    uint64_t oldest_ns = page->found.items[page->found.count - 1].start_ns;
+    if (query->order == TW__ORDER_NEWEST && oldest_ns < UINT64_MAX) query->until_ns = oldest_ns + 1;
+    query->limit = query->limit * 4 < SPANS_MAX ? query->limit * 4 : SPANS_MAX;
+    query->filter.match = is_new;
+    query->filter.data = looking;
 }
 
 int tw__query_search(struct tw__store *store, const struct tw__search *search, struct tw__pool *pool,
@@ -388,33 +405,22 @@ int tw__query_search(struct tw__store *store, const struct tw__search *search, s
     if (limit > LIMIT_MAX) limit = LIMIT_MAX;
     struct tw__summaries summaries = {.items = tw__pool_take(pool, limit * sizeof *summaries.items, 8)};
     struct tw__store_query query = search->spans;
-    struct tw__spans found = {0};
-    if (!summaries.items) return TW_ERR_MEMORY;
+    struct looking looking = {.asked = query.filter};
+    struct page page = {.last = false};
+    if (!summaries.items || !tw__map_init(&looking.seen, WHOLE_MAX + 1)) return TW_ERR_MEMORY;
     query.limit = limit * SPANS_A_TRACE < SPANS_MIN ? SPANS_MIN : limit * SPANS_A_TRACE;
-    struct tw__map seen = {0};
-    bool whole = search->whole.needed;
     int error = 0;
-    for (unsigned round = 0;; round++) {
-        tw__spans_reset(&found);
-        if (!error) error = tw__store_find(store, &query, search->matched_parts, &found);
-        /* What was said of a whole trace stays; of others more spans may have been found by now. */
-        if (round == 0 || !whole) {
-            tw__map_fini(&seen);
-            summaries.count = 0;
-            if (!tw__map_init(&seen, whole ? SPANS_MAX : found.count)) error = TW_ERR_MEMORY;
-        }
-        summaries.more = false;
-        if (!error) error = take_traces(store, search, limit, &found, &seen, pool, &summaries);
+    for (;;) {
+        tw__spans_reset(&page.found);
+        error = tw__store_find(store, &query, search->matched_parts, &page.found);
         /* What could not be read makes less of the limit: half of it means that there was no more. */
-        bool all = found.count < query.limit / 2 + 1;
-        if (error || all || summaries.more || summaries.count == limit || query.limit >= SPANS_MAX) {
-            summaries.more |= !all && summaries.count < limit;
-            break;
-        }
-        query.limit = query.limit * 4 < SPANS_MAX ? query.limit * 4 : SPANS_MAX;
+        page.last = page.found.count < query.limit / 2 + 1;
+        if (!error) error = take_traces(store, search, limit, &page, &looking, pool, &summaries);
+        if (error || page.last || summaries.more) break;
+        turn(&query, &page, &looking);
     }
-    tw__map_fini(&seen);
-    tw__spans_fini(&found);
+    tw__map_fini(&looking.seen);
+    tw__spans_fini(&page.found);
     if (!error) *out = summaries;
     return error;
 }

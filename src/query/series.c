@@ -24,6 +24,8 @@
 
 enum { SLOTS = 4096, KEYS_MAX = TW__FILTER_KEYS_MAX + 2 * (TW__TRACEQL_BY_MAX + 1) };
 
+static const size_t trace_bytes_max = (size_t)1 << 30;
+
 struct known {
     const char *key;
     size_t len;
@@ -242,7 +244,7 @@ static int find_traces(struct tw__store *store, struct tw__search *search, struc
 
 static int observe_trace(const struct tw__search *search, struct observer *o, const struct tw__spans *trace)
 {
-    struct tw__pool scratch = {0};
+    struct tw__pool scratch = {.limit_bytes = trace_bytes_max};
     struct tw__summary summary;
     uint32_t *sets = tw__pool_zeroed(&scratch, trace->count + 1, sizeof *sets);
     int error = sets ? tw__query_summary(trace, &scratch, &summary) : TW_ERR_MEMORY;
@@ -264,7 +266,7 @@ static int collect_whole(struct tw__store *store, struct tw__search *search, str
 {
     struct traces traces = {.count = 0};
     struct tw__store_filter fields = {.parts = search->whole.parts | TW__PART_TAGS | TW__PART_RESOURCES};
-    struct tw__spans trace = {0};
+    struct tw__spans trace = {.pool.limit_bytes = trace_bytes_max};
     int error = find_traces(store, search, o, &traces);
     want_fields(o, &fields, NULL);
     for (size_t t = 0; t < traces.count && !error; t++) {

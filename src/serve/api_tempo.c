@@ -224,6 +224,12 @@ static void search(void *context, const struct tw__request *request, struct tw__
         tw__json_u64(&ask.json, "completedJobs", 1);
         tw__json_u64(&ask.json, "totalJobs", 1);
         tw__json_close(&ask.json, '}');
+        if (found.partial) {
+            tw__json_cstr(&ask.json, "status", "PARTIAL");
+            tw__json_cstr(&ask.json, "message",
+                          "the newest traces were looked at, and there may be more: ask for less time, or with a "
+                          "condition that fewer spans meet");
+        }
         tw__json_close(&ask.json, '}');
     }
     tw__ask_end(&ask);

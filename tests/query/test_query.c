@@ -147,11 +147,103 @@ static void a_search_looks_at_4000_traces_and_says_that_there_may_be_more(void *
     add(&in, "front", "newest", 0, 1, 0, 5000, 5001)->trace_id[0] = 2;
     assert_int_equal(tw__store_write(store, &in), 0);
     assert_int_equal(tw__query_search(store, &search, &pool, &found), 0);
-    assert_true(found.count == 0 && found.more);
+    assert_true(found.count == 0 && found.more && found.partial);
     tw__spans_fini(&in);
     tw__pool_fini(&pool);
     tw__store_close(store);
     remove_folder(folder);
+}
+
+/* Three traces with more spans than the store gives at once, and behind them an older one. */
+static void a_search_looks_behind_all_spans_that_the_store_gives_at_once(void **state)
+{
+    (void)state;
+    char folder[] = "/dev/shm/trackway-query-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    struct tw__store *store = open_store(folder);
+    struct tw__spans in = {0};
+    struct tw__pool pool = {0};
+    struct tw__summaries found;
+    struct tw__search search = {.max_trace_ns = 50 * MS, .limit = 1};
+    add(&in, "front", "short", 9, 1, 0, 0, 10);
+    for (unsigned i = 0; i < 24000; i++) {
+        struct tw__span *span = add(&in, "front", "long", (uint8_t)(1 + i / 8000), 1, 0, 20 + i % 8000, 21 + i % 8000);
+        memcpy(span->span_id, &(uint32_t){i + 1}, 4);
+    }
+    assert_int_equal(tw__store_write(store, &in), 0);
+    assert_int_equal(tw__query_search(store, &search, &pool, &found), 0);
+    assert_int_equal(found.count, 1);
+    assert_true(is(found.items[0].root_name, "short") && !found.partial);
+    /* All spans count, however few were needed to find the trace. */
+    search = (struct tw__search){.spans.name = {"long", 4}, .limit = 2};
+    assert_int_equal(tw__query_search(store, &search, &pool, &found), 0);
+    assert_int_equal(found.count, 2);
+    for (size_t i = 0; i < 2; i++) assert_int_equal(found.items[i].matched_count, 8000);
+    assert_true(found.more && !found.partial);
+    tw__spans_fini(&in);
+    tw__pool_fini(&pool);
+    tw__store_close(store);
+    remove_folder(folder);
+}
+
+/* The store takes 1.50 for 1.5; who looks through a whole trace for the rest does not. */
+static void what_the_store_found_stays_found(void **state)
+{
+    (void)state;
+    char folder[] = "/dev/shm/trackway-query-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    struct tw__store *store = open_store(folder);
+    struct tw__spans in = {0};
+    struct tw__pool pool = {0};
+    struct tw__summaries found;
+    struct tw_tag_value tag = {.key = {"ratio", 5}, .type = TW_TYPE_DOUBLE, .value.d = 1.5};
+    for (unsigned i = 0; i < 300; i++) {
+        struct tw__span *span = add(&in, "front", "x", 1, 0, 0, i, i + 1);
+        memcpy(span->span_id, &(uint32_t){i + 1}, 4);
+        span->tags = &tag;
+        span->tag_count = 1;
+    }
+    assert_int_equal(tw__store_write(store, &in), 0);
+    assert_int_equal(tw__store_flush(store), 0);
+    static const char *const texts[] = {"1.5", "1.50", "1.6"};
+    for (unsigned i = 0; i < 3; i++) {
+        const struct tw__store_equal equal = {{"ratio", 5}, {texts[i], strlen(texts[i])}};
+        struct tw__search search = {.spans = {.equals = &equal, .equal_count = 1}, .limit = 1};
+        assert_int_equal(tw__query_search(store, &search, &pool, &found), 0);
+        assert_int_equal(found.count, i < 2);
+        if (i == 0) assert_int_equal(found.items[0].matched_count, 300);
+    }
+    tw__spans_fini(&in);
+    tw__pool_fini(&pool);
+    tw__store_close(store);
+    remove_folder(folder);
+}
+
+static void services_are_counted_however_many_resources_have_one(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"b", "a", "b", "", "a"};
+    struct tw__spans spans = {0};
+    struct tw__pool pool = {0};
+    struct tw__summary summary;
+    for (unsigned i = 0; i < 5; i++) {
+        struct tw__resource resource = {.service = {names[i], strlen(names[i])}, .schema_url = {"x", i}};
+        struct tw_tag_value tag = {.key = {"i", 1}, .type = TW_TYPE_INT, .value.i = i};
+        resource.tags = &tag;
+        resource.tag_count = 1;
+        struct tw__span *span = tw__spans_add(&spans, tw__spans_add_resource(&spans, &resource), 0);
+        span->trace_id[0] = 1;
+        span->span_id[0] = (uint8_t)(i + 1);
+        span->status = i == 2 ? TW_STATUS_ERROR : TW_STATUS_OK;
+    }
+    assert_int_equal(spans.resource_count, 5);
+    assert_int_equal(tw__query_summary(&spans, &pool, &summary), 0);
+    assert_int_equal(summary.service_count, 3);
+    for (unsigned i = 0; i < 3; i++) assert_int_equal(summary.services[i].spans, i ? 2 : 1);
+    assert_true(is(summary.services[1].name, "a") && is(summary.services[2].name, "b"));
+    assert_int_equal(summary.services[2].errors, 1);
+    tw__pool_fini(&pool);
+    tw__spans_fini(&spans);
 }
 
 static void a_layout_is_a_forest_whatever_the_parents_say(void **state)
@@ -337,6 +429,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_search_finds_traces_by_their_spans_and_by_themselves),
         cmocka_unit_test(a_search_looks_at_4000_traces_and_says_that_there_may_be_more),
+        cmocka_unit_test(a_search_looks_behind_all_spans_that_the_store_gives_at_once),
+        cmocka_unit_test(what_the_store_found_stays_found),
+        cmocka_unit_test(services_are_counted_however_many_resources_have_one),
         cmocka_unit_test(a_layout_is_a_forest_whatever_the_parents_say),
         cmocka_unit_test(the_critical_path_is_what_was_waited_for),
         cmocka_unit_test(what_is_open_runs_on_and_what_was_open_in_a_dead_process_does_not),
