@@ -2,13 +2,15 @@
  *
  *     { front } >> { status = error } | by(name) | count() > 2
  *
- *     candidates   traces with a span of status=error (either side would do; the one that the store can skip by)
+ *     candidates   traces with a span of status=error (either side would do; the one that the store can skip by best,
+ *                  of all expressions in the query)
  *     each trace   which spans fulfil each filter -> nodes, children first: a span of the right with an ancestor of the
  *                  left -> a number for each span, 0: not selected, else its group -> stage by stage
  *
  * Structure is asked of the trace laid out (query.h), in walking order: parents before children. Spans without a parent
  * in the trace have no siblings.
- * Invariant: every step is linear in the spans of the trace; what a trace costs in memory is freed before the next.
+ * Invariant: every step is linear in the spans of the trace, but the layout, n log n; what a trace costs in memory is
+ * freed before the next, and is limited (run_bytes_max).
  * Of a field with several values, as of events, the first counts in by() and in aggregates.
  */
 #include "query/spansets.h"
@@ -21,6 +23,8 @@
 #include "store/hash.h"
 
 #define NONE UINT32_MAX
+
+static const size_t run_bytes_max = (size_t)1 << 30;
 
 struct tw__spansets {
     const struct tw__traceql *query;
@@ -279,7 +283,7 @@ static int run_stages(struct run *run)
 
 static int select_spans(void *data, const struct tw__spans *trace, const struct tw__trace_view *of, uint32_t *sets)
 {
-    struct run run = {.spansets = data, .trace = trace, .of = of, .group = sets};
+    struct run run = {.spansets = data, .trace = trace, .of = of, .group = sets, .pool.limit_bytes = run_bytes_max};
     int error = run_stages(&run);
     tw__pool_fini(&run.pool);
     return error;
@@ -305,27 +309,43 @@ static int either(struct tw__pool *pool, const struct candidates *a, const struc
     return failed ? TW_ERR_MEMORY : 0;
 }
 
-/* A filter that a span of every trace with a result meets. */
-static int find_candidates(struct tw__spansets *spansets, struct tw__refusal *refusal)
+/* Of each stage of spansets some span must be left, whatever stands before it: the one counts that the store can skip
+ * by best. */
+static int choose_candidates(const struct tw__spansets *spansets, struct tw__pool *pool, struct candidates *out)
 {
     const struct tw__traceql *query = spansets->query;
     struct candidates of[TW__TRACEQL_NODES];
-    struct tw__pool pool = {0};
     int error = 0;
-    for (unsigned n = 0; n <= query->stages[0].node && !error; n++) {
-        const struct tw__spanset_node *node = &query->nodes[n];
-        const struct candidates *a = &of[node->a], *b = &of[node->b];
-        if (node->op == TW__SPANSET_FILTER)
-            of[n] = (struct candidates){query->filters[node->a], tw__where_rank(spansets->filters[node->a])};
-        else if (node->op == TW__SPANSET_OR)
-            error = either(&pool, a, b, &of[n]);
-        else
-            of[n] = node->negated || b->rank >= a->rank ? *b : *a;
+    *out = (struct candidates){{"", 0}, 0};
+    for (unsigned s = 0; s < query->stage_count && !error; s++) {
+        const struct tw__traceql_stage *stage = &query->stages[s];
+        if (stage->kind != TW__TRACEQL_SPANSETS) continue;
+        for (unsigned n = stage->first; n <= stage->node && !error; n++) {
+            const struct tw__spanset_node *node = &query->nodes[n];
+            const struct candidates *a = &of[node->a], *b = &of[node->b];
+            if (node->op == TW__SPANSET_FILTER)
+                of[n] = (struct candidates){query->filters[node->a], tw__where_rank(spansets->filters[node->a])};
+            else if (node->op == TW__SPANSET_OR)
+                error = either(pool, a, b, &of[n]);
+            else
+                of[n] = node->negated || b->rank >= a->rank ? *b : *a;
+        }
+        if (!error && of[stage->node].rank > out->rank) *out = of[stage->node];
     }
-    const struct tw_text *text = &of[query->stages[0].node].text;
-    if (!error && text->len) error = tw__where_new(text->ptr, text->len, &spansets->candidates, refusal);
-    tw__pool_fini(&pool);
     return error;
+}
+
+/* A filter that a span of every trace with a result meets. Each filter by itself is right; when several together are
+ * more than one filter may be, every trace is a candidate. */
+static int find_candidates(struct tw__spansets *spansets)
+{
+    struct tw__pool pool = {0};
+    struct candidates best;
+    struct tw__refusal ignored = {0};
+    int error = choose_candidates(spansets, &pool, &best);
+    if (!error && best.text.len) error = tw__where_new(best.text.ptr, best.text.len, &spansets->candidates, &ignored);
+    tw__pool_fini(&pool);
+    return error == TW_ERR_MEMORY ? error : 0;
 }
 
 int tw__spansets_new(const struct tw__traceql *traceql, struct tw__spansets **out, struct tw__refusal *refusal)
@@ -340,7 +360,7 @@ int tw__spansets_new(const struct tw__traceql *traceql, struct tw__spansets **ou
     if (!error) {
         spansets->query = traceql;
         spansets->whole = !tw__traceql_is_filter(traceql);
-        error = spansets->whole ? find_candidates(spansets, refusal) : 0;
+        error = spansets->whole ? find_candidates(spansets) : 0;
     }
     if (error) {
         tw__spansets_free(spansets);

@@ -479,6 +479,35 @@ static void a_query_longer_than_a_filter_is_not_even_begun(void **state)
     }
 }
 
+/* By which name traces are looked for: the one that the store can skip by best, in whichever stage it stands. */
+static void candidates_are_those_of_the_narrowest_spanset(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *query, *name;
+    } cases[] = {
+        {"{} | { name = \"f\" }", "f"},
+        {"{} >> { kind = client } | by(name) | count() > 0 | { name = \"f\" } && { name != \"a\" }", "f"},
+        {"{ name = \"a\" } !>> {}", NULL},
+        {"{ name = \"a\" } || { name = \"f\" }", NULL},
+        {"{ name = \"a\" } || {} | { status = error } > { name = \"f\" }", "f"},
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct tw__traceql traceql;
+        struct tw__refusal why;
+        struct tw__spansets *spansets;
+        struct tw__search search = {.limit = 1};
+        assert_int_equal(tw__traceql_parse(cases[c].query, strlen(cases[c].query), &traceql, &why), 0);
+        assert_int_equal(tw__spansets_new(&traceql, &spansets, &why), 0);
+        tw__spansets_apply(spansets, &search);
+        struct tw_text name = search.spans.name;
+        bool right = cases[c].name ? name.ptr && name.len == 1 && *name.ptr == *cases[c].name : !name.ptr;
+        if (!right) fail_msg("%s: %.*s", cases[c].query, (int)name.len, name.ptr ? name.ptr : "");
+        tw__spansets_free(spansets);
+        tw__traceql_fini(&traceql);
+    }
+}
+
 static int set_up(void **state)
 {
     char why[TW_WHY_MAX];
@@ -509,6 +538,7 @@ int main(void)
         cmocka_unit_test(nested_sets_say_where_a_span_stands),
         cmocka_unit_test(what_is_not_there_is_told_with_its_place_and_what_is_instead),
         cmocka_unit_test(metrics_are_read_with_all_that_they_are_of),
+        cmocka_unit_test(candidates_are_those_of_the_narrowest_spanset),
         cmocka_unit_test(the_limits_hold_on_both_sides),
         cmocka_unit_test(a_query_longer_than_a_filter_is_not_even_begun),
     };
