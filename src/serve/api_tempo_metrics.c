@@ -3,7 +3,7 @@
  *     GET /api/metrics/query_range?q=&start=&end=&step=
  *         {"series":[{"labels":[..],"promLabels","exemplars","samples":[{"timestampMs","value"}]}]}
  *     GET /api/metrics/query?q=&start=&end=
- *         the same with one sample a series, as value too
+ *         {"series":[{"labels":[..],"promLabels","value"}]}: of all the time
  *
  * query/series.h collects; of each of its series a line is made for each quantile or bucket, topk() chooses among the
  * lines at each moment, as in Tempo. Quantiles and buckets are those of the store's bins, four a power of two.
@@ -182,14 +182,14 @@ static void put_line(struct tw__ask *ask, const struct tw__series_list *list, co
         tw__tempo_label_text(&labels, "__name__", tw__ask_as_text(names[traceql->metric.function]));
     if (line->extra_key) tw__tempo_label_number(&labels, line->extra_key, line->extra);
     tw__tempo_labels_end(&labels);
-    double last = (double)NAN;
-    tw__json_open(json, "samples", '[');
-    for (size_t i = 0; i < list->steps; i++) {
-        if (isnan(line->values[i])) continue;
-        tw__tempo_sample(json, list->from_ns + i * list->step_ns, last = line->values[i]);
+    if (instant) {
+        tw__json_f64(json, "value", line->values[0]);
+    } else {
+        tw__tempo_samples_begin(json);
+        for (size_t i = 0; i < list->steps; i++)
+            if (!isnan(line->values[i])) tw__tempo_sample(json, list->from_ns + i * list->step_ns, line->values[i]);
+        tw__json_close(json, ']');
     }
-    tw__json_close(json, ']');
-    if (instant) tw__json_f64(json, "value", last);
     tw__json_close(json, '}');
 }
 
@@ -248,7 +248,7 @@ static void put_series(struct tw__ask *ask, struct tw__search *search, struct tw
     if (!ask->failed) make_lines(ask, list, &lines);
     if (!ask->failed && list->traceql->metric.keep) choose(ask, list, &lines);
     for (size_t l = 0; l < lines.count && !ask->failed; l++) {
-        bool any = !list->traceql->metric.keep;
+        bool any = !list->traceql->metric.keep && !instant;
         for (size_t i = 0; i < list->steps && !any; i++) any = !isnan(lines.items[l].values[i]);
         bool fits = ask->reply->body.len < TW__TEMPO_SERIES_BYTES;
         if (any && fits) put_line(ask, list, &lines.items[l], instant);

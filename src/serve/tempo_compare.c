@@ -31,11 +31,14 @@ static void put(struct tw__ask *ask, const struct tw__comparison *comparison, co
                          tw__ask_as_text(counts ? type : "__too_many_values__"));
     tw__tempo_label(&labels, (struct tw_text){name.ptr, name.len}, value);
     tw__tempo_labels_end(&labels);
-    tw__json_open(json, "samples", '[');
-    for (size_t i = 0; counts && i < comparison->steps; i++)
-        tw__tempo_sample(json, comparison->from_ns + i * comparison->step_ns, counts[i]);
-    tw__json_close(json, ']');
-    if (instant) tw__json_f64(json, "value", counts ? (double)counts[0] : 0);
+    if (instant) {
+        tw__json_f64(json, "value", counts ? (double)counts[0] : 0);
+    } else {
+        tw__tempo_samples_begin(json);
+        for (size_t i = 0; counts && i < comparison->steps; i++)
+            tw__tempo_sample(json, comparison->from_ns + i * comparison->step_ns, counts[i]);
+        tw__json_close(json, ']');
+    }
     tw__json_close(json, '}');
     tw__buf_fini(&name);
 }

@@ -96,8 +96,13 @@ void tw__tempo_labels_end(struct tw__tempo_labels *labels)
     if (!labels->text.failed)
         tw__json_text(labels->json, "promLabels", (struct tw_text){labels->text.ptr, labels->text.len});
     tw__buf_fini(&labels->text);
-    tw__json_open(labels->json, "exemplars", '[');
-    tw__json_close(labels->json, ']');
+}
+
+void tw__tempo_samples_begin(struct tw__json *json)
+{
+    tw__json_open(json, "exemplars", '[');
+    tw__json_close(json, ']');
+    tw__json_open(json, "samples", '[');
 }
 
 void tw__tempo_sample(struct tw__json *json, uint64_t time_ns, double value)
