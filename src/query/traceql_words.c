@@ -59,17 +59,72 @@ const char *tw__traceql_read_operator(struct tw__traceql_reader *r)
     return NULL;
 }
 
+static int digit_of(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : 99;
+}
+
+static void put_character(struct tw__buf *out, uint32_t c)
+{
+    static const struct {
+        uint32_t from;
+        uint8_t front;
+        unsigned more;
+    } sizes[] = {{0x10000, 0xf0, 3}, {0x800, 0xe0, 2}, {0x80, 0xc0, 1}, {0, 0, 0}};
+    unsigned s = 0;
+    while (c < sizes[s].from) s++;
+    tw__buf_char(out, (char)(sizes[s].front | c >> 6 * sizes[s].more));
+    for (unsigned n = sizes[s].more; n-- > 0;) tw__buf_char(out, (char)(0x80 | (c >> 6 * n & 0x3f)));
+}
+
+/* The escape at the backslash: those of Go. */
+static int read_escape(struct tw__traceql_reader *r, struct tw__buf *out)
+{
+    static const char letters[] = "abfnrtv\\\"", meant[] = "\a\b\f\n\r\t\v\\\"";
+    size_t begin = r->at;
+    char c = r->at + 1 < r->len ? r->text[r->at + 1] : 0;
+    const char *letter = c ? strchr(letters, c) : NULL;
+    if (letter) {
+        tw__buf_char(out, meant[letter - letters]);
+        r->at += 2;
+        return 0;
+    }
+    bool octal = c >= '0' && c <= '7';
+    unsigned digits = octal ? 3 : c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
+    uint64_t number = 0;
+    bool right = digits > 0;
+    r->at += octal ? 1 : 2;
+    for (unsigned i = 0; i < digits && right; i++, r->at++) {
+        int digit = r->at < r->len ? digit_of(r->text[r->at]) : 99;
+        right = digit < (octal ? 8 : 16);
+        number = number * (octal ? 8 : 16) + (uint64_t)digit;
+    }
+    if (octal || c == 'x') {
+        right = right && number <= 0xff;
+        if (right) tw__buf_char(out, (char)number);
+    } else {
+        right = right && number <= 0x10ffff && !(number >= 0xd800 && number <= 0xdfff);
+        if (right) put_character(out, (uint32_t)number);
+    }
+    return right ? 0
+                 : tw__traceql_refuse(
+                       r, begin,
+                       "no such escape; there are \\n \\t \\r \\a \\b \\f \\v \\\\ \\\" \\xNN \\NNN \\uNNNN "
+                       "\\UNNNNNNNN; between ` a backslash is one");
+}
+
 int tw__traceql_read_quoted(struct tw__traceql_reader *r, struct tw__buf *out)
 {
-    char quote = r->text[r->at];
-    for (r->at++; r->at < r->len && r->text[r->at] != quote; r->at++) {
-        if (quote == '"' && r->text[r->at] == '\\' && r->at + 1 < r->len) {
-            tw__buf_char(out, r->text[++r->at] == 'n' ? '\n' : r->text[r->at]);
-            continue;
+    char quote = r->text[r->at++];
+    while (r->at < r->len && r->text[r->at] != quote) {
+        if (quote == '"' && r->text[r->at] == '\\') {
+            int code = read_escape(r, out);
+            if (code < 0) return code;
+        } else {
+            tw__buf_char(out, r->text[r->at++]);
         }
-        tw__buf_char(out, r->text[r->at]);
     }
-    if (r->at == r->len) return tw__traceql_refuse(r, r->at, "a quote is not closed");
+    if (r->at >= r->len) return tw__traceql_refuse(r, r->len, "a quote is not closed");
     r->at++;
     return 0;
 }

@@ -381,6 +381,16 @@ static void what_is_not_there_is_told_with_its_place_and_what_is_instead(void **
         {"{ .a = 5 * }", 11, "a number"},
         {"{ .a = 1/0 }", 7, "no number"},
         {"{ .a = (5 }", 10, ") is expected"},
+        {"{ .a = \"x\\d\" }", 9, "no such escape"},
+        {"{ .a = \"\\'\" }", 8, "no such escape"},
+        {"{ .a = \"\\x1g\" }", 8, "no such escape"},
+        {"{ .a = \"\\400\" }", 8, "no such escape"},
+        {"{ .a = \"\\18\" }", 8, "no such escape"},
+        {"{ .a = \"\\ud800\" }", 8, "no such escape"},
+        {"{ .a = \"\\U00110000\" }", 8, "no such escape"},
+        {"{ .a = \"\\u12", 8, "no such escape"},
+        {"{ .a = \"\\", 8, "no such escape"},
+        {"{ span.\"a\\d\" = 1 }", 9, "no such escape"},
         {"{} + {}", 3, "spansets, then"},
         {"{} >>", 5, "a spanset is expected"},
         {"({} | count() > 1) && {}", 4, "inside parentheses"},
@@ -479,6 +489,36 @@ static void a_query_longer_than_a_filter_is_not_even_begun(void **state)
     }
 }
 
+/* The same escapes mean the same bytes as in Go, whose compiler said what they are. */
+static void texts_in_quotes_are_those_of_go(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *quoted, *means;
+    } cases[] = {
+        {"\"\\a\\b\\f\\n\\r\\t\\v\\\\\\\"\"", "\a\b\f\n\r\t\v\\\""},
+        {"\"\\x41\\101\\u0041\\U00000041\"", "AAAA"},
+        {"\"\\u00e9\\u20AC\\U0001f600\"", "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"},
+        {"\"\\xe9\\377'\"", "\xe9\xff'"},
+        {"`\\n\\d\"`", "\\n\\d\""},
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct tw__buf query = {0}, filter = {0};
+        struct tw__traceql traceql;
+        struct tw__refusal why;
+        tw__buf_fmt(&query, "{ span.a = %s }", cases[c].quoted);
+        tw__buf_cstr(&filter, "\"tag.a\"=\"");
+        tw__filter_escape(&filter, cases[c].means, strlen(cases[c].means), false);
+        tw__buf_char(&filter, '"');
+        if (tw__traceql_parse(query.ptr, query.len, &traceql, &why) < 0) fail_msg("%s: %s", cases[c].quoted, why.text);
+        assert_int_equal(traceql.filters[0].len, filter.len);
+        assert_memory_equal(traceql.filters[0].ptr, filter.ptr, filter.len);
+        tw__traceql_fini(&traceql);
+        tw__buf_fini(&query);
+        tw__buf_fini(&filter);
+    }
+}
+
 /* By which name traces are looked for: the one that the store can skip by best, in whichever stage it stands. */
 static void candidates_are_those_of_the_narrowest_spanset(void **state)
 {
@@ -538,6 +578,7 @@ int main(void)
         cmocka_unit_test(nested_sets_say_where_a_span_stands),
         cmocka_unit_test(what_is_not_there_is_told_with_its_place_and_what_is_instead),
         cmocka_unit_test(metrics_are_read_with_all_that_they_are_of),
+        cmocka_unit_test(texts_in_quotes_are_those_of_go),
         cmocka_unit_test(candidates_are_those_of_the_narrowest_spanset),
         cmocka_unit_test(the_limits_hold_on_both_sides),
         cmocka_unit_test(a_query_longer_than_a_filter_is_not_even_begun),
