@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "filter/filter.h"
+#include "filter/regex.h"
 #include "model/text.h"
 #include "query/traceql_read.h"
 
@@ -99,9 +100,32 @@ static void put_one(struct tw__buf *out, const char *key, const char *op, const 
         tw__buf_add(out, value->text.ptr, value->text.len);
         return;
     }
-    tw__buf_cstr(out, regex ? "\"^(" : "\""); /* TraceQL's match the whole value */
-    tw__filter_escape(out, value->text.ptr, value->text.len, regex);
-    tw__buf_cstr(out, regex ? ")$\"" : "\"");
+    if (!regex) {
+        tw__buf_char(out, '"');
+        tw__filter_escape(out, value->text.ptr, value->text.len, false);
+        tw__buf_char(out, '"');
+        return;
+    }
+    /* TraceQL's match the whole value. */
+    static const char flag[] = "(?i)";
+    size_t skip = sizeof flag - 1;
+    bool folds = value->text.len >= skip && memcmp(value->text.ptr, flag, skip) == 0;
+    tw__buf_fmt(out, "\"%s^(", folds ? flag : "");
+    tw__filter_escape(out, value->text.ptr + (folds ? skip : 0), value->text.len - (folds ? skip : 0), true);
+    tw__buf_cstr(out, ")$\"");
+}
+
+/* By itself, before anything stands around it: p)|(z is no expression. */
+static int check_regex(const struct tw__traceql_reader *r, size_t at, const struct value *value)
+{
+    struct tw__regex *regex = NULL;
+    const char *why = NULL;
+    size_t where;
+    int code = tw__regex_compile(value->text.len ? value->text.ptr : "", value->text.len, &regex, &where, &why);
+    tw__regex_free(regex);
+    if (code == 0 || code == TW_ERR_MEMORY) return code;
+    (void)tw__refuse(r->refusal, TW_ERR_SYNTAX, at, "a regular expression that is not understood: %s", why);
+    return TW_ERR_SYNTAX;
 }
 
 /* nestedSetParent: -1 of a root. */
@@ -141,6 +165,10 @@ static int put_comparison(struct tw__traceql_reader *r, size_t begin, const char
         return tw__traceql_refuse(r, begin, "the value is a word that is not known; a text stands in quotes");
     if (op[strlen(op) - 1] == '~' && value->form != FORM_TEXT)
         return tw__traceql_refuse(r, begin, "a regular expression stands in quotes");
+    if (op[strlen(op) - 1] == '~') {
+        int code = check_regex(r, begin, value);
+        if (code < 0) return code;
+    }
     if (value->form == FORM_NIL && strcmp(op, "=") != 0 && strcmp(op, "!=") != 0)
         return tw__traceql_refuse(r, begin, "nil is compared with = and !=");
     if (count == 2) tw__buf_char(&r->filter, '(');
