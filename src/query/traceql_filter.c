@@ -1,7 +1,7 @@
 /* traceql_filter: what stands between the braces of a TraceQL query, as text of our filter language, in one pass.
  *
  *     { resource.service.name = "front" && span.code >= 500 }  ->  service="front" and tag.code>=500
- *     { .a > 1 || kind = server && true }                      ->  ((tag.a>1 or resource.a>1) or kind=server) and true
+ *     { .a > 1 || kind = server }            ->  (tag.a>1 or absent(tag.a) and resource.a>1) or kind=server
  *
  * && and || bind equally: where one follows the other, what is before it gets parentheses.
  * Rejected: a tree of our own; the filter compiler counts and limits, and the store understands what it made.
@@ -152,6 +152,23 @@ static const char *mirrored(const char *op)
     return *op == '<' ? (op[1] ? ">=" : ">") : *op == '>' ? (op[1] ? "<=" : "<") : op;
 }
 
+/* Of the two keys the first that is there is compared, as in Tempo. */
+static void put_either(struct tw__traceql_reader *r, const char *op, const struct value *value)
+{
+    static const struct value nil = {.form = FORM_NIL};
+    tw__buf_char(&r->filter, '(');
+    put_one(&r->filter, r->key.ptr, op, value);
+    if (value->form == FORM_NIL) {
+        tw__buf_cstr(&r->filter, *op == '=' ? " and " : " or ");
+    } else {
+        tw__buf_cstr(&r->filter, " or ");
+        put_one(&r->filter, r->key.ptr, "=", &nil);
+        tw__buf_cstr(&r->filter, " and ");
+    }
+    put_one(&r->filter, tw__traceql_second(r), op, value);
+    tw__buf_char(&r->filter, ')');
+}
+
 /* Writes the comparison of the field in r->word, which was written at begin. */
 static int put_comparison(struct tw__traceql_reader *r, size_t begin, const char *op, const struct value *value)
 {
@@ -171,13 +188,10 @@ static int put_comparison(struct tw__traceql_reader *r, size_t begin, const char
     }
     if (value->form == FORM_NIL && strcmp(op, "=") != 0 && strcmp(op, "!=") != 0)
         return tw__traceql_refuse(r, begin, "nil is compared with = and !=");
-    if (count == 2) tw__buf_char(&r->filter, '(');
-    put_one(&r->filter, r->key.ptr, op, value);
-    if (count == 2) {
-        tw__buf_cstr(&r->filter, value->form == FORM_NIL && *op == '=' ? " and " : " or ");
-        put_one(&r->filter, tw__traceql_second(r), op, value);
-        tw__buf_char(&r->filter, ')');
-    }
+    if (count == 2)
+        put_either(r, op, value);
+    else
+        put_one(&r->filter, r->key.ptr, op, value);
     return 0;
 }
 

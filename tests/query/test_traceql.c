@@ -15,7 +15,7 @@
 #define MS       UINT64_C(1000000)
 
 /*
- *     a front  server 100ms                    k=1
+ *     a front  server 100ms                    k=1  zone=east; of the resources of a, b and c: zone=west
  *     +- b cart  client 60ms                   k=2  size=2048
  *     |  +- d db  internal 10ms  error         k=3  size=100   event miss (k=7) 3ms, event exception
  *     |  +- e db  internal 20ms                k=3             link to trace 05.., kind=follows
@@ -59,7 +59,7 @@ static void write_story(void)
 {
     struct tw__spans in = {0};
     struct tw_tag_value tags[STORY][2] = {
-        {int_tag("k", 1)},
+        {int_tag("k", 1), text_tag("zone", "east")},
         {int_tag("k", 2), int_tag("size", 2048)},
         {int_tag("k", 4), {.key = text_of("vip"), .type = TW_TYPE_BOOL, .value.u = 1}},
         {int_tag("k", 3), int_tag("size", 100)},
@@ -187,6 +187,13 @@ static void conditions_select_spans(void **state)
         {"{ name =~ \"(?i)A|B\" || resource.service.name =~ \"fro\" || resource.service.name =~ \"fro.*\" }", "ab"},
         {"{ span:parentID =~ \"\" && resource.zone !~ \"w.st\" }", ""},
         {"{ nil != span.vip }", "c"},
+        /* Of a span before that of its resource. */
+        {"{ .zone = \"west\" }", "bc"},
+        {"{ .zone != \"west\" }", "a"},
+        {"{ .zone =~ \"west|east\" }", "abc"},
+        {"{ resource.zone = \"west\" }", "abc"},
+        {"{ .zone = nil || .zone = \"east\" }", "adef"},
+        {"{ .zone != nil }", "abc"},
         {"{ span:parentID = \"0000000000000062\" }", "de"},
         {"{ span:id = \"0000000000000061\" }", "a"},
         {"{ trace:id = \"00000000000000000000000000000001\" && kind = client }", "bc"},
