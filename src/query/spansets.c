@@ -8,7 +8,7 @@
  *                  left -> a number for each span, 0: not selected, else its group -> stage by stage
  *
  * Structure is asked of the trace laid out (query.h), in walking order: parents before children. Spans without a parent
- * in the trace have no siblings.
+ * in the trace have no siblings. Behind by() an expression is one of each group: && and structure do not cross them.
  * Invariant: every step is linear in the spans of the trace, but the layout, n log n; what a trace costs in memory is
  * freed before the next, and is limited (run_bytes_max).
  * Of a field with several values, as of events, the first counts in by() and in aggregates.
@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "model/span_fields.h"
+#include "query/relatives.h"
 #include "query/where.h"
 #include "store/hash.h"
 
@@ -45,64 +46,27 @@ struct run {
     uint32_t groups;                /* numbers up to it */
 };
 
-/* -- structure */
+/* -- expressions */
 
-static bool *of_parents(const struct tw__trace_layout *l, const bool *of, bool all, bool *out)
+/* Which groups have a span of these. */
+static bool *groups_with(struct run *run, const bool *spans)
 {
-    for (size_t p = 0; p < l->count; p++) {
-        if (l->parent[p] == NONE) continue;
-        uint32_t parent = l->order[l->parent[p]];
-        out[l->order[p]] = of[parent] || (all && out[parent]);
-    }
-    return out;
+    bool *of = tw__pool_zeroed(&run->pool, run->groups + (size_t)1, sizeof *of);
+    for (size_t i = 0; i < run->trace->count && of; i++)
+        if (spans[i]) of[run->group[i]] = true;
+    return of;
 }
 
-static bool *of_children(const struct tw__trace_layout *l, const bool *of, bool all, bool *out)
-{
-    for (size_t p = l->count; p-- > 0;) {
-        if (l->parent[p] == NONE) continue;
-        uint32_t span = l->order[p];
-        if (of[span] || (all && out[span])) out[l->order[l->parent[p]]] = true;
-    }
-    return out;
-}
-
-static bool *of_siblings(const struct tw__trace_layout *l, const bool *of, uint32_t *counts, bool *out)
-{
-    for (size_t p = 0; p < l->count; p++)
-        if (l->parent[p] != NONE) counts[l->parent[p]] += of[l->order[p]];
-    for (size_t p = 0; p < l->count; p++)
-        if (l->parent[p] != NONE) out[l->order[p]] = counts[l->parent[p]] > of[l->order[p]];
-    return out;
-}
-
-/* Which spans have one of these where the operator looks from its right side; from_left: from its left. NULL: no
- * memory. */
-static bool *related(struct run *run, enum tw__spanset_op op, bool from_left, const bool *of)
-{
-    const struct tw__trace_layout *l = &run->layout;
-    bool *out = tw__pool_zeroed(&run->pool, run->trace->count + 1, sizeof *out);
-    if (!out) return NULL;
-    if (op == TW__SPANSET_SIBLING) {
-        uint32_t *counts = tw__pool_zeroed(&run->pool, l->count + 1, sizeof *counts);
-        return counts ? of_siblings(l, of, counts, out) : NULL;
-    }
-    bool down = op == TW__SPANSET_CHILD || op == TW__SPANSET_DESCENDANT;
-    bool all = op == TW__SPANSET_DESCENDANT || op == TW__SPANSET_ANCESTOR;
-    return down != from_left ? of_parents(l, of, all, out) : of_children(l, of, all, out);
-}
-
-static bool any_of(const bool *spans, size_t count)
-{
-    return count && memchr(spans, true, count);
-}
-
+/* && of each group by itself. */
 static int run_logic(struct run *run, const struct tw__spanset_node *node, bool *out)
 {
     const bool *a = run->nodes[node->a], *b = run->nodes[node->b];
-    size_t count = run->trace->count;
-    if (node->op == TW__SPANSET_AND && !(any_of(a, count) && any_of(b, count))) return 0;
-    for (size_t i = 0; i < count; i++) out[i] = a[i] || b[i];
+    const bool *with_a = groups_with(run, a), *with_b = groups_with(run, b);
+    if (!with_a || !with_b) return TW_ERR_MEMORY;
+    for (size_t i = 0; i < run->trace->count; i++) {
+        bool both = with_a[run->group[i]] && with_b[run->group[i]];
+        out[i] = (a[i] || b[i]) && (both || node->op == TW__SPANSET_OR);
+    }
     return 0;
 }
 
@@ -114,7 +78,8 @@ static int run_structure(struct run *run, const struct tw__spanset_node *node, b
         int error = tw__query_layout(run->trace, &run->pool, &run->layout);
         if (error) return error;
     }
-    const bool *right = related(run, op, false, a), *left = node->of_both ? related(run, op, true, b) : NULL;
+    const struct tw__relations r = {&run->layout, run->group, run->groups, &run->pool};
+    const bool *right = tw__relatives(&r, op, false, a), *left = node->of_both ? tw__relatives(&r, op, true, b) : NULL;
     if (!right || (node->of_both && !left)) return TW_ERR_MEMORY;
     for (size_t i = 0; i < run->trace->count; i++)
         out[i] = (b[i] && right[i] != node->negated) || (left && a[i] && left[i]);
