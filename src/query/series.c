@@ -5,7 +5,7 @@
  * It observes as the store's filter, and lets nothing through: so that of each block no more is decoded than the
  * conditions, by and what is measured need. Of whole traces first their ids are noted so, then one is read after the
  * other.
- * Limits: SLOTS; a cell takes 40 bytes, with bins 1 KiB more, once there is a span in it.
+ * Limits: SLOTS; a cell takes 40 bytes, with bins 1 KiB more, of attributes 3 KiB, once there is a span in it.
  */
 #include "query/series.h"
 
@@ -19,6 +19,7 @@
 #include "model/span_fields.h"
 #include "model/text.h"
 #include "query/spansets.h"
+#include "query/value_bins.h"
 #include "query/where.h"
 #include "store/hash.h"
 
@@ -134,8 +135,13 @@ static void count_in(struct observer *o, struct tw__series *series, size_t step,
     cell->count++;
     series->count++;
     if (!o->bins) return;
-    if (!cell->bins && !(cell->bins = tw__pool_zeroed(o->pool, TW__BINS, sizeof *cell->bins))) {
+    size_t bins = o->list->numbers ? TW__VALUE_BINS : TW__BINS;
+    if (!cell->bins && !(cell->bins = tw__pool_zeroed(o->pool, bins, sizeof *cell->bins))) {
         o->error = TW_ERR_MEMORY;
+        return;
+    }
+    if (o->list->numbers) {
+        cell->bins[tw__value_bin(number)]++;
         return;
     }
     double scaled = number * 1e9;
@@ -279,6 +285,27 @@ static int collect_whole(struct tw__store *store, struct tw__search *search, str
     return error;
 }
 
+/* -- bins */
+
+double tw__series_quantile(const struct tw__series_list *list, const struct tw__series_cell *cell, double share)
+{
+    return list->numbers ? tw__value_bins_quantile(cell->bins, share)
+                         : (double)tw__bins_quantile(cell->bins, share) / 1e9;
+}
+
+unsigned tw__series_bucket(const struct tw__series_list *list, unsigned first, double *end)
+{
+    unsigned count = list->numbers ? TW__VALUE_BINS : TW__BINS;
+    bool zero = list->numbers && first == TW__VALUE_BINS_SIDE;
+    unsigned next = first + (zero ? 1 : 4);
+    if (first >= count) return 0;
+    if (next > count) next = count;
+    *end = zero            ? 0
+           : list->numbers ? tw__value_bin_floor(next)
+                           : (double)tw__bin_floor(next < TW__BINS ? next : TW__BINS - 1) / 1e9;
+    return next;
+}
+
 /* -- all of it */
 
 static int compare_values(const struct tw__field *a, const struct tw__field *b)
@@ -346,7 +373,8 @@ int tw__series_collect(struct tw__store *store, struct tw__search *search, struc
     if (traceql->metric.has_field) {
         o->measured = &traceql->fields[traceql->metric.field];
         struct tw_text key = o->measured->keys[0];
-        if (tw__span_schema.holds(key.ptr, key.len) == TW__FILTER_DURATION) o->unit = 1e-9;
+        list->numbers = tw__span_schema.holds(key.ptr, key.len) != TW__FILTER_DURATION;
+        if (!list->numbers) o->unit = 1e-9;
     }
     search->spans.since_ns = list->from_ns;
     search->spans.until_ns = list->from_ns + list->steps * list->step_ns;

@@ -23,7 +23,7 @@ enum { TW__SERIES_MAX = 1000, TW__SERIES_TRACES = 4000 };
 struct tw__series_cell {
     uint64_t count;
     double sum, least, most;
-    uint32_t *bins; /* TW__BINS, of what is measured times 1e9; NULL: none, or not asked for */
+    uint32_t *bins; /* of what is measured, see below; NULL: none, or not asked for */
 };
 
 struct tw__series {
@@ -38,8 +38,15 @@ struct tw__series_list {
     size_t steps;                      /* given */
     struct tw__series *items;          /* by values */
     size_t count;
-    bool more; /* there were more series than are kept */
+    bool more;    /* there were more series than are kept */
+    bool numbers; /* bins are those of value_bins.h; else the store's, of nanoseconds */
 };
+
+/* Of what a cell has measured, the value below which a share lies; durations in seconds. */
+double tw__series_quantile(const struct tw__series_list *list, const struct tw__series_cell *cell, double share);
+/* The bins from first on that make a bucket: a power of two, or 0. Returns the one behind them, 0 at the end; *end is
+ * where it ends. */
+unsigned tw__series_bucket(const struct tw__series_list *list, unsigned first, double *end);
 
 /* Returns 0, TW_ERR_RANGE for too many whole traces, or what the store returns.
  * Owns     items are in the pool. The search's filter is asked through another one, and put back. */

@@ -6,7 +6,7 @@
  *         {"series":[{"labels":[..],"promLabels","value"}]}: of all the time
  *
  * query/series.h collects; of each of its series a line is made for each quantile or bucket, topk() chooses among the
- * lines at each moment, as in Tempo. Quantiles and buckets are those of the store's bins, four a power of two.
+ * lines at each moment, as in Tempo. Quantiles and buckets are those of the bins, four a power of two.
  * Limits: SAMPLES_MAX samples, and TW__TEMPO_SERIES_BYTES of text; series that would go beyond are left out, and the
  * answer says so.
  */
@@ -86,29 +86,34 @@ static void add_quantiles(struct tw__ask *ask, const struct tw__series_list *lis
         struct line *line = add_line(ask, lines, list, (struct line){series, "p", share, NULL});
         for (size_t i = 0; line && i < list->steps; i++) {
             const struct tw__series_cell *cell = &series->cells[i];
-            line->values[i] = cell->count ? (double)tw__bins_quantile(cell->bins, share) / 1e9 : (double)NAN;
+            line->values[i] = cell->count ? tw__series_quantile(list, cell, share) : (double)NAN;
         }
     }
+}
+
+/* How many there are in each step, or in all of them: values NULL. */
+static uint64_t count_bucket(const struct tw__series_list *list, const struct tw__series *series, unsigned first,
+                             unsigned next, double *values)
+{
+    uint64_t all = 0;
+    for (size_t i = 0; i < list->steps; i++) {
+        uint64_t count = 0;
+        for (unsigned b = first; series->cells[i].bins && b < next; b++) count += series->cells[i].bins[b];
+        if (values) values[i] = (double)count;
+        all += count;
+    }
+    return all;
 }
 
 /* A line for each power of two that has spans: Tempo's buckets. */
 static void add_buckets(struct tw__ask *ask, const struct tw__series_list *list, const struct tw__series *series,
                         struct lines *lines)
 {
-    for (unsigned first = 0; first < TW__BINS; first += 4) {
-        uint64_t any = 0;
-        for (size_t i = 0; i < list->steps; i++)
-            for (unsigned b = first; series->cells[i].bins && b < first + 4 && b < TW__BINS; b++)
-                any += series->cells[i].bins[b];
-        if (!any) continue;
-        double end = (double)tw__bin_floor(first + 4 < TW__BINS ? first + 4 : TW__BINS - 1) / 1e9;
+    double end;
+    for (unsigned first = 0, next; (next = tw__series_bucket(list, first, &end)); first = next) {
+        if (!count_bucket(list, series, first, next, NULL)) continue;
         struct line *line = add_line(ask, lines, list, (struct line){series, "__bucket", end, NULL});
-        for (size_t i = 0; line && i < list->steps; i++) {
-            uint64_t count = 0;
-            for (unsigned b = first; series->cells[i].bins && b < first + 4 && b < TW__BINS; b++)
-                count += series->cells[i].bins[b];
-            line->values[i] = (double)count;
-        }
+        if (line) (void)count_bucket(list, series, first, next, line->values);
     }
 }
 

@@ -273,6 +273,19 @@ def metrics_have_a_limit_and_say_when_they_reach_it(folder):
         assert "status" not in collector.get(asked.replace("step=1s", "step=2s"))
 
 
+def numbers_of_any_size_and_sign_have_quantiles_and_buckets(folder):
+    with Collector(folder) as collector:
+        wide = [-3e12, -7, -0.25, 0, 1e-6, 5, 3e10, 7e10, 9e17]
+        collector.send({"resourceSpans": [resource("wide", *(span(200 + i, 0, "wide", i, i + 1, 1, wide=float(value)) for i, value in enumerate(wide)))]})
+        series = lambda q: collector.get("/api/metrics/query?" + quoted(q=q, start=SECOND - 60, end=SECOND + 60))["series"]
+        for share, least, most in ((0, -3.3e12, -2.7e12), (0.3, -0.3, -0.2), (0.4, 0, 0), (0.5, 0.9e-6, 1.2e-6), (0.75, 2.7e10, 3.5e10), (0.85, 6e10, 8.6e10), (1, 8e17, 1.1e18)):
+            (found,) = series(f"{{}} | quantile_over_time(span.wide, {share})")
+            assert least <= found["value"] <= most, (share, found)
+        buckets = {one["labels"][-1]["value"]["doubleValue"]: one["value"] for one in series("{} | histogram_over_time(span.wide)")}
+        ends = sorted(buckets)
+        assert sum(buckets.values()) == len(wide) and ends[:4] == [-(2 ** 41), -4, -0.25, 0] and ends[5:] == [8, 2 ** 35, 2 ** 37, 2 ** 60], buckets
+
+
 def metrics_are_apart_by_several_attributes_and_of_any_number(folder):
     """What is expected was computed here from what was sent."""
     with Collector(folder) as collector:
@@ -330,4 +343,5 @@ if __name__ == "__main__":
     sys.exit(run_tests(a_trace_by_id_is_protobuf_or_json, searches_of_grafana_find_by_traceql,
                        what_grafana_asks_of_the_structure_and_of_events_is_answered, every_example_of_the_docs_is_answered_or_refused, tags_and_values_complete_a_query, values_have_types_and_are_those_that_the_query_leaves,
                        doubles_that_json_has_no_numbers_for_are_told, spans_of_no_kind_and_traces_in_every_form_are_found,
-                       metrics_are_counts_over_time, metrics_have_a_limit_and_say_when_they_reach_it, metrics_are_apart_by_several_attributes_and_of_any_number))
+                       metrics_are_counts_over_time, metrics_have_a_limit_and_say_when_they_reach_it,
+                       numbers_of_any_size_and_sign_have_quantiles_and_buckets, metrics_are_apart_by_several_attributes_and_of_any_number))
