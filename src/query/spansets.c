@@ -266,7 +266,8 @@ static int either(struct tw__pool *pool, const struct candidates *a, const struc
     *out = (struct candidates){{"", 0}, 0};
     if (a->text.len == 0 || b->text.len == 0) return 0;
     struct tw__buf text = {0};
-    tw__buf_fmt(&text, "(%.*s) or (%.*s)", (int)a->text.len, a->text.ptr, (int)b->text.len, b->text.ptr);
+    /* Nothing is weaker than or: no parentheses, which may be too many inside each other. */
+    tw__buf_fmt(&text, "%.*s or %.*s", (int)a->text.len, a->text.ptr, (int)b->text.len, b->text.ptr);
     *out =
         (struct candidates){{tw__pool_copy(pool, text.ptr, text.len), text.len}, a->rank < b->rank ? a->rank : b->rank};
     bool failed = text.failed || !out->text.ptr;

@@ -3,7 +3,7 @@
  *     { resource.service.name = "front" && span.code >= 500 }  ->  service="front" and tag.code>=500
  *     { .a > 1 || kind = server }            ->  (tag.a>1 or absent(tag.a) and resource.a>1) or kind=server
  *
- * && and || bind equally: where one follows the other, what is before it gets parentheses.
+ * && and || bind equally: where && follows ||, what is before it gets parentheses.
  * Rejected: a tree of our own; the filter compiler counts and limits, and the store understands what it made.
  */
 #include <math.h>
@@ -294,10 +294,10 @@ struct level {
     char join; /* 0, & or | */
 };
 
-/* What was before gets parentheses when it was joined by the other one. */
+/* Our "and" is stronger than "or", theirs are equal: what "or" has joined gets parentheses before an "and". */
 static void join(struct tw__traceql_reader *r, struct level *level, char by)
 {
-    if (level->join && level->join != by && !r->filter.failed) {
+    if (level->join == '|' && by == '&' && !r->filter.failed) {
         tw__buf_char(&r->filter, ')');
         if (r->filter.failed) return;
         memmove(r->filter.ptr + level->begin + 1, r->filter.ptr + level->begin, r->filter.len - level->begin - 1);

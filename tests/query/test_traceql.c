@@ -202,6 +202,8 @@ static void conditions_select_spans(void **state)
         {"{ status = error && .k = 3 || .k = 1 }", "ad"},
         {"{ .k = 1 || (.k = 4 && status = error) }", "ac"},
         {"{ .k = 1 || .k = 2 && kind = client || .k = 3 && status = error }", "d"},
+        {"{ .k = 1 && kind = server || .k = 2 && kind = client || .k = 3 }", "bde"},
+        {"{ status = error && (.k = 3 || .k = 1) || .k = 2 || kind = server && .k = 1 }", "a"},
     };
     ALL_SELECT(examples);
 }
@@ -545,6 +547,30 @@ static void texts_in_quotes_are_those_of_go(void **state)
     }
 }
 
+/* Together more keys than a filter may have; as many alternations as would be too many parentheses if each had some. */
+static void many_spansets_may_be_more_than_one_filter(void **state)
+{
+    (void)state;
+    char letters[STORY + 1];
+    struct tw__buf query = {0};
+    for (unsigned f = 0; f < 16; f++) {
+        tw__buf_cstr(&query, f ? " || { name = \"e\"" : "{ name = \"e\"");
+        for (unsigned k = 0; k < 5; k++) tw__buf_fmt(&query, " && span.k%u_%u = nil", f, k);
+        tw__buf_cstr(&query, " }");
+    }
+    tw__buf_char(&query, 0);
+    run(query.ptr, letters, NULL);
+    assert_string_equal(letters, "e");
+    tw__buf_reset(&query);
+    tw__buf_cstr(&query, "{ name = \"e\"");
+    for (unsigned n = 0; n < 25; n++) tw__buf_cstr(&query, " && span.k = 3 || name = \"d\"");
+    tw__buf_cstr(&query, " }");
+    tw__buf_char(&query, 0);
+    run(query.ptr, letters, NULL);
+    assert_string_equal(letters, "de");
+    tw__buf_fini(&query);
+}
+
 /* By which name traces are looked for: the one that the store can skip by best, in whichever stage it stands. */
 static void candidates_are_those_of_the_narrowest_spanset(void **state)
 {
@@ -605,6 +631,7 @@ int main(void)
         cmocka_unit_test(what_is_not_there_is_told_with_its_place_and_what_is_instead),
         cmocka_unit_test(metrics_are_read_with_all_that_they_are_of),
         cmocka_unit_test(texts_in_quotes_are_those_of_go),
+        cmocka_unit_test(many_spansets_may_be_more_than_one_filter),
         cmocka_unit_test(candidates_are_those_of_the_narrowest_spanset),
         cmocka_unit_test(the_limits_hold_on_both_sides),
         cmocka_unit_test(a_query_longer_than_a_filter_is_not_even_begun),
