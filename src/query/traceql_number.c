@@ -51,6 +51,30 @@ static void apply(struct stacks *s)
                           : pow(*left, *right);
 }
 
+/* 2w, 1y3d: whole years of 365 days and weeks, then what any duration has. */
+static bool read_weeks(struct tw_text text, double *ns)
+{
+    static const struct {
+        char unit;
+        double days;
+    } units[] = {{'y', 365}, {'w', 7}};
+    struct tw__field rest = {0};
+    size_t at = 0;
+    *ns = 0;
+    for (size_t u = 0; u < sizeof units / sizeof *units; u++) {
+        size_t end = at;
+        double number = 0;
+        for (; end < text.len && text.ptr[end] >= '0' && text.ptr[end] <= '9'; end++)
+            number = number * 10 + (text.ptr[end] - '0');
+        if (end == at || end == text.len || text.ptr[end] != units[u].unit) continue;
+        *ns += number * units[u].days * 86400e9;
+        at = end + 1;
+    }
+    if (at == 0 || (at < text.len && !tw__duration_read(text.ptr + at, text.len - at, &rest))) return false;
+    *ns += (double)rest.i;
+    return true;
+}
+
 /* A literal; minint and maxint. */
 static int read_literal(struct tw__traceql_reader *r, struct stacks *s, struct tw_text *text)
 {
@@ -65,14 +89,20 @@ static int read_literal(struct tw__traceql_reader *r, struct stacks *s, struct t
     if (tw__text_is(*text, "minInt")) *text = (struct tw_text){"-9223372036854775808", 20};
     if (tw__text_is(*text, "maxInt")) *text = (struct tw_text){"9223372036854775807", 19};
     if (text->len > LITERAL_MAX) return tw__traceql_refuse(r, begin, "too long a number");
-    bool unit = tw__duration_read(text->ptr, text->len, &value);
+    bool unit = tw__duration_read(text->ptr, text->len, &value), weeks = false;
+    double ns = 0;
+    if (!unit && read_weeks(*text, &ns)) {
+        unit = weeks = true;
+        *text = (struct tw_text){NULL, 0}; /* our filters have no such units */
+    }
     if (!unit && !tw__number_read(text->ptr, text->len, &value))
         return tw__traceql_refuse(r, begin, "a number or a duration is expected");
     if (s->value_count == NUMBERS_MAX) return tw__traceql_refuse(r, begin, "too long a computation");
     s->units[s->value_count] = unit;
-    s->values[s->value_count++] = value.type == TW__FIELD_DOUBLE ? value.d
-                                  : value.type == TW__FIELD_UINT ? (double)value.u
-                                                                 : (double)value.i;
+    s->values[s->value_count++] = weeks                            ? ns
+                                  : value.type == TW__FIELD_DOUBLE ? value.d
+                                  : value.type == TW__FIELD_UINT   ? (double)value.u
+                                                                   : (double)value.i;
     return 0;
 }
 
