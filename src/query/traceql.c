@@ -208,7 +208,8 @@ static int read_select(struct tw__traceql_reader *r)
         code = tw__traceql_read_name(r);
         struct tw_text word = {r->word.ptr, r->word.len};
         if (code < 0) return code;
-        if (word.len > 9 && memcmp(word.ptr, "nestedSet", 9) == 0) {
+        if (tw__text_is(word, "nestedSetParent") || tw__text_is(word, "nestedSetLeft") ||
+            tw__text_is(word, "nestedSetRight")) {
             r->out->places = true;
         } else {
             r->at = begin;
@@ -307,6 +308,8 @@ static int read_second(struct tw__traceql_reader *r)
 {
     uint64_t keep = 0;
     bool smallest = false;
+    tw__traceql_space(r);
+    if (r->out->metric.keep) return tw__traceql_refuse(r, r->at, "one topk() or bottomk(), not several");
     if (!tw__traceql_take_word(r, "topk") && !(smallest = tw__traceql_take_word(r, "bottomk")))
         return tw__traceql_refuse(r, r->at, "behind a metric there are topk() and bottomk()");
     int code = expect(r, "(", "( is expected");
