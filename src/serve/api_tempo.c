@@ -277,14 +277,22 @@ static void put_scope(struct tw__ask *ask, const char *name, unsigned scopes)
     tw__json_close(&ask->json, '}');
 }
 
+/* Of links and instrumentation there are no lists. */
+static const char *const scopes[] = {"resource", "span", "event", "link", "instrumentation", "intrinsic"};
+
 static void tags_v2(void *context, const struct tw__request *request, struct tw__reply *reply)
 {
     struct tw__ask ask;
     tw__ask_begin(&ask, context, request, reply);
     const char *scope = tw__ask_text(&ask, "scope");
-    bool all = !scope || strcmp(scope, "none") == 0;
-    tw__json_open(&ask.json, NULL, '{');
-    tw__json_open(&ask.json, "scopes", '[');
+    bool all = !scope || strcmp(scope, "none") == 0, known = all;
+    for (size_t i = 0; !known && i < sizeof scopes / sizeof *scopes; i++) known = strcmp(scope, scopes[i]) == 0;
+    if (!known)
+        tw__ask_refuse(&ask, 400, "no such scope; there are resource, span, event, link, instrumentation, intrinsic");
+    if (!ask.failed) {
+        tw__json_open(&ask.json, NULL, '{');
+        tw__json_open(&ask.json, "scopes", '[');
+    }
     if (all || strcmp(scope, "resource") == 0) put_scope(&ask, "resource", TW__SCOPE_RESOURCE);
     if (all || strcmp(scope, "span") == 0) put_scope(&ask, "span", TW__SCOPE_SPAN);
     if (all || strcmp(scope, "event") == 0) put_scope(&ask, "event", TW__SCOPE_EVENT);

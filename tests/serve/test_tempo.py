@@ -141,6 +141,9 @@ def tags_and_values_complete_a_query(folder):
         scopes = {scope["name"]: scope["tags"] for scope in collector.get("/api/v2/search/tags?limit=5000")["scopes"]}
         assert scopes["span"] == ["db.system", "http.status_code", "user.id"] and scopes["resource"] == ["service.name"], scopes
         assert "status" in scopes["intrinsic"]
+        assert collector.get("/api/v2/search/tags?scope=link") == {"scopes": []}
+        status, text = collector.ask("/api/v2/search/tags?scope=bogus")
+        assert status == 400 and "instrumentation" in json.loads(text)["error"], (status, text)
         for tag, expected in (("resource.service.name", ["back", "front"]), ("span.db.system", ["sqlite"]), (".db.system", ["sqlite"]),
                               ("status", ["error", "ok", "unset"]), ("rootServiceName", ["back", "front"]),
                               ("trace:rootService", ["back", "front"]), ("span:kind", ["client", "consumer", "internal", "producer", "server", "unspecified"])):
