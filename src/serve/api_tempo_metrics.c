@@ -188,7 +188,7 @@ static void put_line(struct tw__ask *ask, const struct tw__series_list *list, co
     if (line->extra_key) tw__tempo_label_number(&labels, line->extra_key, line->extra);
     tw__tempo_labels_end(&labels);
     if (instant) {
-        tw__json_f64(json, "value", line->values[0]);
+        tw__json_f64_or_text(json, "value", line->values[0]);
     } else {
         tw__tempo_samples_begin(json);
         for (size_t i = 0; i < list->steps; i++)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "serve/ask.h"
+#include "wire/value.h"
 
 /* {name="value"}, as Prometheus writes labels. */
 static void put_text(struct tw__buf *out, struct tw_text key, struct tw_text value)
@@ -14,8 +15,9 @@ static void put_text(struct tw__buf *out, struct tw_text key, struct tw_text val
     tw__buf_add(out, key.ptr, key.len);
     tw__buf_cstr(out, "=\"");
     for (size_t i = 0; i < value.len; i++) {
-        if (value.ptr[i] == '"' || value.ptr[i] == '\\') tw__buf_char(out, '\\');
-        tw__buf_char(out, value.ptr[i]);
+        char c = value.ptr[i];
+        if (c == '"' || c == '\\' || c == '\n') tw__buf_char(out, '\\');
+        tw__buf_char(out, c == '\n' ? 'n' : c);
     }
     tw__buf_char(out, '"');
 }
@@ -27,19 +29,19 @@ void tw__tempo_labels_begin(struct tw__tempo_labels *labels)
 }
 
 /* The value as text, in scratch where it is a number. */
-static struct tw_text text_of(const struct tw__field *value, char scratch[32])
+static struct tw_text text_of(const struct tw__field *value, char scratch[TW__NUMBER_MAX])
 {
     int len = 0;
     switch (value->type) {
     case TW__FIELD_INT:
-        len = snprintf(scratch, 32, "%" PRId64, value->i);
+        len = snprintf(scratch, TW__NUMBER_MAX, "%" PRId64, value->i);
         break;
     case TW__FIELD_UINT:
     case TW__FIELD_LEVEL:
-        len = snprintf(scratch, 32, "%" PRIu64, value->u);
+        len = snprintf(scratch, TW__NUMBER_MAX, "%" PRIu64, value->u);
         break;
     case TW__FIELD_DOUBLE:
-        len = snprintf(scratch, 32, "%g", value->d);
+        len = (int)tw__f64_text(value->d, scratch);
         break;
     case TW__FIELD_BOOL:
         return tw__ask_as_text(value->u ? "true" : "false");
@@ -54,7 +56,7 @@ static struct tw_text text_of(const struct tw__field *value, char scratch[32])
 
 void tw__tempo_attribute(struct tw__json *json, struct tw_text key, const struct tw__field *value)
 {
-    char scratch[32];
+    char scratch[TW__NUMBER_MAX];
     tw__json_open(json, NULL, '{');
     tw__json_text(json, "key", key);
     tw__json_open(json, "value", '{');
@@ -72,7 +74,7 @@ void tw__tempo_attribute(struct tw__json *json, struct tw_text key, const struct
 
 void tw__tempo_label(struct tw__tempo_labels *labels, struct tw_text key, const struct tw__field *value)
 {
-    char scratch[32];
+    char scratch[TW__NUMBER_MAX];
     tw__tempo_attribute(labels->json, key, value);
     put_text(&labels->text, key, text_of(value, scratch));
 }
@@ -109,6 +111,6 @@ void tw__tempo_sample(struct tw__json *json, uint64_t time_ns, double value)
 {
     tw__json_open(json, NULL, '{');
     tw__ask_put_time(json, "timestampMs", time_ns / 1000000);
-    tw__json_f64(json, "value", value);
+    tw__json_f64_or_text(json, "value", value);
     tw__json_close(json, '}');
 }

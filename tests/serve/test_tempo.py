@@ -276,6 +276,18 @@ def metrics_have_a_limit_and_say_when_they_reach_it(folder):
         assert "status" not in collector.get(asked.replace("step=1s", "step=2s"))
 
 
+def labels_are_as_different_as_their_values(folder):
+    with Collector(folder) as collector:
+        values = (0.1, 0.1000000001, 1234567.0, 1234568.0, 1.7e308)
+        collector.send({"resourceSpans": [resource("r", *(span(220 + i, 0, 'a "b"\n\\', i, i + 1, 1, share=value) for i, value in enumerate((*values, 1.7e308))))]})
+        series = lambda q: collector.get("/api/metrics/query?" + quoted(q=q, start=SECOND - 60, end=SECOND + 60))["series"]
+        assert {one["promLabels"] for one in series("{} | count_over_time() by(span.share)")} == \
+            {'{span.share="' + text + '"}' for text in ("0.1", "0.1000000001", "1234567", "1234568", "1.7e+308")}
+        assert series("{} | count_over_time() by(name)")[0]["promLabels"] == '{name="a \\"b\\"\\n\\\\"}'
+        # More than a double holds is not nothing.
+        assert series("{} | sum_over_time(span.share)")[0]["value"] == "Infinity"
+
+
 def numbers_of_any_size_and_sign_have_quantiles_and_buckets(folder):
     with Collector(folder) as collector:
         wide = [-3e12, -7, -0.25, 0, 1e-6, 5, 3e10, 7e10, 9e17]
@@ -347,4 +359,4 @@ if __name__ == "__main__":
                        what_grafana_asks_of_the_structure_and_of_events_is_answered, every_example_of_the_docs_is_answered_or_refused, tags_and_values_complete_a_query, values_have_types_and_are_those_that_the_query_leaves,
                        doubles_that_json_has_no_numbers_for_are_told, spans_of_no_kind_and_traces_in_every_form_are_found,
                        metrics_are_counts_over_time, metrics_have_a_limit_and_say_when_they_reach_it,
-                       numbers_of_any_size_and_sign_have_quantiles_and_buckets, metrics_are_apart_by_several_attributes_and_of_any_number))
+                       labels_are_as_different_as_their_values, numbers_of_any_size_and_sign_have_quantiles_and_buckets, metrics_are_apart_by_several_attributes_and_of_any_number))
