@@ -276,11 +276,13 @@ static int either(struct tw__pool *pool, const struct candidates *a, const struc
 }
 
 /* Of each stage of spansets some span must be left, whatever stands before it: the one counts that the store can skip
- * by best. */
+ * by best. A metric counts spans of its time, so its candidates are the spans that are left, not what they need beside
+ * them, which may have been before. */
 static int choose_candidates(const struct tw__spansets *spansets, struct tw__pool *pool, struct candidates *out)
 {
     const struct tw__traceql *query = spansets->query;
     struct candidates of[TW__TRACEQL_NODES];
+    bool counts = query->metric.function != TW__TRACEQL_NONE;
     int error = 0;
     *out = (struct candidates){{"", 0}, 0};
     for (unsigned s = 0; s < query->stage_count && !error; s++) {
@@ -291,10 +293,10 @@ static int choose_candidates(const struct tw__spansets *spansets, struct tw__poo
             const struct candidates *a = &of[node->a], *b = &of[node->b];
             if (node->op == TW__SPANSET_FILTER)
                 of[n] = (struct candidates){query->filters[node->a], tw__where_rank(spansets->filters[node->a])};
-            else if (node->op == TW__SPANSET_OR)
+            else if (node->op == TW__SPANSET_OR || (counts && (node->op == TW__SPANSET_AND || node->of_both)))
                 error = either(pool, a, b, &of[n]);
             else
-                of[n] = node->negated || b->rank >= a->rank ? *b : *a;
+                of[n] = counts || node->negated || b->rank >= a->rank ? *b : *a;
         }
         if (!error && of[stage->node].rank > out->rank) *out = of[stage->node];
     }
