@@ -319,7 +319,8 @@ void tw__where_apply(struct tw__where *where, struct tw__search *search)
     if (where->min_trace_ns > search->min_trace_ns) search->min_trace_ns = where->min_trace_ns;
     search->max_trace_ns = least_of(search->max_trace_ns, where->max_trace_ns);
     spans->roots |= where->roots;
-    if (where->by_root && !spans->service.ptr && !spans->name.ptr && !spans->roots) {
+    if (spans->service.ptr || spans->name.ptr) where->by_root = false; /* those need not be roots */
+    if (where->by_root && !spans->roots) {
         spans->roots = true;
         search->whole.by_root = true;
     }

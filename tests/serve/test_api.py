@@ -104,6 +104,16 @@ def what_is_not_understood_is_an_error_that_names_it(folder):
             assert b"xyz" not in text and b"moon" not in text, text  # nothing of the request comes back
 
 
+def a_service_is_asked_for_beside_the_trace_that_it_is_in(folder):
+    with Collector(folder) as collector:
+        collector.send(STORY)
+        for service, where, found in (("back", "trace.service=front", 1), ("back", "trace.service=back", 0), ("front", "trace.service=front", 1),
+                                      ("back", 'trace.name="GET /cart"', 1), ("none", "trace.service=front", 0)):
+            query = urllib.parse.urlencode({"service": service, "where": where})
+            assert len(collector.get(f"/api/tw/search?{query}")["traces"]) == found, query
+        assert len(collector.get("/api/tw/search?name=SELECT&where=trace.service%3Dfront")["traces"]) == 1
+
+
 def unpacked(data):
     """The packed form, read from its description in docs/api.md: the head, and the same columns as in JSON."""
     length = int.from_bytes(data[:4], "little")
@@ -172,4 +182,5 @@ def a_large_trace_is_a_skeleton_and_pages(folder):
 
 if __name__ == "__main__":
     sys.exit(run_tests(every_example_of_the_docs_is_true, what_is_not_understood_is_an_error_that_names_it,
+                       a_service_is_asked_for_beside_the_trace_that_it_is_in,
                        a_skeleton_has_a_packed_form_and_pages, a_large_trace_is_a_skeleton_and_pages))
