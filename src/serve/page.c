@@ -1,7 +1,7 @@
 /* page: the page, from the program itself: no folder, no network, nothing that could be missing.
  *
- *     GET /, /trace/ID    index.html: asked for again each time (no-cache), answered with 304 while it is the same
- *     GET /assets/...     scripts and styles: their names change with their content, so browsers keep them
+ *     GET /, /map, /trace/ID  index.html: asked for again each time (no-cache), answered with 304 while it is the same
+ *     GET /assets/...         scripts and styles: their names change with their content, so browsers keep them
  *
  * Files are stored packed and sent so; who does not take gzip gets them unpacked. A path is looked up in a table: there
  * is nothing to climb out of. The page's own data comes from /api/tw like everybody's. */
@@ -75,6 +75,7 @@ static void asset(void *context, const struct tw__request *request, struct tw__r
 
 const struct tw__route tw__page_routes[] = {
     {"GET", "/", TW__ROLE_READ, 0, view},
+    {"GET", "/map", TW__ROLE_READ, 0, view},
     {"GET", "/trace/*", TW__ROLE_READ, 0, view},
     {"GET", "/assets/*", TW__ROLE_READ, 0, asset},
     {0},

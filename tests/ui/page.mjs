@@ -25,7 +25,7 @@ page.on("request", (request) => request.url().startsWith(url) || request.url().s
 const shot = (name) => page.screenshot({ path: path.join(shots, `${name}.png`) });
 const open = async (where) => {
   await page.goto(url + where);
-  await page.waitForSelector(where.startsWith("/trace") ? "canvas.rows" : ".results, .empty, .trouble");
+  await page.waitForSelector(where.startsWith("/trace") ? "canvas.rows" : where.startsWith("/map") ? ".map svg, .empty" : ".results, .empty, .trouble");
   await page.waitForTimeout(150); /* for the pictures: details and the heat map are there by then */
 };
 /* Whatever is checked may take a moment: tried again until it holds, for ten seconds. */
@@ -44,6 +44,7 @@ const spoken = () => page.locator("#spoken").innerText();
 
 const { unpack } = await import(new URL("../../ui/src/skeleton.js", import.meta.url));
 const format = await import(new URL("../../ui/src/format.js", import.meta.url));
+const { crossings, forward, layout, settle } = await import(new URL("../../ui/src/layout.js", import.meta.url));
 const packed = async (trace) => (await fetch(`${url}/api/tw/traces/${trace}?form=packed`)).arrayBuffer();
 
 const tests = {
@@ -77,6 +78,64 @@ const tests = {
     assert.deepEqual(clocks(2), ["02:02:30", "02:03:00", "02:03:30", "02:04:00"]);
     assert.deepEqual(format.roundDurations(700, 3e6), [1e3, 1e4, 1e5, 1e6]);
     assert.deepEqual(format.roundDurations(3e5, 3e6), [5e5, 1e6, 2e6]);
+  },
+
+  async rates_and_shares_are_never_nothing_when_there_is_something() {
+    const rates = [[1, 1], [1234, 1], [17, 2], [1, 60], [45, 60], [1, 3600], [5, 7200], [1, 86400 * 7], [0, 60]];
+    assert.deepEqual(rates.map(([n, seconds]) => format.rate(n, seconds)), ["1/s", "1,234/s", "8.5/s", "1/min", "45/min", "1/h", "2.5/h", "0.1/d", "0/d"]);
+    const shares = [[0, 0], [0, 5], [1, 5], [1, 3], [1, 1e6], [999999, 1e6], [995, 1000], [5, 5]];
+    assert.deepEqual(shares.map(([part, whole]) => format.share(part, whole)), ["0 %", "0 %", "20 %", "33 %", "<0.1 %", ">99.9 %", "99.5 %", "100 %"]);
+  },
+
+  async a_map_has_callers_before_callees_and_nothing_on_a_service() {
+    const box = { width: 100, height: 40, gap: 10, between: 50 },
+      inside = ([x, y], [left, top]) => x > left + 0.01 && x < left + box.width - 0.01 && y > top + 0.01 && y < top + box.height - 0.01;
+    for (let round = 0; round < 60; round++) {
+      const count = 1 + ((round * 7) % 60),
+        random = () => Number((seed = (seed * 6364136223846793005n + 1442695040888963407n) & 0xffffffffffffffffn) >> 40n) / 2 ** 24;
+      let seed = BigInt(round);
+      const keys = new Set();
+      for (let i = 0; i < count * 1.5; i++) keys.add(`${Math.floor(random() * count)} ${Math.floor(random() * count)}`);
+      const circles = round % 2,
+        edges = [...keys].map((key) => key.split(" ").map(Number)).filter(([a, b]) => (circles ? a !== b : a < b));
+      const room = round % 3 ? 2000 : 350,
+        found = layout(count, edges, { ...box, room });
+      assert.ok(found.nodes.length === count && found.ways.length === edges.length);
+      assert.deepEqual(found.order.slice().sort((a, b) => a - b), [...Array(count).keys()]);
+      for (const [x, y] of found.nodes) assert.ok(x >= 0 && y >= -0.01 && x + box.width <= found.width + 0.01 && y + box.height <= found.height + 0.01);
+      found.nodes.forEach(([x, y], i) => found.nodes.slice(0, i).forEach(([ox, oy]) => assert.ok(Math.abs(x - ox) >= box.width - 0.01 || Math.abs(y - oy) >= box.height - 0.01)));
+      edges.forEach(([from, to], e) => {
+        const { down, points: way } = found.ways[e];
+        if (!circles) assert.ok(down ? found.nodes[from][1] + box.height < found.nodes[to][1] : found.nodes[from][0] + box.width < found.nodes[to][0]);
+        for (const [point, node] of [[way[0], from], [way.at(-1), to]]) {
+          const [dx, dy] = [0, 1].map((k) => point[k] - found.nodes[node][k]);
+          assert.ok(dx >= 0 && dx <= box.width && dy >= 0 && dy <= box.height, `${dx} ${dy}`);
+        }
+        for (let i = 1; i < way.length; i++)
+          for (let t = 0; t <= 1; t += 0.25) {
+            const point = [0, 1].map((k) => way[i - 1][k] + t * (way[i][k] - way[i - 1][k]));
+            if (i % 2 === 0) for (const node of found.nodes) assert.ok(!inside(point, node), `${point} on ${node}`);
+          }
+      });
+      const { back, order } = forward(count, edges);
+      assert.deepEqual(order.slice().sort((a, b) => a - b), [...Array(count).keys()]);
+      edges.forEach(([from, to], e) => assert.equal(order.indexOf(from) > order.indexOf(to), back[e]));
+      if (!circles) assert.ok(!back.includes(true));
+    }
+    assert.equal(forward(3, [[0, 1], [1, 2], [2, 0]]).back.filter(Boolean).length, 1);
+    const chain = layout(4, [[0, 1], [1, 2], [0, 2]], { ...box, room: 220 });
+    assert.ok(chain.ways.every((way) => way.down) && chain.width <= 220, "one below the other where only that fits");
+    assert.ok(chain.nodes[3][1] > chain.nodes[2][1] + box.height, "what is connected to nothing comes last");
+  },
+
+  async lines_that_cross_are_counted_and_places_are_the_nearest_that_fit() {
+    assert.equal(crossings([[0, 1], [2, 3]], [[3], [2], [], []]), 1);
+    assert.equal(crossings([[0, 1], [3, 2]], [[3], [2], [], []]), 0);
+    assert.equal(crossings([[0, 1, 2], [3, 4, 5]], [[3, 4, 5], [3, 4, 5], [3, 4, 5], [], [], []]), 9);
+    const apart = [0, 10, 20, 30];
+    assert.deepEqual(settle([0, 50, 90, 100], apart), [0, 50, 90, 100]);
+    assert.deepEqual(settle([5, 5, 5, 5], apart), [-10, 0, 10, 20]);
+    assert.deepEqual(settle([0, 40, 40, 100], apart), [0, 35, 45, 100]);
   },
 
   async what_was_found_is_listed_to_scale_with_services_and_errors() {
@@ -293,6 +352,59 @@ const tests = {
     console.log(`10,000 spans: ${ms.toFixed(1)} ms a frame while scrolling`);
   },
 
+  async who_calls_whom_is_a_map_and_a_table_of_the_same() {
+    const { edges } = await (await fetch(`${url}/api/tw/map?since=1h`)).json();
+    const between = edges.filter((edge) => edge.parent !== edge.child);
+    assert.ok(between.some((edge) => edge.errors) && between.length < edges.length);
+    await open("/");
+    await page.getByRole("link", { name: "Map" }).click();
+    await page.waitForSelector(".map svg");
+    assert.equal(new URL(page.url()).pathname, "/map");
+    assert.equal(await page.locator(".service").count(), new Set(edges.flatMap((edge) => [edge.parent, edge.child])).size);
+    const labels = await page.locator(".call").evaluateAll((all) => all.map((one) => one.getAttribute("aria-label")));
+    assert.equal(labels.length, between.length);
+    for (const { parent, child, calls, errors } of between)
+      assert.ok(labels.some((text) => text.startsWith(`${parent} → ${child}: `) && text.includes(`(${format.plural(calls, "call")}), ${format.plural(errors, "error")}`)), `${parent} ${child}: ${labels}`);
+    assert.equal(await page.locator(".call .tip.bad").count(), between.filter((edge) => edge.errors).length);
+    const rows = await page.locator(".calls tbody tr").evaluateAll((all) => all.map((row) => [...row.cells].map((cell) => cell.innerText.trim())));
+    const expected = edges.map((edge) => [edge.parent, edge.parent === edge.child ? "itself" : edge.child, format.share(edge.errors, edge.calls), format.duration(edge.p95_ns)]);
+    assert.deepEqual(rows.map(([parent, child, , errors, p95]) => [parent, child, errors, p95]).sort(), expected.sort());
+    assert.ok(rows.every(([, , rate]) => /^[\d.,]+\/(s|min|h|d)$/.test(rate)), String(rows));
+    await shot("map-light");
+    await page.emulateMedia({ colorScheme: "dark" });
+    await shot("map-dark");
+    await page.emulateMedia({ colorScheme: "light" });
+  },
+
+  async a_map_leads_by_keyboard_to_what_is_behind_it_and_keeps_its_time() {
+    await open("/map");
+    await page.locator('.call[aria-label^="edge → front:"]').focus();
+    await soon(async () => assert.match(await page.locator(".said").innerText(), /^edge → front: .*1 call.*0 errors, p95 4\d/));
+    await shot("map-call-light");
+    await page.keyboard.press("Enter");
+    await page.waitForURL((at) => at.pathname === "/" && at.searchParams.get("service") === "front");
+    assert.equal(query().where, 'trace.service="edge"');
+    await soon(async () => assert.equal(await page.locator(".result").count(), 1));
+    assert.match(await page.locator(".result").innerText(), /POST \/order/);
+    await page.goBack();
+    await page.waitForSelector(".map svg");
+    await page.selectOption(".fields select", "6h");
+    await page.waitForURL(/range=6h/);
+    await page.locator('.service[aria-label^="stock:"]').click();
+    await page.waitForURL((at) => at.pathname === "/" && at.searchParams.get("service") === "stock" && at.searchParams.get("range") === "6h");
+    await page.waitForSelector(".result");
+    await page.getByRole("link", { name: "Map" }).click();
+    await page.waitForSelector(".map svg");
+    assert.deepEqual(query(), { range: "6h" });
+    await page.getByRole("link", { name: "Traces" }).click();
+    await page.waitForSelector(".result");
+    assert.deepEqual(query(), { service: "stock", range: "6h" });
+    await open("/map?since=1000000000000000000&until=1000000060000000000");
+    assert.match(await page.locator(".empty").innerText(), /No service called another/);
+    await page.click("text=Look at all that is kept");
+    await page.waitForSelector(".map svg");
+  },
+
   async there_is_a_dark_theme_and_help() {
     await page.emulateMedia({ colorScheme: "dark" });
     await open("/");
@@ -323,8 +435,14 @@ const tests = {
     await shot("shop-small");
     const { top, bottom } = await page.evaluate(() => document.querySelector(".details").getBoundingClientRect().toJSON());
     assert.ok(top < 600 && bottom <= 760.5, `details from ${top} to ${bottom} of 760`);
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
-    assert.ok(wide <= 420, `${wide} wide`);
+    const fits = async () => {
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+      assert.ok(wide <= 420, `${wide} wide`);
+    };
+    await fits();
+    await open("/map");
+    await shot("map-small");
+    await fits();
     for (const [where, width] of [["/", 420], [`/trace/${LONG}`, 420], [`/trace/${LONG}?span=0000000000000002`, 420], [`/trace/${LONG}?span=0000000000000002`, 1280]]) {
       await page.setViewportSize({ width, height: 760 });
       await open(where);

@@ -124,7 +124,7 @@ def the_page_runs_nothing_inline_and_asks_nobody_else(collector):
 
 
 def views_have_addresses_and_other_paths_have_none(collector):
-    for path, expected in (("/trace/" + "1" * 32, 200), ("/assets/", 404), ("/assets/../../etc/passwd", 404), ("/assets/%2e%2e/x", 404), ("/none", 404)):
+    for path, expected in (("/map", 200), ("/map/", 404), ("/trace/" + "1" * 32, 200), ("/assets/", 404), ("/assets/../../etc/passwd", 404), ("/assets/%2e%2e/x", 404), ("/none", 404)):
         assert get(collector, path)[0] == expected, path
 
 

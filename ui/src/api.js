@@ -22,6 +22,7 @@ async function ask(path, query = {}, signal = undefined, read = (answer) => answ
 
 export const search = (query, signal) => ask("search", query, signal);
 export const heatmap = (query, signal) => ask("heatmap", query, signal);
+export const map = (query, signal) => ask("map", query, signal);
 export const services = () => ask("services");
 export const operations = (service) => ask("operations", { service });
 export const info = () => ask("info");

@@ -1,8 +1,9 @@
-/* app: the frame around both views, and the keys that work in both. */
+/* app: the frame around the views, and the keys that work in all. */
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { theme } from "./color.js";
-import { address, follow, go, link } from "./link.js";
+import { address, follow, go, link, mapAddress } from "./link.js";
+import { MapView } from "./map.jsx";
 import { SearchView, lastSearch } from "./search.jsx";
 import { TraceView } from "./trace.jsx";
 
@@ -73,7 +74,7 @@ function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog")) return;
   if (event.key === "?") helping.value = true;
   else if (event.key === "/") {
-    if (link.value.trace) go(null, lastSearch());
+    if (link.value.trace || link.value.map) go(null, lastSearch());
     focusQuery();
   } else return;
   event.preventDefault();
@@ -84,16 +85,26 @@ export function App() {
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
   }, []);
-  const { trace } = link.value;
+  const { trace, map, query } = link.value;
+  const { range, since, until } = trace ? lastSearch() : query;
+  const listed = trace || map ? { ...lastSearch(), range, since, until } : query;
   return (
     <>
       <header class="top">
-        <a class="brand" href={address(null, trace ? lastSearch() : {})} onClick={follow}>
+        <a class="brand" href={address(null, trace || map ? listed : {})} onClick={follow}>
           <svg width="18" height="18" viewBox="0 0 16 16" aria-hidden="true">
             <path d="M1 3h12v2.4H1zM4 7h6v2.4H4zM8 11h7v2.4H8z" fill="currentColor" />
           </svg>
           Trackway
         </a>
+        <nav aria-label="Views">
+          <a href={address(null, listed)} onClick={follow} aria-current={trace || map ? undefined : "page"}>
+            Traces
+          </a>
+          <a href={mapAddress({ range, since, until })} onClick={follow} aria-current={map ? "page" : undefined}>
+            Map
+          </a>
+        </nav>
         <span class="grow" />
         <button class="quiet" onClick={() => (theme.value = THEMES[theme.value][0])} title="Colours: as the system, dark, light">
           Theme: {THEMES[theme.value][1]}
@@ -102,7 +113,7 @@ export function App() {
           ?
         </button>
       </header>
-      {trace ? <TraceView key={trace} id={trace} /> : <SearchView />}
+      {trace ? <TraceView key={trace} id={trace} /> : map ? <MapView /> : <SearchView />}
       {helping.value && <Help />}
     </>
   );

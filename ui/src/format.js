@@ -28,6 +28,21 @@ export const count = (n) => n.toLocaleString("en");
 
 export const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;
 
+/* So many in so many seconds, in the unit in which it is at least one, so that rare calls are no 0.0003. */
+export function rate(n, seconds) {
+  const [unit, each] = [["s", 1], ["min", 60], ["h", 3600]].find(([, size]) => (n * size) / seconds >= 1) || ["d", 86400];
+  const value = (n * each) / seconds;
+  return `${value >= 100 ? count(Math.round(value)) : trim(value.toFixed(value >= 10 ? 0 : 1))}/${unit}`;
+}
+
+/* A part of a whole; what is there is never 0 %, and what is not all never 100 %. */
+export function share(part, whole) {
+  const percent = whole ? (100 * part) / whole : 0;
+  if (part && percent < 0.1) return "<0.1 %";
+  if (part < whole && percent > 99.9) return ">99.9 %";
+  return `${trim(percent.toFixed(percent < 10 || percent > 99 ? 1 : 0))} %`;
+}
+
 const two = (n) => String(n).padStart(2, "0");
 
 /* Local time; the day only when it is not today. text: nanoseconds since 1970. */

@@ -1,21 +1,24 @@
-/* link: the address holds the whole view, so that it can be sent to somebody: what was searched, or the trace, its span and
- * the part of time looked at. Everything else is derived from here. */
+/* link: the address holds the whole view, so that it can be sent to somebody: what was searched, the map's part of time, or
+ * the trace, its span and the part of time looked at. Everything else is derived from here. */
 import { signal } from "@preact/signals";
 
 const read = () => {
   const found = /^\/trace\/([^/]+)$/.exec(location.pathname);
-  return { trace: found ? decodeURIComponent(found[1]) : null, query: Object.fromEntries(new URLSearchParams(location.search)) };
+  return { trace: found ? decodeURIComponent(found[1]) : null, map: location.pathname === "/map", query: Object.fromEntries(new URLSearchParams(location.search)) };
 };
 
 export const link = signal(read());
 
 addEventListener("popstate", () => (link.value = read()));
 
-export function address(trace, query) {
+function at(path, query) {
   const kept = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "");
   const search = new URLSearchParams(kept).toString();
-  return (trace ? `/trace/${encodeURIComponent(trace)}` : "/") + (search ? `?${search}` : "");
+  return path + (search ? `?${search}` : "");
 }
+
+export const address = (trace, query) => at(trace ? `/trace/${encodeURIComponent(trace)}` : "/", query);
+export const mapAddress = (query) => at("/map", query);
 
 /* The trace that a text names by itself: its id, in X-Ray's form too, or a traceparent, whose span is looked at. Else null. */
 export function traceIn(text) {
@@ -23,22 +26,22 @@ export function traceIn(text) {
   return trace ? { trace, query: { span } } : null;
 }
 
-export function go(trace, query) {
-  history.pushState(null, "", address(trace, query));
+export function visit(where) {
+  history.pushState(null, "", where);
   link.value = read();
 }
 
+export const go = (trace, query) => visit(address(trace, query));
+
 /* The same view, a detail of it: not a step of the history. */
 export function amend(query) {
-  history.replaceState(null, "", address(link.value.trace, { ...link.value.query, ...query }));
+  history.replaceState(null, "", at(location.pathname, { ...link.value.query, ...query }));
   link.value = read();
 }
 
 /* For <a>: goes without loading the page again, unless another tab is asked for. */
 export const follow = (event) => {
   if (event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
-  const url = new URL(event.currentTarget.href);
   event.preventDefault();
-  history.pushState(null, "", url.pathname + url.search);
-  link.value = read();
+  visit(event.currentTarget.getAttribute("href")); /* .href of an SVG's <a> is no text */
 };

@@ -21,9 +21,14 @@ const ORDERS = [
   ["slowest", "slowest first"],
 ];
 
+/* How long a range is. */
+export const rangeSeconds = (range) => parseInt(range, 10) * { m: 60, h: 3600, d: 86400 }[range.slice(-1)];
+
 const known = signal({ services: [], info: null });
 let last = {};
 export const lastSearch = () => last;
+/* The map has the same part of time. */
+export const keepTime = ({ range, since, until }) => (last = { ...last, range, since, until });
 
 /* The question in the address as the API's parameters. */
 export function parameters(query) {
@@ -59,6 +64,16 @@ function Choice({ label, options, ...more }) {
     </Field>
   );
 }
+
+/* set: called with what changes in the address. */
+export const TimeChoice = ({ query, set }) => (
+  <Choice
+    label="Time"
+    options={query.since ? [["part", part(query)], ...RANGES] : RANGES}
+    value={query.since ? "part" : query.range || "1h"}
+    onChange={(e) => e.currentTarget.value !== "part" && set({ range: e.currentTarget.value, since: "", until: "" })}
+  />
+);
 
 const ANY = ["", "any"],
   itself = (text) => [text, text];
@@ -127,12 +142,7 @@ function Form({ query, error }) {
           disabled={!draft.service}
           onChange={(e) => set({ name: e.currentTarget.value })}
         />
-        <Choice
-          label="Time"
-          options={draft.since ? [["part", part(draft)], ...RANGES] : RANGES}
-          value={draft.since ? "part" : draft.range || "1h"}
-          onChange={(e) => e.currentTarget.value !== "part" && set({ range: e.currentTarget.value, since: "", until: "" })}
-        />
+        <TimeChoice query={draft} set={set} />
         <Field label="Trace takes at least">
           <input
             class="short"
