@@ -399,6 +399,14 @@ const tests = {
     await page.getByRole("link", { name: "Traces" }).click();
     await page.waitForSelector(".result");
     assert.deepEqual(query(), { service: "stock", range: "6h" });
+    const at = BigInt(Date.now() - 30000) * 1000000n;
+    const span = (id, more) => ({ traceId: "f".repeat(31) + "2", spanId: id.repeat(16), name: "nameless", startTimeUnixNano: String(at), endTimeUnixNano: String(at + 1000000n), ...more });
+    const spans = [span("1"), span("2", { parentSpanId: "1".repeat(16) })];
+    await fetch(`${url}/api/tw/otlp/spans`, { method: "POST", body: JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans }] }] }) });
+    await open("/map");
+    await page.locator('.service[aria-label^="(no name):"]').click();
+    await page.waitForURL((there) => there.searchParams.get("where") === "!service");
+    await soon(async () => assert.match(await page.locator(".results").innerText(), /nameless/));
     await open("/map?since=1000000000000000000&until=1000000060000000000");
     assert.match(await page.locator(".empty").innerText(), /No service called another/);
     await page.click("text=Look at all that is kept");

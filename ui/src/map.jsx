@@ -58,13 +58,17 @@ const edgeInWords = (edge, seconds) =>
   `${named(edge.parent)} → ${named(edge.child)}: ${format.rate(edge.calls, seconds)} (${format.plural(edge.calls, "call")}), ` +
   `${format.plural(edge.errors, "error")}${edge.errors ? ` (${format.share(edge.errors, edge.calls)})` : ""}, p95 ${p95(edge)}`;
 
-const toService = (name, time) => address(null, { service: name, ...time });
+/* The search knows no service without a name but by that. */
+const spansOf = (service, where) => ({ service, where: [service ? "" : "!service", where].filter(Boolean).join(" ") });
+
+const toService = (name, time) => address(null, { ...spansOf(name), ...time });
 
 /* Both are in a trace that begins in one and has a span of the other. Of a caller that is called itself the search cannot say
  * that it is there. */
 const toCall = ({ parent, child }, services, time) => {
   const caller = services.find((service) => service.name === parent);
-  return address(null, { service: child, where: caller.in.calls || parent === child ? "" : format.condition("trace.service", parent, "string"), ...time });
+  const began = parent && parent !== child && !caller.in.calls;
+  return address(null, { ...spansOf(child, began && format.condition("trace.service", parent, "string")), ...time });
 };
 
 let pen; /* measures texts */
