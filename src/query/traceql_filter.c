@@ -108,10 +108,12 @@ static void put_one(struct tw__buf *out, const char *key, const char *op, const 
     }
     /* TraceQL's match the whole value. */
     static const char flag[] = "(?i)";
-    size_t skip = sizeof flag - 1;
-    bool folds = value->text.len >= skip && memcmp(value->text.ptr, flag, skip) == 0;
+    const size_t skip = sizeof flag - 1;
+    struct tw_text rest = {value->text.ptr, value->text.len};
+    const bool folds = rest.len >= skip && memcmp(rest.ptr, flag, skip) == 0;
+    if (folds) rest = (struct tw_text){rest.ptr + skip, rest.len - skip};
     tw__buf_fmt(out, "\"%s^(", folds ? flag : "");
-    tw__filter_escape(out, value->text.ptr + (folds ? skip : 0), value->text.len - (folds ? skip : 0), true);
+    tw__filter_escape(out, rest.ptr, rest.len, true);
     tw__buf_cstr(out, ")$\"");
 }
 
