@@ -10,6 +10,7 @@
 
 #include "filter/filter.h"
 #include "query/spansets.h"
+#include "query/tagged.h"
 
 #define EPOCH_NS UINT64_C(1795800000000000000)
 #define MS       UINT64_C(1000000)
@@ -39,21 +40,6 @@ enum { STORY = sizeof story / sizeof *story };
 
 static char folder[] = "/tmp/trackway-traceql-XXXXXX";
 static struct tw__store *store;
-
-static struct tw_text text_of(const char *text)
-{
-    return (struct tw_text){text, strlen(text)};
-}
-
-static struct tw_tag_value text_tag(const char *key, const char *value)
-{
-    return (struct tw_tag_value){.key = text_of(key), .type = TW_TYPE_STR, .text = text_of(value)};
-}
-
-static struct tw_tag_value int_tag(const char *key, int64_t value)
-{
-    return (struct tw_tag_value){.key = text_of(key), .type = TW_TYPE_INT, .value.i = value};
-}
 
 static void write_story(void)
 {

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "model/span_fields.h"
+#include "query/tagged.h"
 #include "query/where.h"
 
 enum { TRACES = 120, SPANS_A_TRACE = 5, SPANS = TRACES * SPANS_A_TRACE };
@@ -18,21 +19,6 @@ static struct tw_tag_value tags[SPANS][5], resource_tags[3][2], scope_tags[1], e
 static struct tw__span_event events[SPANS][2];
 static struct tw__span_link links[SPANS];
 static char folder[] = "/tmp/trackway-where-XXXXXX";
-
-static struct tw_text text_of(const char *text)
-{
-    return (struct tw_text){text, strlen(text)};
-}
-
-static struct tw_tag_value text_tag(const char *key, const char *value)
-{
-    return (struct tw_tag_value){.key = text_of(key), .type = TW_TYPE_STR, .text = text_of(value)};
-}
-
-static struct tw_tag_value int_tag(const char *key, int64_t value)
-{
-    return (struct tw_tag_value){.key = text_of(key), .type = TW_TYPE_INT, .value.i = value};
-}
 
 /* Up to two events and a link. */
 static void add_events(struct tw__span *span, unsigned i, unsigned mixed)
