@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/os.h"
+#include "ring/slabs.h"
 #include "ring/view.h"
 
 struct dead {
@@ -31,13 +32,9 @@ struct list {
 static bool add(const char *path, void *data)
 {
     struct list *list = data;
-    if (list->count == list->cap) {
-        size_t cap = list->cap ? 2 * list->cap : 32;
-        struct dead *items = realloc(list->items, cap * sizeof *items);
-        if (!items) return false;
-        list->items = items;
-        list->cap = cap;
-    }
+    struct dead *items = tw__array_room(list->items, &list->cap, list->count + 1, sizeof *items);
+    if (!items) return false;
+    list->items = items;
     char *copy = strdup(path);
     if (!copy) return false;
     list->items[list->count++] = (struct dead){copy, 0};
