@@ -43,7 +43,8 @@ static uint64_t lease(const struct tw__segment *segment)
     return tw__load_relaxed(&segment->ticks_per_second);
 }
 
-/* Writers that hold a chunk keep 64 bytes free at its end: tags are moved in whole lines. */
+/* Writers that hold a chunk keep 64 bytes free at its end: tags are moved in half lines, and a short log line stores
+ * all that it may have (trace/log.c). */
 static void open_for(struct tw__block *block, struct tw__chunk *chunk, uint64_t word, uint64_t expire)
 {
     uint8_t *begin = (uint8_t *)chunk;

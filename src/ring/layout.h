@@ -36,7 +36,7 @@ enum {
     TW__SLOT_BYTES = 512,
     TW__SLOTS = (TW__BLOCK_BYTES - TW__BLOCK_HEAD_BYTES) / TW__SLOT_BYTES, /* 31 */
     TW__SLOT_HEAD_BYTES = 96,
-    TW__SLOT_TAG_BYTES = 384, /* a multiple of 64: tags are moved in whole lines */
+    TW__SLOT_TAG_BYTES = 384, /* a multiple of 32: tags are moved in half lines */
     TW__CHUNK_BYTES = 8192,
     TW__CHUNK_HEAD_BYTES = 64,
     TW__CALIBRATIONS = 8,

@@ -20,8 +20,8 @@
  * what comes before only chains of loads that are short (bench/README.md). So in begin it is read late, in end as soon
  * as the poison is stored (arena.c needs that order), and what can wait is looked at behind it.
  *
- * Invariant: the bytes of slot->tags from tags_len on are zero. end restores it a line at a time, once the record is
- * there: who is killed before still has the tags in the slot.
+ * Invariant: the bytes of slot->tags from tags_len on are zero. end restores it half a line at a time, once the record
+ * is there: who is killed before still has the tags in the slot.
  */
 #include <trackway/span.h>
 
