@@ -134,8 +134,8 @@ static void write_trace(struct tw__json *json, const struct tw_batch_trace *trac
 static void tell_more(const struct tw__args *args, const struct choice *choice)
 {
     if (!choice->more || args->given & (TW__OPT_LIMIT | TW__OPT_JSON)) return;
-    tw__complain("the %s %zu are listed; --limit 0 lists all",
-                 strcmp(args->sort, "duration") == 0 ? "longest" : "newest", choice->count);
+    tw__complain("the %s %zu are listed; --limit %s", strcmp(args->sort, "duration") == 0 ? "longest" : "newest",
+                 choice->count, args->server ? "asks for more" : "0 lists all");
 }
 
 static int print(const struct tw__args *args, const struct tw_batch_trace **traces, size_t count)

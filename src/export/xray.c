@@ -10,13 +10,13 @@
  * Limits: OPEN_MAX spans in progress are remembered; more are not announced. What is larger than a datagram is divided,
  * and if a span alone is, cut (wire/xray.h): the diagnostics name the span.
  */
-#include "base/be64.h"
 #include "wire/xray.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/atomics.h"
+#include "base/be64.h"
 #include "base/clock.h"
 #include "base/quantity.h"
 #include "export/hold.h"

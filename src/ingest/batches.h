@@ -21,8 +21,7 @@ void tw__batches_init(struct tw__batches *batches);
 void tw__batches_fini(struct tw__batches *batches);
 
 /* An empty batch, NULL without memory; given back empty. large: its memory is not worth keeping.
- * Threads  [any thread]
- */
+ * Threads  [any thread] */
 struct tw__batch *tw__batches_take(struct tw__batches *batches);
 void tw__batches_give(struct tw__batches *batches, struct tw__batch *batch, bool large);
 

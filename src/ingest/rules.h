@@ -15,7 +15,8 @@ int tw__rules_compile(const char *drop, const char *redact, struct tw__rules **o
 void tw__rules_free(struct tw__rules *rules);
 
 /* Applies them in place. *dropped: how many spans were left out.
- * Threads  [any thread], a batch each Returns 0, or TW_ERR_MEMORY: then nothing of the batch may be stored. */
+ * Returns  0, or TW_ERR_MEMORY: then nothing of the batch may be stored.
+ * Threads  [any thread], a batch each */
 int tw__rules_apply(const struct tw__rules *rules, struct tw__spans *spans, size_t *dropped);
 
 #endif

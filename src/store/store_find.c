@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/text.h"
 #include "store/inside.h"
 
 struct place {
@@ -136,9 +137,7 @@ static bool find_wants(void *data, const struct tw__part_block *block)
     const struct tw_text *wanted = &finding->query->service;
     for (uint32_t i = 0; i < block->index.service_count; i++) {
         const struct tw__block_service *service = &block->index.services[i];
-        if (wanted->ptr &&
-            (service->name.len != wanted->len || memcmp(service->name.ptr, wanted->ptr, wanted->len) != 0))
-            continue;
+        if (wanted->ptr && !tw__text_same(service->name, *wanted)) continue;
         if (service->max_ns > worst) return true;
     }
     return false;

@@ -47,7 +47,7 @@ static int add(struct listing *list, struct tw_text name, unsigned kind, uint64_
     size_t at = tw__hash_seeded(name.ptr, name.len, kind) & list->mask;
     for (; list->slots[at]; at = (at + 1) & list->mask) {
         struct tw__store_name *item = &list->items[list->slots[at] - 1];
-        if (item->kind == kind && item->name.len == name.len && memcmp(item->name.ptr, name.ptr, name.len) == 0) {
+        if (item->kind == kind && tw__text_same(item->name, name)) {
             item->spans += spans;
             return 0;
         }
@@ -172,9 +172,7 @@ int tw__store_services(struct tw__store *store, struct tw__pool *pool, struct tw
 static int take_operation(struct listing *list, struct tw_text service, struct tw_text name, unsigned kind,
                           uint64_t spans)
 {
-    if (list->service.ptr &&
-        (service.len != list->service.len || memcmp(service.ptr, list->service.ptr, service.len) != 0))
-        return 0;
+    if (list->service.ptr && !tw__text_same(service, list->service)) return 0;
     return add(list, name, kind, spans);
 }
 
@@ -256,8 +254,7 @@ static void list_values(struct valuing *valuing, const struct tw__recent *recent
     char room[TW__VALUE_TEXT_MAX];
     for (uint32_t f = 0; f < shape->count; f++) {
         uint32_t field = recent->fields[shape->first + f];
-        struct tw_text key = recent->strings[TW__FIELD_KEY(field)];
-        if (key.len == valuing->key.len && memcmp(key.ptr, valuing->key.ptr, key.len) == 0)
+        if (tw__text_same(recent->strings[TW__FIELD_KEY(field)], valuing->key))
             (void)take_value(valuing, tw__value_of(TW__FIELD_TYPE(field), *value, recent->strings, room), 1);
         value += 1 + TW__FIELD_CUT(field);
     }

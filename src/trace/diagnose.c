@@ -43,13 +43,12 @@ void tw__diagnose_to(tw_diagnostic_fn *fn, void *data)
     pthread_mutex_unlock(&listener.lock);
 }
 
-int tw__diagnose_file(const char *path)
+void tw__diagnose_file(const char *path)
 {
     bool fits = strlen(path) < sizeof listener.file;
     pthread_mutex_lock(&listener.lock);
     memcpy(listener.file, fits ? path : "", fits ? strlen(path) + 1 : 1);
     pthread_mutex_unlock(&listener.lock);
-    return fits ? 0 : TW_ERR_RANGE;
 }
 
 /* The descriptor that a name in /dev or /proc means; -1: none of them. Opened anew, a plain file would be written from

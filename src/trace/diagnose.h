@@ -9,8 +9,8 @@ enum { TW__DIAGNOSE_PATH_MAX = 512 };
 /* Who is told from now on; NULL: nobody. */
 void tw__diagnose_to(tw_diagnostic_fn *fn, void *data);
 
-/* A file that gets it too, a line each: path is copied; empty: none. TW_ERR_RANGE: too long, and there is none. */
-int tw__diagnose_file(const char *path);
+/* A file that gets it too, a line each: path is copied; empty, or of TW__DIAGNOSE_PATH_MAX bytes: none. */
+void tw__diagnose_file(const char *path);
 
 /* Tells it. Any thread, with no lock held, never a hot path. */
 void tw__diagnose(int error, const char *text);

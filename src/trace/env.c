@@ -181,9 +181,10 @@ static int read_missing(struct tw__settings *settings)
 static bool is_ignored(void)
 {
     extern char **environ;
-    bool said = false;
-    for (char **at = environ; at && *at && !said; at++) said = strncmp(*at, "TRACKWAY", 8) == 0;
-    return said && tw__os_is_privileged();
+    if (!tw__os_is_privileged()) return false;
+    for (char **at = environ; at && *at; at++)
+        if (strncmp(*at, "TRACKWAY", 8) == 0) return true;
+    return false;
 }
 
 static void read_switches(struct tw__settings *settings, const struct tw_config *config)
@@ -260,7 +261,7 @@ int tw__settings_read(struct tw__settings *settings, const struct tw_config *con
 {
     static const struct tw_config nothing;
     if (!config) config = &nothing;
-    (void)tw__diagnose_file(row_text(config, &rows[TW__SETTING_DIAGNOSTICS])); /* first: the rest may be wrong */
+    tw__diagnose_file(row_text(config, &rows[TW__SETTING_DIAGNOSTICS])); /* first: the rest may be wrong */
     *what = "TRACKWAY_CALLS_";
     if (keep_calls(config) < 0) return TW_ERR_MEMORY;
     memset(settings, 0, offsetof(struct tw__settings, texts));

@@ -6,7 +6,8 @@
  *
  * What a site takes is four bits an argument in its signature, read once from the format: at most fifteen. A fast site
  * takes numbers only. Texts and metadata are put behind one another without looking at the format. Everything else
- * (widths given as *, a first time, no room in the chunk) goes through tags that are gathered first.
+ * (widths given as *, a text of more than 255 bytes, a first time, no room in the chunk) goes through tags that are
+ * gathered first.
  *
  * Invariant: what is written is what the format says; the compiler has checked that the arguments are of those types.
  */

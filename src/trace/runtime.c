@@ -157,7 +157,7 @@ static void tell_settings(struct tw__segment *segment, bool given)
     if (state.settings.ignored)
         notice(segment, TW_ERR_PERMISSION, "environment",
                "TRACKWAY... is not read: the program is setuid or has capabilities", "");
-    if (tw__diagnose_file(tw__setting(&state.settings, TW__SETTING_DIAGNOSTICS)) < 0)
+    if (strlen(tw__setting(&state.settings, TW__SETTING_DIAGNOSTICS)) >= TW__DIAGNOSE_PATH_MAX)
         notice(segment, TW_ERR_RANGE, "diagnostics", "TRACKWAY_DIAGNOSTICS", "longer than 511 bytes");
     if (tw__propagators_apply(&state.settings, given) != 0)
         notice(segment, TW_ERR_RANGE, "propagation", "TRACKWAY_PROPAGATORS", "not all formats are known");

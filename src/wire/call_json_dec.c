@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/be64.h"
 #include "model/text.h"
 #include "wire/json_in_dec.h"
 
@@ -26,7 +27,7 @@ static void id_of(struct tw_text text, uint64_t salt, uint8_t out[8])
     x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
     x ^= x >> 31;
     if (x == 0) x = 1;
-    for (unsigned i = 0; i < 8; i++) out[i] = (uint8_t)(x >> (56 - 8 * i));
+    tw__be64_put(x, out);
 }
 
 static bool number_at(struct tw_text text, size_t at, size_t len, int *out)

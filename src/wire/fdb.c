@@ -74,7 +74,7 @@ static void put_64(struct out *out, uint8_t head, uint64_t value)
     uint8_t *at = claim(out, 9);
     if (!at) return;
     at[0] = head;
-    for (unsigned i = 0; i < 8; i++) at[1 + i] = (uint8_t)(value >> (56 - 8 * i));
+    tw__be64_put(value, at + 1);
 }
 
 static void put_u64(struct out *out, uint64_t value)

@@ -157,6 +157,15 @@ void tw__json_f64_or_text(struct tw__json *json, const char *name, double value)
         tw__json_cstr(json, name, isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity");
 }
 
+void tw__json_base64(struct tw__json *json, const char *name, const void *bytes, size_t len)
+{
+    tw__json_cstr(json, name, "");
+    if (json->out->failed) return;
+    json->out->len--; /* the digits go between the quotes */
+    tw__buf_base64(json->out, bytes, len);
+    tw__buf_char(json->out, '"');
+}
+
 void tw__json_bool(struct tw__json *json, const char *name, bool value)
 {
     before(json, name);

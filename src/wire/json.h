@@ -32,6 +32,7 @@ void tw__json_i64(struct tw__json *json, const char *name, int64_t value);
 void tw__json_f64(struct tw__json *json, const char *name, double value);
 /* The same, but of what is no number the text: "NaN", "Infinity", "-Infinity", as protobuf's JSON has it. */
 void tw__json_f64_or_text(struct tw__json *json, const char *name, double value);
+void tw__json_base64(struct tw__json *json, const char *name, const void *bytes, size_t len);
 void tw__json_bool(struct tw__json *json, const char *name, bool value);
 void tw__json_null(struct tw__json *json, const char *name);
 void tw__json_hex(struct tw__json *json, const char *name, const uint8_t *bytes, size_t count);

@@ -28,15 +28,6 @@ static void put_int(struct tw__json *json, const char *name, int64_t number)
     tw__json_cstr(json, name, text);
 }
 
-static void put_base64(struct tw__json *json, struct tw_text bytes)
-{
-    tw__json_cstr(json, "bytesValue", "");
-    if (json->out->failed) return;
-    json->out->len--; /* the digits go between the quotes */
-    tw__buf_base64(json->out, bytes.ptr, bytes.len);
-    tw__buf_char(json->out, '"');
-}
-
 /* -- JSON text as lists and maps */
 
 /* What encloses the value that comes next. */
@@ -125,7 +116,7 @@ static void put_value(struct tw__json *json, const char *name, const struct tw_t
         tw__json_text(json, "stringValue", tag->text);
         break;
     case TW_TYPE_BYTES:
-        put_base64(json, tag->text);
+        tw__json_base64(json, "bytesValue", tag->text.ptr, tag->text.len);
         break;
     case TW_TYPE_NONE:
         break;

@@ -20,16 +20,6 @@ static double number_of(uint64_t bits)
     return value;
 }
 
-static void write_base64(struct tw__json *json, const char *name, const uint8_t *bytes, size_t len)
-{
-    tw__json_text(json, name, (struct tw_text){"", 0});
-    struct tw__buf *out = json->out;
-    if (out->failed) return;
-    out->len--; /* the closing quote */
-    tw__buf_base64(out, bytes, len);
-    tw__buf_char(out, '"');
-}
-
 /* ArrayValue { values = 1 } */
 static int write_list(struct tw__json *json, struct tw__pb_in in, const char *name, unsigned depth)
 {
@@ -89,7 +79,7 @@ static int write_value(struct tw__json *json, struct tw__pb_in in, const char *n
     else if (last.number == 6 && last.type == TW__PB_LEN)
         return write_map(json, inner, name, depth);
     else if (last.number == 7 && last.type == TW__PB_LEN)
-        write_base64(json, name, last.bytes, last.len);
+        tw__json_base64(json, name, last.bytes, last.len);
     else
         tw__json_null(json, name);
     return 0;

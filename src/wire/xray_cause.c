@@ -100,7 +100,7 @@ static void put_exception(struct tw__xray_out *out, const struct tw__xray_span *
 {
     uint8_t id[8];
     uint64_t made = tw__be64(span->in->record->span_id) ^ 0x9e3779b97f4a7c15u * (index + 1);
-    for (unsigned i = 0; i < 8; i++) id[i] = (uint8_t)(made >> (56 - 8 * i));
+    tw__be64_put(made, id);
     tw__json_open(&out->json, NULL, '{');
     tw__json_hex(&out->json, "id", id, 8);
     if (message.len) (void)tw__xray_put_text(out, "message", message, TW__XRAY_TEXT);

@@ -114,7 +114,7 @@ static void derive(const uint8_t id[8], uint8_t out[8])
     x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
     x ^= x >> 31;
     if (x == 0) x = 1;
-    for (unsigned i = 0; i < 8; i++) out[i] = (uint8_t)(x >> (56 - 8 * i));
+    tw__be64_put(x, out);
 }
 
 static int add_one(struct tw__zipkin_dec *dec, struct tw__zipkin_span *in)
