@@ -56,6 +56,15 @@ static inline struct tw__field tw__field_uint(uint64_t value)
     return (struct tw__field){.type = TW__FIELD_UINT, .u = value};
 }
 
+/* Of a number its value; false: it is none. */
+static inline bool tw__field_double(const struct tw__field *value, double *out)
+{
+    *out = value->type == TW__FIELD_INT    ? (double)value->i
+           : value->type == TW__FIELD_UINT ? (double)value->u
+                                           : value->d;
+    return value->type == TW__FIELD_INT || value->type == TW__FIELD_UINT || value->type == TW__FIELD_DOUBLE;
+}
+
 static inline struct tw__field tw__field_text(const char *ptr, size_t len)
 {
     return (struct tw__field){.type = TW__FIELD_TEXT, .ptr = ptr, .len = len};

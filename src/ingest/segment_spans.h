@@ -19,8 +19,8 @@ struct tw__segment_join {
     const struct tw_process *process;
     struct tw__pending *pending;
     uint64_t stored_until_ns;   /* finished spans that ended before are in the store already */
-    /* This read, and the one before, 0 if there was none: decide which open spans are handed on, and until when they are
-     * known to have been open. */
+    /* This read, and the one before, 0 if there was none: decide which open spans are handed on, and until when they
+     * are known to have been open. */
     uint64_t now_ns, before_ns;
     bool dead;                  /* open spans were open at the process's death: all are handed on */
     bool logs_told;             /* logs have level and message among their tags already */

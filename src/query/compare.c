@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/os.h"
 #include "model/span_fields.h"
 #include "model/span_words.h"

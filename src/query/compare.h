@@ -1,8 +1,9 @@
 /* compare: how often spans of a selection have each value of each attribute, beside the other spans: what compare() of
  * TraceQL shows.
  *
- * Of an attribute are looked at TW__COMPARE_VALUES values, of values as of attributes the first that come; an attribute
- * of which there are more says so. Numbers of spans are exact.
+ * Of values as of attributes the first that come are looked at: of an attribute TW__COMPARE_VALUES a side on average
+ * (one that both sides have counts for both), 32,768 in all; an attribute of which there are more says so. Numbers of
+ * spans are exact.
  */
 #ifndef TW_QUERY_COMPARE_H
 #define TW_QUERY_COMPARE_H

@@ -9,7 +9,6 @@
  * Limits: WHOLE_MAX traces are looked at, whatever rejects them, or SPANS_READ_MAX spans of theirs; what a trace takes
  * is freed before the next.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/hex.h"

@@ -119,11 +119,9 @@ static bool measure(const struct observer *o, const struct tw__span_view *view, 
         return true;
     }
     if (!tw__traceql_value(o->measured, view, &value)) return false;
-    *out = o->unit * (value.type == TW__FIELD_INT    ? (double)value.i
-                      : value.type == TW__FIELD_UINT ? (double)value.u
-                                                     : value.d);
-    return (value.type == TW__FIELD_INT || value.type == TW__FIELD_UINT || value.type == TW__FIELD_DOUBLE) &&
-           isfinite(*out);
+    bool number = tw__field_double(&value, out);
+    *out *= o->unit;
+    return number && isfinite(*out);
 }
 
 static void count_in(struct observer *o, struct tw__series *series, size_t step, double number)

@@ -98,8 +98,10 @@ static int run_spansets(struct run *run, const struct tw__traceql_stage *stage)
         if (!out) return TW_ERR_MEMORY;
         if (node->op == TW__SPANSET_FILTER) {
             const struct tw__where *filter = run->spansets->filters[node->a];
-            memset(out, true, count);
-            if (filter) tw__where_select(filter, run->trace, run->of, out);
+            if (filter)
+                tw__where_select(filter, run->trace, run->of, out);
+            else
+                memset(out, true, count);
             for (size_t i = 0; i < count; i++) out[i] = out[i] && run->group[i];
         } else {
             error = node->op <= TW__SPANSET_OR ? run_logic(run, node, out) : run_structure(run, node, out);
@@ -132,14 +134,6 @@ static bool value_of(struct run *run, unsigned field, size_t span, struct tw__sp
     return tw__traceql_value(&run->spansets->query->fields[field], view, out);
 }
 
-static bool number_of(const struct tw__field *value, double *out)
-{
-    *out = value->type == TW__FIELD_INT    ? (double)value->i
-           : value->type == TW__FIELD_UINT ? (double)value->u
-                                           : value->d;
-    return value->type == TW__FIELD_INT || value->type == TW__FIELD_UINT || value->type == TW__FIELD_DOUBLE;
-}
-
 struct sum {
     double sum, least, most;
     uint64_t count;
@@ -170,7 +164,7 @@ static int run_aggregate(struct run *run, const struct tw__traceql_stage *stage)
         double number = 0;
         if (run->group[i] == 0) continue;
         if (stage->aggregate != TW__TRACEQL_AGG_COUNT &&
-            !(value_of(run, stage->field, i, &view, &value) && number_of(&value, &number)))
+            !(value_of(run, stage->field, i, &view, &value) && tw__field_double(&value, &number)))
             continue;
         if (sum->count == 0 || number < sum->least) sum->least = number;
         if (sum->count == 0 || number > sum->most) sum->most = number;

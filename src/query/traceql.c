@@ -3,7 +3,6 @@
  */
 #include "query/traceql.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/number.h"

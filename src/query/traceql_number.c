@@ -75,7 +75,7 @@ static bool read_weeks(struct tw_text text, double *ns)
     return true;
 }
 
-/* A literal; minint and maxint. */
+/* A literal; minInt and maxInt. */
 static int read_literal(struct tw__traceql_reader *r, struct stacks *s, struct tw_text *text)
 {
     size_t begin = r->at;

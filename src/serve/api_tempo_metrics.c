@@ -10,13 +10,10 @@
  * Limits: SAMPLES_MAX samples, and TW__TEMPO_SERIES_BYTES of text; series that would go beyond are left out, and the
  * answer says so.
  */
-#include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/text.h"
 #include "query/series.h"
 #include "query/spansets.h"
 #include "serve/ask.h"

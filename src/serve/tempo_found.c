@@ -107,7 +107,7 @@ static void put_further(struct tw__json *json, const struct found *f, const char
     if (strcmp(field, "span:parentID") == 0) put_hex_attribute(json, field, f->span->parent_id, 8);
 }
 
-/* What the query names. Name, begin and duration are there in any case. */
+/* What the query names. Name, begin and duration are there in any case, as are the trace's duration and id, once. */
 static void put_field(struct tw__json *json, const struct found *f, const char *field)
 {
     const char *key = field;
@@ -165,11 +165,7 @@ static void put_group(struct tw__json *json, const struct tw__summary *of, const
                       const struct tw__traceql_field *by)
 {
     const struct tw__spans batch = {.resources = of->matched_resources, .scopes = of->matched_scopes};
-    const struct tw__trace_view trace = {.duration_ns = of->duration_ns,
-                                         .spans = of->span_count,
-                                         .errors = of->error_count,
-                                         .name = of->rootless ? (struct tw_text){"", 0} : of->root_name,
-                                         .service = of->rootless ? (struct tw_text){"", 0} : of->root_service};
+    const struct tw__trace_view trace = tw__query_view(of);
     struct tw__span_view view;
     struct tw__field value;
     struct tw__buf key = {0};
